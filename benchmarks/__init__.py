@@ -1,0 +1,1 @@
+"""What Samovar promises about speed and size, measured beside floors and peers: see README.md."""

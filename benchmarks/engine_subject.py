@@ -1,0 +1,142 @@
+"""Samovar as a contender: an engine embedded in a process of its own, with or without HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.pure_msgpack import hide_c_extension
+from benchmarks.remote import UnavailableError
+from benchmarks.subject import Subject, drive
+
+if TYPE_CHECKING:
+    from samovar.doors.http.server import HttpServer
+    from samovar.engine import Engine
+
+_CODE = Path(__file__).with_name("functions")
+# Long enough for 1,000 contexts to come up while the first ones still hold theirs; a slower machine
+# gets a second and a third try with twice the time.
+_SECONDS_PER_CONTEXT = 0.02
+_TRIES = 3
+
+
+class EngineSubject(Subject):
+    """`http`: serve the Lambda API. `contexts`: how many may exist; embedded calls never have more
+    outstanding (the engine refuses what it has no context for, as Lambda does, so the caller
+    queues). `cold_functions`: how many `noop-N` to create. `pure_msgpack`: workers without
+    msgpack's C extension.
+    """
+
+    def __init__(
+        self,
+        http: bool = False,
+        contexts: int = 1000,
+        cold_functions: int = 0,
+        pure_msgpack: bool = False,
+    ) -> None:
+        self._http = http
+        self._contexts = contexts
+        self._cold_functions = cold_functions
+        self._holding = False
+        self._directory = tempfile.mkdtemp(prefix="samovar-benchmark-")
+        # The engine's own import comes first: it keeps the C extension.
+        try:
+            from samovar.engine import Engine
+
+            from samovar.settings import Settings
+        except ImportError as error:
+            shutil.rmtree(self._directory)
+            raise UnavailableError(f"the engine can't be imported: {error}") from error
+        if pure_msgpack:
+            hide_c_extension(Path(self._directory) / "pure")
+        self._server: HttpServer | None = None
+        self._engine: Engine = Engine(
+            Settings(data_dir=Path(self._directory) / "data", port=0, max_contexts=contexts)
+        )
+
+    async def start(self) -> dict[str, Any]:
+        await self._engine.start()
+        await self.create("noop", "noop")
+        for number in range(self._cold_functions):
+            await self.create(f"noop-{number}", "noop")
+        if not self._http:
+            return {}
+        from samovar.doors.http.app import LambdaApp
+        from samovar.doors.http.server import HttpServer
+
+        self._server = HttpServer(LambdaApp(self._engine), host="127.0.0.1", port=0)
+        return {"port": await self._server.start()}
+
+    def commands(self) -> Mapping[str, Callable[..., Awaitable[Any]]]:
+        return {
+            "calls": self.calls,
+            "create": self.create,
+            "delete": self.delete,
+            "fill": self.fill,
+            "empty": self.empty,
+        }
+
+    async def create(self, function: str, handler: str) -> None:
+        """From the benchmarks' own directory of functions; returns when it is Active."""
+        await self._engine.create_function(
+            function, code=_CODE, handler=f"handlers.{handler}", timeout=900
+        )
+
+    async def delete(self, function: str) -> None:
+        await self._engine.delete_function(function)
+
+    async def calls(
+        self, payload: str, count: int, in_flight: int, function: str = "noop"
+    ) -> dict[str, Any]:
+        engine = self._engine
+
+        async def call(event: bytes) -> None:
+            outcome = await engine.invoke(function, event)
+            if outcome.function_error:
+                raise RuntimeError(f"{function} failed: {outcome.payload!r}")
+
+        if in_flight <= self._contexts:
+            return await drive(call, payload, count, in_flight)
+        turns = asyncio.Semaphore(self._contexts)
+
+        async def call_in_turn(event: bytes) -> None:
+            async with turns:
+                await call(event)
+
+        return await drive(call_in_turn, payload, count, in_flight)
+
+    async def fill(self, count: int) -> int:
+        """Bring the function `hold` to at least `count` idle contexts; returns how many it has."""
+        if not self._holding:
+            await self.create("hold", "hold")
+            self._holding = True
+        there = 0
+        for attempt in range(1, _TRIES + 1):
+            until = time.time() + 1 + attempt * count * _SECONDS_PER_CONTEXT
+            event = json.dumps({"until": until}).encode()
+            outcomes = await asyncio.gather(
+                *(self._engine.invoke("hold", event) for _ in range(count))
+            )
+            there = len({outcome.context_id for outcome in outcomes})
+            if there >= count:
+                break
+        return there
+
+    async def empty(self) -> None:
+        """End the contexts of `hold`."""
+        await self.delete("hold")
+        self._holding = False
+
+    async def stop(self) -> None:
+        try:
+            if self._server is not None:
+                await self._server.stop()
+            await self._engine.stop()
+        finally:
+            shutil.rmtree(self._directory)

@@ -1,0 +1,11 @@
+"""The promises, one table of contenders and targets per file."""
+
+from __future__ import annotations
+
+from benchmarks.figures import cold, embedded, http, idle
+from benchmarks.harness import Figure
+
+
+def build(quick: bool) -> list[Figure]:
+    """All figures; `quick` takes few samples, enough to see that everything runs."""
+    return [figure for part in (embedded, http, cold, idle) for figure in part.build(quick)]

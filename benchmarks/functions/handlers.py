@@ -1,0 +1,20 @@
+"""The functions that every contender runs. Imports nothing of the benchmarks: it is deployed."""
+
+import time
+from typing import Any
+
+
+def noop(event: Any, context: Any = None) -> Any:
+    """Give the event back, so that the answer shows that the handler ran."""
+    return event
+
+
+def one_second(event: Any, context: Any = None) -> Any:
+    time.sleep(1)
+    return event
+
+
+def hold(event: Any, context: Any = None) -> Any:
+    """Keep the context until the epoch time in `until`: the next invocation needs another one."""
+    time.sleep(max(0.0, event.get("until", 0.0) - time.time()))
+    return event

@@ -1,0 +1,1 @@
+"""Other ways to run a Python function in another process."""

@@ -1,0 +1,1 @@
+"""One worker process seen from the engine: lifecycle, zygote, wires, output, limits."""

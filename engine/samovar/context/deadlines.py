@@ -1,0 +1,68 @@
+"""Deadlines that cost O(1): one timer per distinct length, not one per invocation.
+
+Invocations of equal timeouts expire in the order in which they started, so that each length keeps a
+queue, and only its head needs a timer. Nearly every deadline is withdrawn long before it comes; the
+timer that was set for an earlier one then just looks at the new head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+
+from samovar.clock import Clock, Timer
+
+
+@dataclass(slots=True)
+class _Queue:
+    # Insertion order is expiry order.
+    entries: dict[Hashable, tuple[float, Callable[[], None]]] = field(default_factory=dict)
+    timer: Timer | None = None
+
+
+class Deadlines:
+    """Callbacks at a distance of `length` seconds, withdrawn by (length, key)."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._queues: dict[float, _Queue] = {}
+
+    def add(self, length: float, key: Hashable, now: float, expired: Callable[[], None]) -> None:
+        """Call `expired` at `now + length` unless withdrawn; `key` must not be there yet."""
+        queue = self._queues.get(length)
+        if queue is None:
+            queue = self._queues[length] = _Queue()
+        queue.entries[key] = (now + length, expired)
+        if queue.timer is None:
+            queue.timer = self._clock.call_later(length, lambda: self._fire(length))
+
+    def withdraw(self, length: float, key: Hashable) -> None:
+        """Forget a deadline; nothing happens if it is not there."""
+        queue = self._queues.get(length)
+        if queue is not None:
+            queue.entries.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget all deadlines and cancel all timers."""
+        for queue in self._queues.values():
+            if queue.timer is not None:
+                queue.timer.cancel()
+        self._queues.clear()
+
+    def _fire(self, length: float) -> None:
+        queue = self._queues.get(length)
+        if queue is None:
+            return
+        queue.timer = None
+        now = self._clock.monotonic()
+        while queue.entries:
+            key = next(iter(queue.entries))
+            when, expired = queue.entries[key]
+            if when > now:
+                queue.timer = self._clock.call_later(when - now, lambda: self._fire(length))
+                return
+            del queue.entries[key]
+            expired()
+        if queue.timer is None:
+            # `expired` may have added to this very queue, which then has a timer.
+            del self._queues[length]

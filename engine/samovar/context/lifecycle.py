@@ -1,0 +1,73 @@
+"""The states of an execution context, as a table; every pair that is not in it raises."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+
+from samovar.errors import SamovarError
+
+
+class ContextState(Enum):
+    """Where a context stands. Keep-alive and eviction look at IDLE alone."""
+
+    STARTING = "starting"
+    INITIALIZING = "initializing"
+    IDLE = "idle"
+    RESERVED = "reserved"
+    BUSY = "busy"
+    STOPPING = "stopping"
+    DEAD = "dead"
+
+
+_S = ContextState
+LEGAL: frozenset[tuple[ContextState, ContextState]] = frozenset(
+    {
+        (_S.STARTING, _S.INITIALIZING),
+        (_S.INITIALIZING, _S.IDLE),
+        (_S.IDLE, _S.RESERVED),
+        (_S.RESERVED, _S.BUSY),
+        (_S.BUSY, _S.IDLE),
+        (_S.IDLE, _S.STOPPING),
+        (_S.BUSY, _S.STOPPING),
+        *((state, _S.DEAD) for state in _S if state is not _S.DEAD),
+    }
+)
+_HISTORY = 16
+
+
+class IllegalTransition(SamovarError):
+    """A bug of ours: the message carries the context's last transitions."""
+
+
+class Lifecycle:
+    """One context's state, guarded, with its last transitions.
+
+    `pool` is the pool's key; `idle_since` is on the monotonic clock and means something in IDLE.
+    """
+
+    __slots__ = ("_history", "context", "idle_since", "pool", "reason", "state")
+
+    def __init__(self, context: int, pool: str) -> None:
+        self.context = context
+        self.pool = pool
+        self.state = ContextState.STARTING
+        self.idle_since = 0.0
+        self.reason = ""
+        self._history: deque[ContextState] = deque([self.state], maxlen=_HISTORY)
+
+    def move(self, state: ContextState, reason: str = "") -> None:
+        """Change state; raises IllegalTransition for a pair that is not in LEGAL."""
+        if (self.state, state) not in LEGAL:
+            path = " -> ".join(item.value for item in self._history)
+            raise IllegalTransition(
+                f"context {self.context}: {self.state.value} -> {state.value} is not legal"
+                f" (so far: {path})"
+            )
+        self.state = state
+        if reason:
+            self.reason = reason
+        self._history.append(state)
+
+    def __repr__(self) -> str:
+        return f"<context {self.context} {self.state.value} of {self.pool}>"

@@ -1,0 +1,211 @@
+"""Zygotes by family, and the spares forked from them ahead of need."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from samovar.context import launch_plan
+from samovar.context.context import ExecutionContext, Surroundings
+from samovar.context.launch_plan import Family, Premises
+from samovar.context.zygote import WallsRefused, Zygote
+from samovar.errors import EngineError
+from samovar.metrics.observer import Observer, SilentObserver
+from samovar.settings import Isolation
+
+_log = logging.getLogger(__name__)
+# Spares are replaced when the burst that took them is over: forking them in the middle of it would
+# take the zygote's time from those who wait.
+_REPLENISH_DELAY = 0.02
+_RESPAWNS = 5  # deaths in a row, each within _QUICK seconds of the start, before it is an error
+_QUICK = 1.0
+
+
+@dataclass(slots=True)
+class _Branch:
+    """One family's zygote and spares."""
+
+    zygote: Zygote | None = None
+    spares: deque[ExecutionContext] = field(default_factory=deque)
+    starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    started: float = 0.0
+    quick_deaths: int = 0
+    replenishing: bool = False
+
+
+class Nursery:
+    """Hands out contexts that are forked and wait to be told whose they are."""
+
+    def __init__(
+        self,
+        premises: Premises,
+        surroundings: Surroundings,
+        *,
+        isolation: Isolation,
+        spares: int,
+        worker_uid: int,
+    ) -> None:
+        self.premises = premises
+        self.walls: list[str] = []
+        self.missing: dict[str, str] = {}
+        self.observer: Observer = SilentObserver()
+        self._surroundings = surroundings
+        self._isolation = isolation
+        self._spares = spares
+        self._worker_uid = worker_uid
+        self._branches: dict[Family, _Branch] = {}
+        self._numbers = itertools.count(1)
+        self._stopping = False
+        self._background: set[asyncio.Task[None]] = set()
+
+    @property
+    def walled(self) -> bool:
+        """Whether contexts get namespaces; settled once the first zygote is up."""
+        return self._isolation is not Isolation.NONE
+
+    async def obtain(self, family: Family) -> ExecutionContext:
+        """A context of `family`: a spare, or one being forked now. Raises EngineError."""
+        branch = self._branches.setdefault(family, _Branch())
+        zygote = await self._zygote(family, branch)
+        context = None
+        while branch.spares and context is None:
+            context = branch.spares.popleft()
+            if not context.usable:
+                context.close()
+                context = None
+        self._replenish_later(family, branch)
+        return context or self._fork(zygote)
+
+    def warm(self, family: Family) -> None:
+        """Have a zygote and spares of `family` ready soon; failures show when it is needed."""
+        if not self._stopping:
+            task = asyncio.ensure_future(self._warm(family))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+
+    async def try_walls(self, family: Family) -> None:
+        """Start the first zygote, which settles what the walls are. Raises EngineError."""
+        await self._zygote(family, self._branches.setdefault(family, _Branch()))
+
+    async def stop(self) -> None:
+        """End all zygotes, and with them every context there is."""
+        self._stopping = True
+        for task in list(self._background):
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        for family, branch in self._branches.items():
+            while branch.spares:
+                branch.spares.popleft().close()
+            if branch.zygote is not None:
+                if branch.zygote.alive:
+                    self.observer.zygote_died(family.interpreter.runtime, family.preload, True)
+                await branch.zygote.stop()
+        self._branches.clear()
+
+    def zygote_pids(self) -> list[int]:
+        """The pids of the zygotes that run now."""
+        zygotes = (branch.zygote for branch in self._branches.values())
+        return [zygote.pid for zygote in zygotes if zygote is not None and zygote.alive]
+
+    async def _warm(self, family: Family) -> None:
+        branch = self._branches.setdefault(family, _Branch())
+        try:
+            await self._zygote(family, branch)
+        except EngineError as error:
+            _log.warning("no zygote for %s: %s", family.interpreter.runtime, error)
+            return
+        self._replenish_later(family, branch)
+
+    async def _zygote(self, family: Family, branch: _Branch) -> Zygote:
+        if branch.zygote is not None and branch.zygote.alive:
+            return branch.zygote
+        async with branch.starting:
+            if branch.zygote is not None and branch.zygote.alive:
+                return branch.zygote
+            if self._stopping:
+                raise EngineError("the engine is stopping")
+            if branch.quick_deaths >= _RESPAWNS:
+                branch.quick_deaths = 0  # the next request may try again
+                raise EngineError(
+                    f"the zygote of {family.interpreter.runtime} died {_RESPAWNS} times at once; "
+                    "its error is on the engine's stderr"
+                )
+            zygote = await self._start(family)
+            branch.zygote = zygote
+            self.observer.zygote_started(family.interpreter.runtime, family.preload)
+            branch.started = self._surroundings.clock.monotonic()
+            zygote.on_death = lambda reason: self._zygote_died(family, branch, reason)
+            return zygote
+
+    async def _start(self, family: Family) -> Zygote:
+        try:
+            return await self._launch(family)
+        except WallsRefused as refused:
+            if self._isolation is not Isolation.AUTO:
+                raise
+            self._isolation = Isolation.NONE
+            zygote = await self._launch(family)
+            self.missing.update(refused.missing)
+            return zygote
+
+    async def _launch(self, family: Family) -> Zygote:
+        premises = self.premises
+        uid = self._worker_uid if os.geteuid() == 0 else 0
+        if not self.walled and uid and not _reachable(str(premises.code)):
+            uid = 0
+        launch = launch_plan.launch(family, premises, uid, os.getpid(), self._isolation.value)
+        zygote = await Zygote.start(launch, str(premises.worker))
+        self.walls = zygote.hello.walls
+        self.missing.update(zygote.hello.missing)
+        return zygote
+
+    def _zygote_died(self, family: Family, branch: _Branch, reason: str) -> None:
+        while branch.spares:
+            branch.spares.popleft().close()
+        if self._stopping:
+            return
+        self.observer.zygote_died(family.interpreter.runtime, family.preload, False)
+        _log.error("zygote of %s: %s; starting another", family.interpreter.runtime, reason)
+        quick = self._surroundings.clock.monotonic() - branch.started < _QUICK
+        branch.quick_deaths = branch.quick_deaths + 1 if quick else 0
+        self.warm(family)
+
+    def _fork(self, zygote: Zygote) -> ExecutionContext:
+        try:
+            return ExecutionContext(next(self._numbers), zygote, self._surroundings)
+        except OSError as error:
+            raise EngineError(f"no context could be made: {error}") from error
+
+    def _replenish_later(self, family: Family, branch: _Branch) -> None:
+        if not branch.replenishing and self._spares:
+            branch.replenishing = True
+            self._surroundings.clock.call_later(
+                _REPLENISH_DELAY, lambda: self._replenish(family, branch)
+            )
+
+    def _replenish(self, family: Family, branch: _Branch) -> None:
+        branch.replenishing = False
+        zygote = branch.zygote
+        if self._stopping or zygote is None or not zygote.alive:
+            return
+        while len(branch.spares) < self._spares:
+            try:
+                branch.spares.append(self._fork(zygote))
+            except EngineError as error:
+                _log.warning("no spare for %s: %s", family.interpreter.runtime, error)
+                return
+
+
+def _reachable(path: str) -> bool:
+    """Whether any user may go to `path`: every directory on the way lets others pass."""
+    while True:
+        if not Path(path).stat().st_mode & 0o001:
+            return False
+        if path == "/":
+            return True
+        path = str(Path(path).parent)

@@ -1,0 +1,121 @@
+"""From a version to a context that is ready to be started: code, zygote, environment, /tmp."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from samovar.clock import Clock
+from samovar.context import launch_plan
+from samovar.context.context import ExecutionContext, Placement
+from samovar.context.environment import Paths, Region, function_environment, log_stream_name
+from samovar.context.launch_plan import Family
+from samovar.context.nursery import Nursery
+from samovar.model.function import FunctionVersion
+from samovar.model.runtime_version import runtime_version, runtime_version_arn
+from samovar.registry.runtimes import Runtimes
+
+
+class Extracted(Protocol):
+    """The files of a package, and the seconds it took to get them."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def seconds(self) -> float: ...
+
+
+Extract = Callable[[FunctionVersion], Awaitable[Extracted]]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A forked context and what it is to run; `package`: seconds spent on fetch and extract."""
+
+    context: ExecutionContext
+    placement: Placement
+    package: float
+
+
+class Provisioner:
+    """Knows where everything comes from; used by the scheduler for every context it starts."""
+
+    def __init__(
+        self, nursery: Nursery, runtimes: Runtimes, extract: Extract, clock: Clock, region: Region
+    ) -> None:
+        self._nursery = nursery
+        self._runtimes = runtimes
+        self._extract = extract
+        self._clock = clock
+        self._region = region
+
+    def family(self, version: FunctionVersion) -> Family:
+        """The kind of zygote that forks contexts of `version`; raises ClientError for a runtime
+        whose interpreter is not here any more."""
+        code = version.code
+        interpreter = self._runtimes.require(version.configuration.runtime)
+        return Family(interpreter, code.preload, code.import_paths)
+
+    async def prepare(self, version: FunctionVersion) -> Prepared:
+        """A context, forked or being forked, and its placement. Raises SamovarError, OSError."""
+        family = self.family(version)
+        extracted = await self._extract(version)
+        context = await self._nursery.obtain(family)
+        try:
+            return Prepared(
+                context, self._place(version, family, context, extracted.path), extracted.seconds
+            )
+        except BaseException:
+            context.discard()
+            raise
+
+    def release(self, context: ExecutionContext) -> None:
+        """Remove what a context without namespaces leaves on the disk."""
+        placement = context.placement
+        if placement is not None and placement.tmp_dir is not None:
+            asyncio.get_running_loop().run_in_executor(
+                None, lambda: shutil.rmtree(placement.tmp_dir or "", ignore_errors=True)
+            )
+
+    def _place(
+        self, version: FunctionVersion, family: Family, context: ExecutionContext, tree: Path
+    ) -> Placement:
+        nursery = self._nursery
+        walled = nursery.walled
+        premises = nursery.premises
+        root = launch_plan.task_root(premises, tree, walled)
+        stream = log_stream_name(version.version, self._clock.wall())
+        paths = Paths()
+        tmp_dir = None
+        if not walled:
+            paths = Paths(
+                task_root=root,
+                runtime=str(premises.runtime),
+                path=f"{Path(family.interpreter.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+                library_path="",
+            )
+            tmp_dir = str(premises.contexts / str(context.number))
+            Path(tmp_dir).mkdir(mode=0o700)
+            if context.zygote.uid:
+                os.chown(tmp_dir, context.zygote.uid, context.zygote.uid)
+        environment = function_environment(version, stream, "on-demand", self._region, paths)
+        runtime = version.configuration.runtime
+        interpreter = family.interpreter
+        arn = runtime_version_arn(self._region.region, runtime, interpreter.version)
+        return Placement(
+            version=version,
+            task_root=root,
+            environment=environment,
+            import_paths=launch_plan.import_paths(family, walled),
+            tmp_dir=tmp_dir,
+            log_stream=stream,
+            init_start=(
+                f"INIT_START Runtime Version: {runtime_version(runtime, interpreter.version)}\t"
+                f"Runtime Version ARN: {arn}\n"
+            ),
+        )

@@ -1,0 +1,1 @@
+"""Doors translate a protocol into calls of the engine, and never decide."""

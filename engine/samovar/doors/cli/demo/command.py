@@ -1,0 +1,110 @@
+"""`samovar demo`: start an engine, deploy the thumbnail function, invoke it, show what came."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import uvloop
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from samovar.doors.cli.demo import calls, tables
+from samovar.doors.cli.demo.package import PICTURE, build_package, example_directory
+from samovar.doors.cli.exits import Exit, Failure, failures
+from samovar.doors.cli.options import read_settings, setting_flags
+from samovar.doors.cli.remote import lambda_client
+from samovar.engine import Engine
+from samovar.settings import Settings
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  samovar demo
+  samovar demo --output /tmp/thumbnails --json
+\b
+It starts an engine of its own on a free port of the loopback interface, with a data directory that
+is gone afterwards (unless --data-dir names one), deploys examples/thumbnail with Pillow inside, and
+invokes it once cold, 20 times warm and 8 times at once."""
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("samovar-demo"),
+    show_default=True,
+    help="directory for the thumbnails",
+)
+@click.option("--json", "as_json", is_flag=True, help="print every call as JSON instead of tables")
+@setting_flags(leave_out={"host", "port"})
+def demo(output: Path, as_json: bool, **flags: Any) -> None:
+    """Deploy a thumbnail function and invoke it, cold and warm."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Failure(
+            Exit.USAGE, f"{output}: {error.strerror}; name another directory with --output"
+        ) from error
+    with _data_directory(flags) as directory:
+        settings = read_settings(flags, port=0, host="127.0.0.1", data_dir=directory)
+        with failures():
+            uvloop.run(_demo(settings, output, as_json=as_json))
+
+
+@contextmanager
+def _data_directory(flags: dict[str, Any]) -> Iterator[Path]:
+    given = flags.get("data_dir")
+    if given is not None:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="samovar-demo-") as directory:
+        yield Path(directory)
+
+
+async def _demo(settings: Settings, output: Path, *, as_json: bool) -> None:
+    async with Engine(settings) as engine:
+        await engine.serve()
+        endpoint = engine.report().endpoint
+        # boto3 blocks: it runs in a thread, the engine goes on here.
+        await asyncio.to_thread(_run, endpoint, output, as_json=as_json)
+
+
+def _run(endpoint: str, output: Path, *, as_json: bool) -> None:
+    example = example_directory()
+    client = lambda_client(endpoint, connections=calls.AT_ONCE)
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    try:
+        with failures(endpoint), progress:
+            step = progress.add_task("packing Pillow", total=calls.WARM + calls.AT_ONCE + 1)
+            package = build_package(example)
+            progress.update(step, description="creating the function")
+            calls.deploy(client, package)
+            progress.update(step, description="invoking it")
+            made, thumbnails = calls.invoke_all(
+                client, (example / PICTURE).read_bytes(), lambda: progress.advance(step)
+            )
+    finally:
+        client.close()
+    paths = calls.write_thumbnails(thumbnails, output)
+    if as_json:
+        click.echo(json.dumps(tables.as_document(made, len(package), paths), indent=2))
+        return
+    console = Console()
+    console.print(
+        f"[bold]{calls.FUNCTION}[/bold] ({calls.RUNTIME}, {len(package) / 1e6:.1f} MB with Pillow)"
+        f" at {endpoint}\n"
+    )
+    tables.show(console, made, paths)

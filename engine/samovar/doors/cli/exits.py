@@ -1,0 +1,80 @@
+"""Exit codes, in one table, and the exceptions that carry them to the top of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+import click
+from botocore.exceptions import BotoCoreError
+from botocore.exceptions import ClientError as RefusedByApi
+
+from samovar.errors import ClientError, DataDirectoryInUse, EngineError, SettingsError
+
+
+class Exit(IntEnum):
+    """What a shell or a supervisor sees. 2 is click's own for a wrong command line."""
+
+    DONE = 0
+    FUNCTION_ERROR = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    REFUSED = 4
+    SETTINGS = 5
+    DATA_DIRECTORY_IN_USE = 6
+    ENGINE = 7
+    INCOMPLETE = 8
+
+
+MEANING = {
+    Exit.DONE: "done",
+    Exit.FUNCTION_ERROR: "the function returned an error",
+    Exit.USAGE: "the command line is wrong",
+    Exit.UNREACHABLE: "no engine answers at the endpoint",
+    Exit.REFUSED: "the API refused the request",
+    Exit.SETTINGS: "a setting is wrong",
+    Exit.DATA_DIRECTORY_IN_USE: "another engine works on this data directory",
+    Exit.ENGINE: "the engine failed",
+    Exit.INCOMPLETE: "doctor: something that functions need is missing on this host",
+}
+
+
+class Failure(click.ClickException):
+    """Ends the command with a message on stderr and one of the codes above."""
+
+    def __init__(self, code: Exit, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc] # click's own subclasses set it so, too
+
+
+@contextmanager
+def failures(endpoint: str = "") -> Iterator[None]:
+    """Turn what the engine, or boto3 at `endpoint`, raises into a Failure that says what to do."""
+    try:
+        yield
+    except SettingsError as error:
+        raise Failure(Exit.SETTINGS, str(error)) from error
+    except DataDirectoryInUse as error:
+        raise Failure(Exit.DATA_DIRECTORY_IN_USE, str(error)) from error
+    except (ClientError, EngineError) as error:
+        raise Failure(Exit.ENGINE, error.message) from error
+    except RefusedByApi as error:
+        told = error.response.get("Error", {})
+        text = f"{told.get('Code', 'Unknown')}: {told.get('Message', 'no message')}"
+        raise Failure(Exit.REFUSED, text) from error
+    except BotoCoreError as error:
+        raise Failure(Exit.UNREACHABLE, _unreachable(endpoint, error)) from error
+
+
+def _unreachable(endpoint: str, error: BotoCoreError) -> str:
+    return (
+        f"no answer from {endpoint}: {error}\n"
+        "Is an engine running there? Start one with: samovar start\n"
+        "Another address: --endpoint-url, or AWS_ENDPOINT_URL_LAMBDA"
+    )
+
+
+def table() -> str:
+    """The exit codes as lines for a help page."""
+    return "\n".join(f"  {code.value}  {meaning}" for code, meaning in MEANING.items())

@@ -1,0 +1,68 @@
+"""boto3's Lambda client for an engine, with patience and credentials that suit one next door."""
+
+from __future__ import annotations
+
+import os
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+
+from samovar.doors.cli.exits import Exit, Failure
+from samovar.settings import PREFIX, Settings
+
+# AWS's longest function runs for 900 s; a reply may take a little longer than the function.
+READ_TIMEOUT = 930
+CONNECT_TIMEOUT = 5
+
+
+def endpoint_of(given: str | None) -> str:
+    """The endpoint to talk to: as given, as AWS's tools are told, or the engine's default."""
+    told = given or os.environ.get("AWS_ENDPOINT_URL_LAMBDA")
+    if not told:
+        default = next(
+            item for item in Settings.__dataclass_fields__.values() if item.name == "port"
+        )
+        port = os.environ.get(f"{PREFIX}PORT") or default.default
+        return f"http://127.0.0.1:{port}"
+    parts = urlsplit(told)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise Failure(
+            Exit.USAGE, f"{told!r} is not an endpoint; write it like http://127.0.0.1:4566"
+        )
+    return told
+
+
+def lambda_client(endpoint: str, *, connections: int = 10) -> Any:
+    """A Lambda client for `endpoint`, which never sends an invocation twice.
+
+    An engine on this machine asks for no account, so that none is looked for: without credentials
+    boto3 would ask a cloud's metadata server for a while, and with real ones it would use them.
+    """
+    local = {}
+    if _is_loopback(endpoint):
+        local = {"aws_access_key_id": "samovar", "aws_secret_access_key": "samovar"}
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    return boto3.client(
+        "lambda",
+        endpoint_url=endpoint,
+        region_name=region or "us-east-1",
+        config=Config(
+            retries={"total_max_attempts": 1},
+            read_timeout=READ_TIMEOUT,
+            connect_timeout=CONNECT_TIMEOUT,
+            max_pool_connections=connections,
+            proxies={} if local else None,
+        ),
+        **local,
+    )
+
+
+def _is_loopback(endpoint: str) -> bool:
+    host = urlsplit(endpoint).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

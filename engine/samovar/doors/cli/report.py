@@ -1,0 +1,48 @@
+"""The start-up lines and the walls, from what the engine reports of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from typing import Protocol
+
+from samovar.settings import Settings
+
+
+class InterpreterLike(Protocol):
+    """An interpreter that serves a runtime, as far as it is shown."""
+
+    @property
+    def runtime(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def executable(self) -> str: ...
+
+
+class Report(Protocol):
+    """What the command line shows of an engine; `EngineReport` is one.
+
+    `walls_missing` gives a reason for each wall that this host refuses.
+    """
+
+    @property
+    def interpreters(self) -> Iterable[InterpreterLike]: ...
+    @property
+    def walls_held(self) -> Iterable[str]: ...
+    @property
+    def walls_missing(self) -> Mapping[str, str]: ...
+
+
+def start_lines(settings: Settings, endpoint: str, report: Report) -> list[str]:
+    """What `samovar start` says once it listens; the endpoint is the last word of line one."""
+    found = ", ".join(f"{item.runtime} ({item.version})" for item in report.interpreters)
+    lines = [
+        f"Samovar {version('samovar')} listens on {endpoint}",
+        f"  region        {settings.region}, account {settings.account_id}",
+        f"  data          {settings.data_dir}",
+        f"  interpreters  {found or 'none: no function can run; see samovar doctor'}",
+        f"  walls         {', '.join(report.walls_held) or 'none'}",
+    ]
+    lines += [f"  missing wall  {wall}: {why}" for wall, why in report.walls_missing.items()]
+    return lines

@@ -1,0 +1,1 @@
+"""The HTTP door: the Lambda REST API and the engine's own pages."""

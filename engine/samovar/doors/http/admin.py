@@ -1,0 +1,73 @@
+"""The engine's own pages: health, readiness, metrics, contexts, and code packages by link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from samovar.doors.http import faults
+from samovar.doors.http.code_links import PATH as CODE_PATH
+from samovar.doors.http.code_links import CodeLinks
+from samovar.doors.http.engine_seam import ServedEngine
+from samovar.doors.http.replies import Reply, aws_error, json_reply
+
+# The content type of the Prometheus text format.
+_METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+
+
+class AdminPages:
+    """Answers GET (and HEAD) under `/_samovar/`, and the three names that probes expect."""
+
+    def __init__(self, engine: ServedEngine, links: CodeLinks) -> None:
+        self._engine = engine
+        self._links = links
+        pages: dict[str, Callable[[], Reply]] = {
+            "/_samovar/health": self._health,
+            "/_samovar/ready": self._ready,
+            "/_samovar/metrics": self._metrics,
+            "/_samovar/contexts": self._contexts,
+        }
+        for alias, page in (("/healthz", "health"), ("/readyz", "ready"), ("/metrics", "metrics")):
+            pages[alias] = pages[f"/_samovar/{page}"]
+        self._pages = pages
+
+    def owns(self, path: str) -> bool:
+        """Whether `path` is one of ours, existing or not, rather than the Lambda API's."""
+        return path in self._pages or path.startswith("/_samovar/")
+
+    async def answer(self, method: str, path: str) -> Reply:
+        """The page; raises EngineError if a package can't be read."""
+        if method not in ("GET", "HEAD"):
+            return aws_error(faults.NOT_FOUND, f"{path} answers GET only.")
+        page = self._pages.get(path)
+        if page is not None:
+            return page()
+        if path.startswith(CODE_PATH):
+            return await self._code(path.removeprefix(CODE_PATH))
+        known = ", ".join(sorted(self._pages))
+        return aws_error(faults.NOT_FOUND, f"There is no page {path[:200]}. There are: {known}.")
+
+    def _health(self) -> Reply:
+        """Alive: it answers, whatever else is wrong."""
+        return json_reply(200, {"status": "ok"})
+
+    def _ready(self) -> Reply:
+        reason = self._engine.not_ready()
+        if reason is None:
+            return json_reply(200, {"status": "ready"})
+        return json_reply(503, {"status": "not ready", "reason": reason})
+
+    def _metrics(self) -> Reply:
+        return Reply(200, [(b"content-type", _METRICS_TYPE)], self._engine.metrics_text())
+
+    def _contexts(self) -> Reply:
+        return json_reply(200, {"contexts": list(self._engine.contexts())})
+
+    async def _code(self, token: str) -> Reply:
+        version = self._links.find(token)
+        if version is None:
+            return aws_error(
+                faults.NOT_FOUND,
+                "This link has expired or never was one; GetFunction gives a new one.",
+            )
+        content = await self._engine.registry.read_package(version)
+        return Reply(200, [(b"content-type", b"application/zip")], content)

@@ -1,0 +1,129 @@
+"""The ASGI app: from a request to the operation that answers it, and its reply back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from samovar.doors.http import faults
+from samovar.doors.http.admin import AdminPages
+from samovar.doors.http.body import BodyTooLargeError, ClientGoneError, Receive, read_body
+from samovar.doors.http.code_links import CodeLinks
+from samovar.doors.http.constraints import check_constraints
+from samovar.doors.http.engine_seam import ServedEngine
+from samovar.doors.http.invoke import PREFIX, SUFFIX, InvokePath
+from samovar.doors.http.operations import OPERATIONS
+from samovar.doors.http.operations.table import Call
+from samovar.doors.http.parsing import parse_request
+from samovar.doors.http.replies import RawHeaders, Reply, aws_error, error_reply
+from samovar.doors.http.request_ids import RequestIds
+from samovar.doors.http.routes import Match, lambda_router
+from samovar.doors.http.serialization import serialize
+from samovar.errors import AWS, ClientError
+from samovar.model import limits
+
+_log = logging.getLogger("samovar.http")
+
+# A body that carries code may be this large; of every other operation AWS takes 6 MB.
+_DEPLOYING = frozenset({"CreateFunction", "UpdateFunctionCode"})
+
+
+class LambdaApp:
+    """The Lambda REST API and the engine's own pages, for one engine."""
+
+    def __init__(self, engine: ServedEngine, request_ids: RequestIds | None = None) -> None:
+        self._engine = engine
+        self._links = CodeLinks()
+        self._pages = AdminPages(engine, self._links)
+        self._invoke = InvokePath(engine)
+        self._request_ids = request_ids or RequestIds()
+        self._router = lambda_router()
+
+    async def __call__(self, scope: Any, receive: Receive, send: Any) -> None:
+        request_id = self._request_ids.next()
+        try:
+            raw_path: bytes = scope["raw_path"]
+            if (
+                raw_path.endswith(SUFFIX)
+                and scope["method"] == "POST"
+                and raw_path.startswith(PREFIX)
+                and raw_path.count(b"/") == 4
+            ):
+                reply = await self._invoke.answer(scope, receive, request_id)
+            else:
+                reply = await self._answer(scope, raw_path.decode("ascii"), receive, request_id)
+        except ClientGoneError:
+            return
+        except asyncio.CancelledError:
+            # Only the server cancels, and only when its grace is over: the last word of this task.
+            reply = aws_error(
+                faults.UNAVAILABLE, "Samovar stopped before this request was finished."
+            )
+        except Exception as error:  # whatever broke, the client gets a reply
+            reply = error_reply(error, request_id)
+        await send(
+            {
+                "type": "http.response.start",
+                "status": reply.status,
+                "headers": _all_headers(reply, request_id),
+            }
+        )
+        await send({"type": "http.response.body", "body": reply.body})
+
+    async def _answer(self, scope: Any, raw_path: str, receive: Receive, request_id: str) -> Reply:
+        origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
+        if origin is not None:
+            raise faults.refused_origin(origin)
+        method: str = scope["method"]
+        if self._pages.owns(raw_path):
+            return await self._pages.answer(method, raw_path)
+        match = self._router.match(method, raw_path, scope["query_string"].decode("latin-1"))
+        name = match.operation.name
+        if name == "Invoke":  # with a slash too many; the usual spelling never gets here
+            usual = {**scope, "raw_path": b"/" + scope["raw_path"].strip(b"/")}
+            return await self._invoke.answer(usual, receive, request_id)
+        operation = OPERATIONS.get(name)
+        if operation is None:
+            raise ClientError(
+                AWS.NOT_CARRIED_OUT, f"Samovar does not carry out the operation {name} yet."
+            )
+        body = await _operation_body(receive, name)
+        params = _params(match, scope["headers"], body)
+        check_constraints(match.operation, params)
+        operation.demand_carried_out(params)
+        call = Call(self._engine, params, self._links, _base_url(scope))
+        return serialize(match.operation, await operation.run(call))
+
+
+def _all_headers(reply: Reply, request_id: str) -> RawHeaders:
+    headers = [*reply.headers, (b"x-amzn-requestid", request_id.encode())]
+    if reply.status != 204:  # which has neither a body nor a length
+        headers.append((b"content-length", b"%d" % len(reply.body)))
+    return headers
+
+
+def _params(match: Match, headers: RawHeaders, body: bytes) -> dict[str, Any]:
+    return parse_request(
+        match.operation, labels=match.labels, query=match.query, headers=headers, body=body
+    )
+
+
+async def _operation_body(receive: Receive, name: str) -> bytes:
+    limit = limits.DEPLOY_REQUEST_SIZE if name in _DEPLOYING else limits.SYNC_PAYLOAD_SIZE
+    try:
+        return await read_body(receive, limit)
+    except BodyTooLargeError as error:
+        raise ClientError(
+            AWS.REQUEST_TOO_LARGE,
+            f"Request must be smaller than {limit} bytes for the {name} operation",
+        ) from error
+
+
+def _base_url(scope: Any) -> str:
+    """How the client reached us: what a link must begin with to reach us again."""
+    for name, value in scope["headers"]:
+        if name == b"host" and value:
+            return f"http://{value.decode('latin-1')}"
+    host, port = scope["server"]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

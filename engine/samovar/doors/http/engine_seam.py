@@ -1,0 +1,53 @@
+"""What the HTTP door needs of an engine, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from samovar.model.invocation import Outcome
+from samovar.registry.functions import FunctionRegistry
+from samovar.settings import Settings
+
+
+class ServedEngine(Protocol):
+    """An engine as a door sees it.
+
+    Methods raise ClientError for what the caller did wrong and EngineError for what broke here.
+    """
+
+    @property
+    def settings(self) -> Settings:
+        """How this engine runs: its Region and account are in every ARN."""
+
+    @property
+    def registry(self) -> FunctionRegistry:
+        """The functions."""
+
+    async def invoke(
+        self,
+        name: str,
+        payload: bytes,
+        *,
+        qualifier: str | None,
+        function_arn: str,
+        client_context: str | None,
+        trace: str | None,
+        log_tail: bool,
+        request_id: str,
+    ) -> Outcome:
+        """Run a function and wait for what comes of it.
+
+        `payload` is the event's raw JSON, empty for `{}`; what is no JSON raises ClientError
+        (InvalidRequestContentException). `function_arn` is the ARN as invoked, `client_context`
+        decoded JSON text, `request_id` a UUID that no other invocation has.
+        """
+
+    def metrics_text(self) -> bytes:
+        """All metrics in the Prometheus text format."""
+
+    def contexts(self) -> Sequence[dict[str, Any]]:
+        """Every execution context with its state, as JSON-able dicts."""
+
+    def not_ready(self) -> str | None:
+        """Why this engine can't take invocations now; None when it can."""

@@ -1,0 +1,26 @@
+"""Errors that only an HTTP door can find: the request never became a call of the engine."""
+
+from __future__ import annotations
+
+from samovar.errors import AWS, AwsError, ClientError
+
+SERIALIZATION = AwsError("SerializationException", 400)
+# Ours, for connections over the cap and while stopping; SDKs retry a 503.
+UNAVAILABLE = AwsError("ServiceUnavailableException", 503, "Message", "Service")
+# Ours: a request that stopped coming, or that is not HTTP at all.
+REQUEST_TIMEOUT = AwsError("RequestTimeoutException", 408)
+BAD_REQUEST = AwsError("BadRequestException", 400)
+# Ours: something beside the API that isn't there (an expired link, an unknown page).
+NOT_FOUND = AwsError("NotFoundException", 404)
+
+
+def refused_origin(origin: bytes) -> ClientError:
+    """The answer to a web page: it could run code here through its visitor's browser.
+
+    Browsers put an Origin on every request of a page that could change something; SDKs never do.
+    """
+    return ClientError(
+        AWS.ACCESS_DENIED,
+        f"Requests of web pages are not served (Origin: {origin.decode('latin-1')[:200]}): they "
+        "are not authenticated, so any page that somebody visits could run code here.",
+    )

@@ -1,0 +1,234 @@
+"""Invoke, on a path of its own: it is what everything else exists for, and is called most.
+
+The model-driven parser is left out and nothing of the payload is looked at; what this path must
+check of the API model is written out here, and held against the model by its tests.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from samovar.doors.http.body import BodyTooLargeError, Receive, read_body
+from samovar.doors.http.constraints import validation_text, violation
+from samovar.doors.http.engine_seam import ServedEngine
+from samovar.doors.http.faults import SERIALIZATION, refused_origin
+from samovar.doors.http.replies import JSON, RawHeaders, Reply
+from samovar.doors.http.request_ids import is_uuid
+from samovar.errors import AWS, ClientError
+from samovar.model import limits
+from samovar.model.arn import FunctionReference
+from samovar.model.invocation import Outcome, StartKind
+
+PREFIX = b"/2015-03-31/functions/"
+SUFFIX = b"/invocations"
+
+# The order of the values is the model's: errors print it.
+INVOCATION_TYPES = ("Event", "RequestResponse", "DryRun")
+LOG_TYPES = ("None", "Tail")
+
+# Headers that mean something here, by the name of the model's member where it has one.
+_TYPE = b"x-amz-invocation-type"
+_LOG_TYPE = b"x-amz-log-type"
+_CLIENT_CONTEXT = b"x-amz-client-context"
+_TRACE = b"x-amzn-trace-id"
+_REQUEST_ID = b"x-amzn-requestid"
+_ORIGIN = b"origin"
+_REFUSED = {
+    b"x-amz-tenant-id": "TenantId",
+    b"x-amz-durable-execution-name": "DurableExecutionName",
+}
+MEANT = frozenset({_TYPE, _LOG_TYPE, _CLIENT_CONTEXT, _TRACE, _REQUEST_ID, _ORIGIN, *_REFUSED})
+
+_START = {kind: kind.value.encode() for kind in StartKind}
+
+# Longer targets than any that a client means are not worth remembering.
+_REMEMBERED_LENGTH = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the headers of one Invoke ask for."""
+
+    type: str = "RequestResponse"
+    log_tail: bool = False
+    client_context: str | None = None
+    trace: str | None = None
+
+
+_PLAIN = _Asked()
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    name: str
+    qualifier: str | None
+    arn: str
+
+
+class InvokePath:
+    """Carries out Invoke for one engine."""
+
+    def __init__(self, engine: ServedEngine) -> None:
+        self._engine = engine
+        self._region = engine.settings.region
+        self._account = engine.settings.account_id
+        self._remembered = lru_cache(maxsize=4096)(self._target)
+
+    async def answer(self, scope: Any, receive: Receive, request_id: str) -> Reply:
+        """The reply to one request. Raises ClientError, EngineError, ClientGoneError."""
+        raw_path: bytes = scope["raw_path"]
+        raw_query: bytes = scope["query_string"]
+        if len(raw_path) + len(raw_query) <= _REMEMBERED_LENGTH:
+            target = self._remembered(raw_path, raw_query)
+        else:
+            target = self._target(raw_path, raw_query)
+        meant = [header for header in scope["headers"] if header[0] in MEANT]
+        asked = _asked(dict(meant)) if meant else _PLAIN
+        payload = await _read_payload(receive, asked.type)
+        if asked.type == "RequestResponse":
+            outcome = await self._engine.invoke(
+                target.name,
+                payload,
+                qualifier=target.qualifier,
+                function_arn=target.arn,
+                client_context=asked.client_context,
+                trace=asked.trace,
+                log_tail=asked.log_tail,
+                request_id=request_id,
+            )
+            return Reply(200, _outcome_headers(outcome), outcome.payload)
+        self._engine.registry.resolve(target.name, target.qualifier)
+        if asked.type == "Event":
+            raise ClientError(
+                AWS.NOT_CARRIED_OUT,
+                "Samovar does not carry out InvocationType=Event of Invoke yet; use "
+                "RequestResponse.",
+            )
+        return Reply(204)
+
+    def _target(self, raw_path: bytes, raw_query: bytes) -> _Target:
+        raw_name = raw_path[len(PREFIX) : -len(SUFFIX)].decode("ascii")
+        try:
+            text = unquote(raw_name, errors="strict")
+        except UnicodeDecodeError as error:
+            raise ClientError(
+                SERIALIZATION, f"The function name {raw_name!r} is not percent-encoded UTF-8."
+            ) from error
+        qualifier = None
+        if raw_query:
+            query = parse_qsl(raw_query.decode("latin-1"), keep_blank_values=True)
+            qualifier = next((value for key, value in query if key == "Qualifier"), None)
+            if qualifier == "":
+                rule = "Member must have length greater than or equal to 1"
+                raise ClientError(
+                    AWS.VALIDATION, validation_text([violation(qualifier, "qualifier", rule)])
+                )
+        reference = FunctionReference.parse(
+            text, qualifier, region=self._region, account=self._account
+        )
+        return _Target(reference.name, reference.qualifier, reference.arn)
+
+
+def _asked(headers: dict[bytes, bytes]) -> _Asked:
+    if _ORIGIN in headers:
+        raise refused_origin(headers[_ORIGIN])
+    given = {name: value.decode("latin-1") for name, value in headers.items()}
+    request_id = given.get(_REQUEST_ID)
+    # It is checked but not taken over: two requests could bring the same one.
+    if request_id is not None and not is_uuid(request_id):
+        raise ClientError(
+            AWS.INVALID_REQUEST_CONTENT,
+            f"The header x-amzn-RequestId must be a UUID, not {request_id[:64]!r}; leave it out.",
+        )
+    for name, member in _REFUSED.items():
+        if name in given:
+            raise ClientError(
+                AWS.INVALID_PARAMETER,
+                f"Samovar does not carry out the parameter {member} of Invoke yet; leave it out.",
+            )
+    invocation_type = given.get(_TYPE, "RequestResponse")
+    log_type = given.get(_LOG_TYPE, "None")
+    found = [
+        violation(value, field, f"Member must satisfy enum value set: [{', '.join(known)}]")
+        for value, field, known in (
+            (invocation_type, "invocationType", INVOCATION_TYPES),
+            (log_type, "logType", LOG_TYPES),
+        )
+        if value not in known
+    ]
+    if found:
+        raise ClientError(AWS.VALIDATION, validation_text(found))
+    context = given.get(_CLIENT_CONTEXT)
+    return _Asked(
+        invocation_type,
+        log_type == "Tail",
+        None if context is None else _client_context(context),
+        given.get(_TRACE),
+    )
+
+
+def _client_context(text: str) -> str:
+    """The JSON text within; whether it is JSON, the function's runtime says."""
+    if len(text) > limits.CLIENT_CONTEXT_SIZE:
+        raise ClientError(
+            AWS.INVALID_REQUEST_CONTENT,
+            f"Client context must be no more than {limits.CLIENT_CONTEXT_SIZE} bytes, and is "
+            f"{len(text)}.",
+        )
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise ClientError(
+            AWS.INVALID_REQUEST_CONTENT,
+            "Client context must be a valid Base64-encoded JSON object.",
+        ) from error
+
+
+async def _read_payload(receive: Receive, invocation_type: str) -> bytes:
+    is_event = invocation_type == "Event"
+    limit = limits.ASYNC_PAYLOAD_SIZE if is_event else limits.SYNC_PAYLOAD_SIZE
+    try:
+        return await read_body(receive, limit)
+    except BodyTooLargeError as error:
+        kind = "Event" if is_event else "RequestResponse"
+        raise ClientError(
+            AWS.REQUEST_TOO_LARGE,
+            f"{error.size} byte payload is too large for the {kind} invocation type "
+            f"(limit {limit} bytes)",
+        ) from error
+
+
+def _outcome_headers(outcome: Outcome) -> RawHeaders:
+    """AWS's headers, and three of ours that say what happened: which context, how it was started,
+    and how many milliseconds each phase took."""
+    headers = [
+        (b"content-type", JSON),
+        (b"x-amz-executed-version", outcome.executed_version.encode()),
+        (b"x-samovar-context", outcome.context_id.encode()),
+        (b"x-samovar-start", _START[outcome.start]),
+        (b"x-samovar-phases", _phases(outcome)),
+    ]
+    if outcome.function_error is not None:
+        headers.append((b"x-amz-function-error", outcome.function_error.encode()))
+    if outcome.log_tail:
+        headers.append((b"x-amz-log-result", base64.b64encode(outcome.log_tail)))
+    return headers
+
+
+def _phases(outcome: Outcome) -> bytes:
+    queued, handler = outcome.queued * 1000, outcome.duration * 1000
+    cold = outcome.cold_start
+    if cold is None:
+        return b'{"queued":%.3f,"handler":%.3f}' % (queued, handler)
+    return b'{"queued":%.3f,"environment":%.3f,"package":%.3f,"init":%.3f,"handler":%.3f}' % (
+        queued,
+        cold.environment * 1000,
+        cold.package * 1000,
+        cold.init * 1000,
+        handler,
+    )

@@ -1,0 +1,266 @@
+"""Functions: create, show, list, update, delete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from samovar.doors.http.operations import rendering
+from samovar.doors.http.operations.table import Call, IsDefault, Operation
+from samovar.errors import AWS, ClientError
+from samovar.model import limits
+from samovar.model.arn import FunctionReference
+from samovar.model.function import LATEST, Configuration, FunctionVersion
+from samovar.registry.functions import (
+    CodeSource,
+    ConfigurationChanges,
+    NewFunction,
+    S3Object,
+    ZipBytes,
+)
+
+
+def _equals(default: Any) -> IsDefault:
+    return lambda value: bool(value == default)
+
+
+def _nothing(value: Any) -> bool:
+    """An empty value, or a structure of nothing but empty values."""
+    return not any(value.values()) if isinstance(value, dict) else not value
+
+
+# Members of Create and UpdateFunctionConfiguration which may say what is the case anyway.
+_CONFIGURATION_DEFAULTS: dict[str, IsDefault] = {
+    "VpcConfig": _nothing,
+    "DeadLetterConfig": _nothing,
+    "KMSKeyArn": _nothing,
+    "TracingConfig": lambda value: value in ({}, {"Mode": "PassThrough"}),
+    "Layers": _nothing,
+    "FileSystemConfigs": _nothing,
+    "ImageConfig": _nothing,
+    "SnapStart": lambda value: value in ({}, {"ApplyOn": "None"}),
+    "LoggingConfig.LogFormat": _equals("Text"),
+}
+_CODE_DEFAULTS: dict[str, IsDefault] = {
+    "Publish": _equals(False),
+    "Architectures": _equals([rendering.ARCHITECTURE]),
+}
+_CONFIGURATION = {
+    "FunctionName",
+    "Runtime",
+    "Role",
+    "Handler",
+    "Description",
+    "Timeout",
+    "MemorySize",
+    "Environment",
+    "EphemeralStorage",
+    "LoggingConfig.LogGroup",
+}
+
+
+def _shown(call: Call, version: FunctionVersion, *, qualified: bool = False) -> dict[str, Any]:
+    engine = call.engine
+    return rendering.function_configuration(
+        version, engine.registry, engine.settings.region, qualified=qualified
+    )
+
+
+async def _create(call: Call) -> dict[str, Any]:
+    params = call.params
+    settings = call.engine.settings
+    reference = FunctionReference.parse_new(
+        params["FunctionName"], region=settings.region, account=settings.account_id
+    )
+    given = _configuration(params, reference.name)
+    required = {name: given.pop(name, "") for name in ("handler", "runtime", "role")}
+    new = NewFunction(
+        reference.name,
+        Configuration(**required, **given),
+        _source(params["Code"]),
+        params.get("Tags", {}),
+    )
+    return _shown(call, await call.engine.registry.create(new))
+
+
+def _configuration(params: Any, name: str) -> dict[str, Any]:
+    """The fields of Configuration and ConfigurationChanges that a request gives."""
+    fields = {
+        "runtime": params.get("Runtime"),
+        "role": params.get("Role"),
+        "handler": params.get("Handler"),
+        "description": params.get("Description"),
+        "timeout": params.get("Timeout"),
+        "memory_size": params.get("MemorySize"),
+    }
+    # A structure that is given replaces the whole of what was there.
+    if "Environment" in params:
+        fields["environment"] = params["Environment"].get("Variables", {})
+    if "EphemeralStorage" in params:
+        fields["ephemeral_storage"] = params["EphemeralStorage"]["Size"]
+    if "LoggingConfig" in params:
+        group = params["LoggingConfig"].get("LogGroup")
+        fields["log_group"] = group or rendering.default_log_group(name)
+    return {field: value for field, value in fields.items() if value is not None}
+
+
+def _source(code: Any) -> CodeSource:
+    """The code of a request: a zip in it, or the place of one in S3."""
+    zip_file = code.get("ZipFile")
+    bucket, key, version = (code.get(f"S3{part}") for part in ("Bucket", "Key", "ObjectVersion"))
+    if zip_file is not None:
+        if bucket or key or version:
+            raise ClientError(
+                AWS.INVALID_PARAMETER,
+                "Please do not provide other FunctionCode parameters when providing a ZipFile.",
+            )
+        return ZipBytes(zip_file)
+    if bucket and key:
+        return S3Object(bucket, key, version)
+    if bucket or key or version:
+        missing = "S3Key" if bucket else "S3Bucket"
+        raise ClientError(
+            AWS.INVALID_PARAMETER, f"{missing} is missing: code in S3 has both a bucket and a key."
+        )
+    raise ClientError(AWS.INVALID_PARAMETER, "Please provide a source for function code.")
+
+
+async def _get(call: Call) -> dict[str, Any]:
+    registry = call.engine.registry
+    reference = call.reference()
+    version = registry.get(reference.name, reference.qualifier)
+    tags = registry.tags_of(version.arn)
+    return {
+        "Configuration": _shown(call, version, qualified=reference.qualifier is not None),
+        "Code": {"RepositoryType": "S3", "Location": call.links.make(version, call.base_url)},
+        "Tags": dict(tags) or None,
+    }
+
+
+async def _get_configuration(call: Call) -> dict[str, Any]:
+    reference = call.reference()
+    version = call.engine.registry.get(reference.name, reference.qualifier)
+    return _shown(call, version, qualified=reference.qualifier is not None)
+
+
+async def _list(call: Call) -> dict[str, Any]:
+    params = call.params
+    page = call.engine.registry.list(params.get("Marker"), params.get("MaxItems"))
+    qualified = params.get("FunctionVersion") == "ALL"
+    return {
+        "NextMarker": page.next_marker,
+        "Functions": [rendering.list_item(item, qualified=qualified) for item in page.functions],
+    }
+
+
+def _unqualified(call: Call) -> str:
+    """The name of the function that an update means; raises ClientError for anything but $LATEST,
+    which is the only version that can be updated."""
+    settings = call.engine.settings
+    reference = FunctionReference.parse(
+        call.params["FunctionName"],
+        region=settings.region,
+        account=settings.account_id,
+        max_length=limits.UNQUALIFIED_REFERENCE_LENGTH,
+    )
+    call.engine.registry.get(reference.name, reference.qualifier)
+    return reference.name
+
+
+async def _update_code(call: Call) -> dict[str, Any]:
+    params = call.params
+    name = _unqualified(call)
+    version = await call.engine.registry.update_code(
+        name,
+        _source(params),
+        revision_id=params.get("RevisionId"),
+        dry_run=params.get("DryRun", False),
+    )
+    return _shown(call, version)
+
+
+async def _update_configuration(call: Call) -> dict[str, Any]:
+    params = call.params
+    name = _unqualified(call)
+    changes = ConfigurationChanges(**_configuration(params, name))
+    version = await call.engine.registry.update_configuration(
+        name, changes, revision_id=params.get("RevisionId")
+    )
+    return _shown(call, version)
+
+
+async def _delete(call: Call) -> dict[str, Any]:
+    registry = call.engine.registry
+    reference = call.reference()
+    qualifier = reference.qualifier
+    if qualifier is None:
+        await registry.delete(reference.name)
+    else:
+        registry.get(reference.name)
+        if qualifier == LATEST:
+            raise ClientError(
+                AWS.INVALID_PARAMETER,
+                "$LATEST version cannot be deleted without deleting the function.",
+            )
+        if not qualifier.isdigit():
+            raise ClientError(
+                AWS.INVALID_PARAMETER, "Deletion of aliases is not currently supported."
+            )
+        # A version that isn't there: AWS says the same as of one that was.
+    return {"StatusCode": 204}  # what AWS answers, whatever its model says
+
+
+OPERATIONS = (
+    Operation(
+        _create,
+        frozenset(
+            {
+                *_CONFIGURATION,
+                "Code.ZipFile",
+                "Code.S3Bucket",
+                "Code.S3Key",
+                "Code.S3ObjectVersion",
+                "Tags",
+            }
+        ),
+        "CreateFunction",
+        {
+            **_CONFIGURATION_DEFAULTS,
+            **_CODE_DEFAULTS,
+            "PackageType": _equals("Zip"),
+            "Code.S3ObjectStorageMode": _equals("COPY"),
+        },
+    ),
+    Operation(_get, frozenset({"FunctionName", "Qualifier"}), "GetFunction"),
+    Operation(
+        _get_configuration, frozenset({"FunctionName", "Qualifier"}), "GetFunctionConfiguration"
+    ),
+    Operation(
+        _list,
+        frozenset({"FunctionVersion", "Marker", "MaxItems"}),
+        "ListFunctions",
+        {"MasterRegion": _equals("ALL")},  # no function is replicated from another Region
+    ),
+    Operation(
+        _update_code,
+        frozenset(
+            {
+                "FunctionName",
+                "ZipFile",
+                "S3Bucket",
+                "S3Key",
+                "S3ObjectVersion",
+                "DryRun",
+                "RevisionId",
+            }
+        ),
+        "UpdateFunctionCode",
+        {**_CODE_DEFAULTS, "S3ObjectStorageMode": _equals("COPY")},
+    ),
+    Operation(
+        _update_configuration,
+        frozenset({*_CONFIGURATION, "RevisionId"}),
+        "UpdateFunctionConfiguration",
+        _CONFIGURATION_DEFAULTS,
+    ),
+    Operation(_delete, frozenset({"FunctionName", "Qualifier"}), "DeleteFunction"),
+)

@@ -1,0 +1,77 @@
+"""Functions as the API shows them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import platform
+from typing import Any
+
+from samovar.doors.http.serialization import last_modified
+from samovar.model.function import FunctionVersion
+from samovar.registry.functions import FunctionRegistry
+
+# What AWS calls the processors; functions run on the engine's own.
+ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+
+
+def list_item(version: FunctionVersion, *, qualified: bool = False) -> dict[str, Any]:
+    """A FunctionConfiguration as lists show it: without states and the runtime's version."""
+    configuration = version.configuration
+    arn = f"{version.arn}:{version.version}" if qualified else version.arn
+    item: dict[str, Any] = {
+        "FunctionName": version.name,
+        "FunctionArn": arn,
+        "Runtime": configuration.runtime,
+        "Role": configuration.role,
+        "Handler": configuration.handler,
+        "CodeSize": version.code.size,
+        "Description": configuration.description,
+        "Timeout": configuration.timeout,
+        "MemorySize": configuration.memory_size,
+        "LastModified": last_modified(version.last_modified),
+        "CodeSha256": base64.b64encode(bytes.fromhex(version.code.sha256)).decode(),
+        "Version": version.version,
+        "TracingConfig": {"Mode": "PassThrough"},
+        "RevisionId": version.revision_id,
+        "PackageType": "Zip",
+        "Architectures": [ARCHITECTURE],
+        "EphemeralStorage": {"Size": configuration.ephemeral_storage},
+        "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
+        "LoggingConfig": {
+            "LogFormat": "Text",
+            "LogGroup": configuration.log_group or default_log_group(version.name),
+        },
+    }
+    if configuration.environment is not None:
+        item["Environment"] = {"Variables": dict(configuration.environment)}
+    return item
+
+
+def function_configuration(
+    version: FunctionVersion, registry: FunctionRegistry, region: str, *, qualified: bool = False
+) -> dict[str, Any]:
+    """A FunctionConfiguration in full; `qualified` if the request gave a qualifier."""
+    shown = list_item(version, qualified=qualified)
+    shown["State"] = version.state.value
+    shown["StateReason"] = version.state_reason
+    shown["StateReasonCode"] = version.state_reason_code
+    shown["LastUpdateStatus"] = version.update_status and version.update_status.value
+    shown["LastUpdateStatusReason"] = version.update_reason
+    shown["LastUpdateStatusReasonCode"] = version.update_reason_code
+    interpreter = registry.runtimes.get(version.configuration.runtime)
+    if interpreter is not None:
+        arn = runtime_version_arn(region, interpreter.runtime, interpreter.version)
+        shown["RuntimeVersionConfig"] = {"RuntimeVersionArn": arn}
+    return shown
+
+
+def runtime_version_arn(region: str, runtime: str, version: str) -> str:
+    """The ARN of an interpreter's version: like AWS's, a digest that changes with the patch."""
+    digest = hashlib.sha256(f"{runtime} {version}".encode()).hexdigest()
+    return f"arn:aws:lambda:{region}::runtime:{digest}"
+
+
+def default_log_group(name: str) -> str:
+    """The log group of a function that names none."""
+    return f"/aws/lambda/{name}"

@@ -1,0 +1,83 @@
+"""What an operation is here: a function, and exactly the parameters that it carries out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from samovar.doors.http.code_links import CodeLinks
+from samovar.doors.http.engine_seam import ServedEngine
+from samovar.errors import AWS, ClientError
+from samovar.model.arn import FunctionReference
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of an operation. `params` are parsed and checked; `base_url` is how the client
+    reached this door (`http://host:port`)."""
+
+    engine: ServedEngine
+    params: Mapping[str, Any]
+    links: CodeLinks
+    base_url: str
+
+    def reference(self) -> FunctionReference:
+        """The function that FunctionName and Qualifier mean; raises ClientError."""
+        settings = self.engine.settings
+        return FunctionReference.parse(
+            self.params["FunctionName"],
+            self.params.get("Qualifier"),
+            region=settings.region,
+            account=settings.account_id,
+        )
+
+
+Run = Callable[[Call], Awaitable[dict[str, Any]]]
+IsDefault = Callable[[Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation that is carried out.
+
+    `carried` are the input members that have an effect; a member of a structure is written
+    `Code.ZipFile`, a structure or map that is taken whole by its own name. `defaults` are members
+    that may be given only with values which ask for what happens anyway. Whatever else of the API
+    model a request brings is refused by name.
+    """
+
+    run: Run
+    carried: frozenset[str]
+    name: str
+    defaults: Mapping[str, IsDefault] = field(default_factory=dict)
+
+    def demand_carried_out(self, params: Mapping[str, Any]) -> None:
+        """Raise ClientError for the first parameter that is not carried out."""
+        for path, value in self._flat(params, ""):
+            if path in self.carried:
+                continue
+            is_default = self.defaults.get(path)
+            if is_default is None:
+                raise _not_carried_out(path, self.name, "leave it out.")
+            if not is_default(value):
+                raise _not_carried_out(path, self.name, "leave it out, or at its default.")
+
+    def _flat(self, params: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+        for name, value in params.items():
+            path = prefix + name
+            if isinstance(value, dict) and self._has_members(path):
+                yield from self._flat(value, f"{path}.")
+            else:
+                yield path, value
+
+    def _has_members(self, path: str) -> bool:
+        below = f"{path}."
+        return any(known.startswith(below) for known in (*self.carried, *self.defaults))
+
+
+def _not_carried_out(path: str, operation: str, advice: str) -> ClientError:
+    return ClientError(
+        AWS.INVALID_PARAMETER,
+        f"Samovar does not carry out the parameter {path} of {operation} yet; {advice}",
+    )

@@ -1,0 +1,129 @@
+"""The HTTP server: uvicorn's protocol on the loop that is already running.
+
+uvicorn's own Server is not used: it would install signal handlers, poll ten times a second, and
+leave the process on a port that is taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from uvicorn.config import Config
+
+from samovar.doors.http.limits import ConnectionLimits
+from samovar.doors.http.protocol import DoorProtocol, DoorState
+from samovar.doors.http.request_ids import RequestIds
+from samovar.errors import SettingsError
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+_BACKLOG = 2048  # connections that the kernel holds while the loop is busy; cut to its somaxconn
+
+
+def demand_loopback(host: str) -> str:
+    """The address to bind for `host`. Raises SettingsError unless only this machine reaches it.
+
+    Requests are not authenticated: whoever reaches the port runs code.
+    """
+    if host == "localhost":
+        return "127.0.0.1"  # one listener, so that port 0 means one port
+    try:
+        if ipaddress.ip_address(host).is_loopback:
+            return host
+    except ValueError:
+        pass
+    raise SettingsError(
+        f"host={host!r}: must be a loopback address such as 127.0.0.1 or ::1, or localhost; "
+        "requests are not authenticated, so nobody else may reach this port"
+    )
+
+
+class HttpServer:
+    """Serves an ASGI app. One use: start, then stop."""
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        host: str,
+        port: int,
+        limits: ConnectionLimits | None = None,
+        request_ids: RequestIds | None = None,
+    ) -> None:
+        self._host = demand_loopback(host)
+        self._port = port
+        self._state = DoorState(limits or ConnectionLimits(), request_ids or RequestIds())
+        self._config = Config(
+            app,
+            http=DoorProtocol,
+            ws="none",
+            loop="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            proxy_headers=False,
+        )
+        self._config.load()
+        self._server: asyncio.Server | None = None
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._state.connections)
+
+    async def start(self) -> int:
+        """Listen; returns the port. Raises SettingsError if the address can't be had."""
+        loop = asyncio.get_running_loop()
+
+        def connection() -> DoorProtocol:
+            return DoorProtocol(self._config, self._state, {}, loop)
+
+        try:
+            self._server = await loop.create_server(
+                connection, self._host, self._port, backlog=_BACKLOG
+            )
+        except OSError as error:
+            raise SettingsError(self._cannot_listen(error)) from error
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    def _cannot_listen(self, error: OSError) -> str:
+        at = f"port={self._port}: can't listen on {self._host}:{self._port}"
+        if error.errno == errno.EADDRINUSE:
+            return f"{at}: something listens there already; stop it, or choose another --port"
+        if error.errno == errno.EACCES:
+            return f"{at}: not permitted; choose a --port of 1024 or more"
+        return f"{at}: {error}"
+
+    async def stop(self, grace: float = 30.0) -> None:
+        """Take no more requests, let those in progress finish for `grace` seconds, then cut off.
+
+        Idle connections close at once. Idempotent.
+        """
+        self._state.stopping = True
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        try:
+            await asyncio.wait_for(self._drained(), grace)
+        except TimeoutError:
+            for task in list(self._state.tasks):
+                task.cancel()
+            for connection in list(self._state.connections):
+                connection.transport.abort()
+            await self._drained()
+        await server.wait_closed()
+
+    async def _drained(self) -> None:
+        """Connections first: the end of one may still start a request that waited on it."""
+        while self._state.connections or self._state.tasks:
+            await self._state.all_closed()
+            if self._state.tasks:
+                await asyncio.wait(list(self._state.tasks))

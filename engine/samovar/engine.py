@@ -1,0 +1,400 @@
+"""The composition root: puts the parts together, starts, drains and stops them.
+
+    async with Engine(Settings(data_dir=Path("data"))) as engine:
+        await engine.create_function("hello", code=Path("src"), handler="app.handler")
+        outcome = await engine.invoke("hello", {"name": "world"})
+
+The HTTP door stands above: `async with serving(engine) as endpoint` (`samovar.doors.http.serving`).
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import secrets
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from samovar.clock import Clock, SystemClock
+from samovar.context import launch_plan, sweep
+from samovar.context.context import Surroundings
+from samovar.context.deadlines import Deadlines
+from samovar.context.environment import Region
+from samovar.context.launch_plan import Family
+from samovar.context.nursery import Nursery
+from samovar.context.output import LogSink
+from samovar.context.provision import Provisioner
+from samovar.errors import AWS, ClientError, EngineError
+from samovar.invocation.sync import Invoker
+from samovar.metrics.prometheus import PrometheusObserver
+from samovar.model.function import Configuration, FunctionVersion
+from samovar.model.invocation import Outcome
+from samovar.registry.functions import (
+    CodeSource,
+    ConfigurationChanges,
+    Directory,
+    FunctionRegistry,
+    Module,
+    NewFunction,
+    ZipBytes,
+)
+from samovar.registry.runtimes import Interpreter, Runtimes
+from samovar.scheduler.driver import Scheduler
+from samovar.scheduler.policy import Policy
+from samovar.settings import Settings
+from samovar.stores.code_files import FileCodeStore
+from samovar.stores.lock import DataDirectoryLock
+from samovar.stores.sqlite import SqliteFunctionStore
+
+# What `create_function` writes down where a role is not the point: no call is made with it.
+DEFAULT_ROLE = "arn:aws:iam::{account}:role/samovar"
+_GRACE = 30.0  # seconds that running invocations get when the engine stops
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReport:
+    """What this engine found on its host. `walls_missing` has a reason for each wall."""
+
+    interpreters: tuple[Interpreter, ...]
+    walls_held: tuple[str, ...]
+    walls_missing: Mapping[str, str]
+    zygotes: tuple[int, ...]
+
+
+Code = CodeSource | Path | bytes | str
+
+
+class Engine:
+    """One engine on one data directory, for one event loop; touches no signals.
+
+    All of it runs on the loop that entered it: methods are to be called there (for other threads
+    there is `samovar.blocking`). Entering raises DataDirectoryInUse, SettingsError and EngineError.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        clock: Clock | None = None,
+        log_sink: LogSink | None = None,
+    ) -> None:
+        """`log_sink` gets everything that functions write, and the platform's lines."""
+        self.settings = settings or Settings()
+        self.metrics = PrometheusObserver()
+        self._clock: Clock = clock or SystemClock()
+        self._sink = log_sink
+        self._lock = DataDirectoryLock(self.settings.data_dir)
+        self._running: _Parts | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Lock the data directory, sweep it, load the functions, settle the walls."""
+        if self._running is not None:
+            raise EngineError("this engine is running already")
+        _raise_descriptor_limit()
+        self._lock.acquire()
+        try:
+            self._running = await _Parts.assemble(self)
+        except BaseException:
+            self._lock.release()
+            raise
+        self.metrics.watch_contexts(self._contexts_by_state)
+
+    async def stop(self, grace: float = _GRACE) -> None:
+        """Let running invocations finish for `grace` seconds, then end everything; idempotent."""
+        parts, self._running = self._running, None
+        if parts is None:
+            return
+        try:
+            await parts.scheduler.stop(grace)
+        finally:
+            await parts.dismantle()
+            self._lock.release()
+
+    # -- functions
+
+    @property
+    def registry(self) -> FunctionRegistry:
+        """The functions and their tags."""
+        return self._parts.registry
+
+    async def create_function(
+        self,
+        name: str,
+        *,
+        code: Code,
+        handler: str = "",
+        runtime: str = "",
+        role: str = "",
+        description: str = "",
+        timeout: int = 3,
+        memory_size: int = 128,
+        ephemeral_storage: int = 512,
+        environment: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> FunctionVersion:
+        """Create a function and wait until it is Active.
+
+        `code`: a directory, the path or the bytes of a zip, or «package.module:function» importable
+        here (which also says handler and runtime). `runtime` defaults to the running interpreter's.
+        Raises ClientError.
+        """
+        configuration = Configuration(
+            handler=handler,
+            runtime=runtime or ("" if isinstance(code, str) else _own_runtime()),
+            role=role or DEFAULT_ROLE.format(account=self.settings.account_id),
+            description=description,
+            timeout=timeout,
+            memory_size=memory_size,
+            ephemeral_storage=ephemeral_storage,
+            environment=environment,
+        )
+        new = NewFunction(name, configuration, _source(code), dict(tags or {}))
+        await self.registry.create(new)
+        return await self.registry.wait_settled(name)
+
+    async def update_function(
+        self, name: str, *, code: Code | None = None, **changes: Any
+    ) -> FunctionVersion:
+        """Replace the code, change the configuration (fields of ConfigurationChanges), or both;
+        wait until it is in force. Raises ClientError; TypeError for an unknown field."""
+        if changes:
+            await self.registry.update_configuration(name, ConfigurationChanges(**changes))
+            await self.registry.wait_settled(name)
+        if code is not None:
+            await self.registry.update_code(name, _source(code))
+        return await self.registry.wait_settled(name)
+
+    async def delete_function(self, name: str) -> None:
+        """Delete a function; running invocations finish. Raises ClientError."""
+        await self.registry.delete(name)
+
+    # -- invocations
+
+    async def invoke(
+        self,
+        name: str,
+        payload: Any = b"",
+        *,
+        qualifier: str | None = None,
+        function_arn: str | None = None,
+        client_context: str | None = None,
+        trace: str | None = None,
+        log_tail: bool = False,
+        request_id: str | None = None,
+    ) -> Outcome:
+        """Run a function and wait for its outcome; a function's error is an outcome too.
+
+        `payload`: bytes are raw JSON (empty: the handler gets `{}`), anything else is turned into
+        JSON here. Cancelling does not stop the invocation. Raises ClientError and EngineError;
+        TypeError for a payload that is neither bytes nor JSON-able.
+        """
+        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        return await self._parts.invoker.invoke(
+            name,
+            data,
+            qualifier=qualifier,
+            function_arn=function_arn,
+            client_context=client_context,
+            trace=trace,
+            log_tail=log_tail,
+            request_id=request_id,
+        )
+
+    # -- looking in
+
+    def report(self) -> EngineReport:
+        """What was found on this host."""
+        parts = self._parts
+        nursery = parts.nursery
+        return EngineReport(
+            parts.registry.runtimes.served,
+            tuple(nursery.walls),
+            dict(nursery.missing),
+            tuple(nursery.zygote_pids()),
+        )
+
+    def metrics_text(self) -> bytes:
+        """All metrics in the Prometheus text format."""
+        return self.metrics.text()
+
+    def contexts(self) -> list[dict[str, Any]]:
+        """Every context, oldest first: its function, state and history."""
+        now = self._clock.monotonic()
+        shown = []
+        for lifecycle in self._parts.scheduler.lifecycles():
+            context = self._parts.scheduler.contexts.get(lifecycle.context)
+            arn, _, rest = lifecycle.pool.rpartition(":")
+            version, _, generation = rest.partition("#")
+            entry: dict[str, Any] = {
+                "context": lifecycle.context,
+                "function": arn,
+                "version": version,
+                "generation": int(generation),
+                "state": lifecycle.state.value,
+            }
+            if context is not None:
+                entry |= {
+                    "pid": context.pid or None,
+                    "invocations": context.invocations,
+                    "max_memory_used_mb": context.memory_used,
+                }
+            if lifecycle.idle_since:
+                entry["idle_seconds"] = round(max(0.0, now - lifecycle.idle_since), 3)
+            shown.append(entry)
+        return shown
+
+    def not_ready(self) -> str | None:
+        """Why this engine can't take invocations now; None when it can."""
+        if self._running is None:
+            return "the engine is not running"
+        if not self.registry.runtimes.served:
+            return "no interpreter was found"
+        return None
+
+    @property
+    def _parts(self) -> _Parts:
+        if self._running is None:
+            raise EngineError("the engine is not running: enter it with `async with`, or start it")
+        return self._running
+
+    def _contexts_by_state(self) -> Mapping[str, int]:
+        if self._running is None:
+            return {}
+        return Counter(item.state.value for item in self._running.scheduler.lifecycles())
+
+
+@dataclass(slots=True)
+class _Parts:
+    """The parts of a running engine; also what the registry tells of changes."""
+
+    registry: FunctionRegistry
+    nursery: Nursery
+    provisioner: Provisioner
+    scheduler: Scheduler
+    invoker: Invoker
+    deadlines: Deadlines
+    metrics: PrometheusObserver
+
+    @classmethod
+    async def assemble(cls, engine: Engine) -> _Parts:
+        settings, clock = engine.settings, engine._clock
+        run = settings.data_dir / "run"
+        sweep.sweep(run)
+        registry = FunctionRegistry(
+            SqliteFunctionStore(settings.data_dir),
+            FileCodeStore(settings.data_dir),
+            await Runtimes.discover(settings),
+            clock,
+            settings,
+            _node_id(settings.data_dir),
+        )
+        await registry.open()
+        deadlines = Deadlines(clock)
+        nursery = Nursery(
+            launch_plan.prepare(settings.data_dir / "code" / "tree", run),
+            Surroundings(clock, deadlines, settings.init_timeout, engine._sink),
+            isolation=settings.isolation,
+            spares=settings.spares,
+            worker_uid=settings.worker_uid,
+        )
+        nursery.observer = engine.metrics
+        region = Region(settings.region, settings.aws_endpoint)
+        provisioner = Provisioner(
+            nursery, registry.runtimes, registry.ensure_extracted, clock, region
+        )
+        scheduler = Scheduler(
+            Policy(settings.idle_timeout, settings.max_contexts),
+            provisioner.prepare,
+            provisioner.release,
+            clock,
+            engine.metrics,
+        )
+        invoker = Invoker(registry.resolve, scheduler, clock)
+        parts = cls(registry, nursery, provisioner, scheduler, invoker, deadlines, engine.metrics)
+        try:
+            await parts._settle_walls()
+        except BaseException:
+            await parts.dismantle()
+            raise
+        registry.subscribe(parts)
+        return parts
+
+    async def _settle_walls(self) -> None:
+        served = self.registry.runtimes.served
+        if served:
+            await self.nursery.try_walls(Family(served[0], "bare"))
+        for wall in self.nursery.walls:
+            self.metrics.wall(wall, True)
+        for wall in self.nursery.missing:
+            self.metrics.wall(wall, False)
+
+    async def dismantle(self) -> None:
+        self.deadlines.clear()
+        await self.nursery.stop()
+        await self.registry.close()
+
+    def function_changed(self, old: FunctionVersion | None, new: FunctionVersion | None) -> None:
+        """Part of RegistryListener: drain the old version's contexts, get ready for the new."""
+        if old is not None and (new is None or new.pool != old.pool):
+            self.scheduler.retire(old)
+        if new is None and old is not None:
+            self.metrics.function_removed(old.name)
+        if new is not None:
+            try:
+                self.nursery.warm(self.provisioner.family(new))
+            except ClientError:
+                pass  # its interpreter is gone: invoking it says so
+
+
+def _source(code: Code) -> CodeSource:
+    if isinstance(code, bytes):
+        return ZipBytes(code)
+    if isinstance(code, str):
+        return Module(code)
+    if isinstance(code, Path):
+        if code.is_dir():
+            return Directory(code)
+        try:
+            return ZipBytes(code.read_bytes())
+        except OSError as error:
+            raise ClientError(
+                AWS.INVALID_PARAMETER, f"{code} is neither a directory nor a readable zip: {error}"
+            ) from error
+    return code
+
+
+def _own_runtime() -> str:
+    return f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _node_id(data_dir: Path) -> str:
+    """An id that stays with the data directory; every durable write carries it."""
+    path = data_dir / "node-id"
+    if not path.exists():
+        fresh = path.with_suffix(".new")
+        fresh.write_text(secrets.token_hex(8))
+        fresh.replace(path)
+    return path.read_text().strip()
+
+
+def _raise_descriptor_limit() -> None:
+    """A context takes five descriptors; the soft limit is often 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,75 @@
+"""Errors by fault: the caller's, the function's, ours.
+
+AWS's error names are data in one table, `AWS`, so that a door can render any of them without
+knowing who raised it. Source of names, statuses and the two spellings of the message key:
+the Lambda service model and recorded replies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AwsError:
+    """One AWS error code: its HTTP status, how its body spells «message», and its Type field."""
+
+    code: str
+    status: int
+    message_key: str = "message"
+    fault: str | None = "User"  # the body's «Type»; None where AWS leaves it out
+
+
+class AWS:
+    """The AWS error names that Samovar raises."""
+
+    INVALID_PARAMETER = AwsError("InvalidParameterValueException", 400)
+    VALIDATION = AwsError("ValidationException", 400, fault=None)
+    INVALID_REQUEST_CONTENT = AwsError("InvalidRequestContentException", 400)
+    CODE_STORAGE_EXCEEDED = AwsError("CodeStorageExceededException", 400)
+    ACCESS_DENIED = AwsError("AccessDeniedException", 403, "Message")
+    RESOURCE_NOT_FOUND = AwsError("ResourceNotFoundException", 404, "Message")
+    UNKNOWN_OPERATION = AwsError("UnknownOperationException", 404, "Message")
+    RESOURCE_CONFLICT = AwsError("ResourceConflictException", 409)
+    PRECONDITION_FAILED = AwsError("PreconditionFailedException", 412)
+    REQUEST_TOO_LARGE = AwsError("RequestEntityTooLargeException", 413, fault=None)
+    UNSUPPORTED_MEDIA_TYPE = AwsError("UnsupportedMediaTypeException", 415)
+    TOO_MANY_REQUESTS = AwsError("TooManyRequestsException", 429)
+    SERVICE = AwsError("ServiceException", 500, "Message", "Service")
+    # Ours: AWS has no such code. 501 because botocore does not retry it.
+    NOT_CARRIED_OUT = AwsError("NotImplementedException", 501, "message", "Service")
+
+
+class SamovarError(Exception):
+    """Base of every error that Samovar raises on purpose."""
+
+
+class ClientError(SamovarError):
+    """The caller's fault (4xx), or a named refusal (501).
+
+    `extra` goes into the error body beside the message, as AWS does for `Reason`.
+    """
+
+    def __init__(self, error: AwsError, message: str, **extra: str) -> None:
+        super().__init__(message)
+        self.error = error
+        self.message = message
+        self.extra = extra
+
+
+class EngineError(SamovarError):
+    """Our fault (5xx). The message says what broke and, where there is something, what to do."""
+
+    error = AWS.SERVICE
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class SettingsError(SamovarError):
+    """A setting is wrong; the message names it, its value, and what it may be."""
+
+
+class DataDirectoryInUse(SamovarError):
+    """Another engine holds the lock of this data directory."""

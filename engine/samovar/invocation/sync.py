@@ -1,0 +1,63 @@
+"""Synchronous invocation: the caller waits for the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from samovar.clock import Clock
+from samovar.errors import AWS, ClientError
+from samovar.invocation.identity import new_request_id, new_trace
+from samovar.model.function import FunctionVersion
+from samovar.model.invocation import Invocation, Outcome
+from samovar.scheduler.driver import Scheduler
+
+# AWS: «6 MB each way sync».
+MAX_PAYLOAD = 6 * 1024 * 1024
+
+Resolve = Callable[[str, str | None], FunctionVersion]
+
+
+class Invoker:
+    """Resolves once, at the door, and hands one envelope to the scheduler."""
+
+    def __init__(self, resolve: Resolve, scheduler: Scheduler, clock: Clock) -> None:
+        self._resolve = resolve
+        self._scheduler = scheduler
+        self._clock = clock
+
+    async def invoke(
+        self,
+        name: str,
+        payload: bytes,
+        *,
+        qualifier: str | None = None,
+        function_arn: str | None = None,
+        client_context: str | None = None,
+        trace: str | None = None,
+        log_tail: bool = False,
+        request_id: str | None = None,
+    ) -> Outcome:
+        """Run a function and wait for its outcome.
+
+        `payload` is raw JSON (empty: the handler gets `{}`); `function_arn` is the ARN as invoked,
+        made from `name` and `qualifier` if not given. Raises ClientError (unknown function, not
+        JSON, too large, throttled) and EngineError.
+        """
+        version = self._resolve(name, qualifier)
+        if len(payload) > MAX_PAYLOAD:
+            raise ClientError(
+                AWS.REQUEST_TOO_LARGE,
+                f"{len(payload)} byte payload is too large for the RequestResponse invocation type "
+                f"(limit {MAX_PAYLOAD} bytes)",
+            )
+        if function_arn is None:
+            function_arn = f"{version.arn}:{qualifier}" if qualifier else version.arn
+        invocation = Invocation(
+            request_id or new_request_id(),
+            function_arn,
+            payload,
+            client_context,
+            trace or new_trace(self._clock.wall()),
+            log_tail,
+        )
+        return await self._scheduler.submit(invocation, version)

@@ -1,0 +1,1 @@
+"""One observer protocol, every metric's name in one table, and Prometheus."""

@@ -1,0 +1,131 @@
+"""Every metric in one table: its name, kind, labels, buckets and meaning.
+
+`docs/metrics.md` carries the same table (a test holds the two together). Names are prefixed with
+`samovar_` and end in their base unit, as Prometheus asks for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """Prometheus's metric types, as far as they are used here."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric family. `buckets` are inclusive upper bounds in seconds, without +Inf.
+
+    A counter's `name` carries its `_total`.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+# A warm no-op takes well under a millisecond, an AWS function at most 900 s: the steps are 2-2.5x.
+_DURATIONS = (
+    *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+    *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0),
+)
+# The floor of a dispatch is some 20 µs of the engine's CPU; 10 ms means that the loop was blocked.
+_OVERHEADS = (0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05)
+# A forked context answers in 1-5 ms; the init phase ends at 10 s.
+_PHASES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+INVOCATION_DURATION = Metric(
+    "samovar_invocation_duration_seconds",
+    Kind.HISTOGRAM,
+    "Time from the acceptance of an invocation to its outcome, waiting and cold start included.",
+    ("function", "start"),
+    _DURATIONS,
+)
+DISPATCH_OVERHEAD = Metric(
+    "samovar_dispatch_overhead_seconds",
+    Kind.HISTOGRAM,
+    "Acceptance to the handler's start, without waiting and cold start: the engine's own part.",
+    (),
+    _OVERHEADS,
+)
+COLD_START_PHASE = Metric(
+    "samovar_cold_start_phase_seconds",
+    Kind.HISTOGRAM,
+    "Cold starts by phase: environment, package (fetch, extract, mount) and init.",
+    ("function", "phase"),
+    _PHASES,
+)
+COLD_STARTS = Metric(
+    "samovar_cold_starts_total", Kind.COUNTER, "Contexts that became ready.", ("function",)
+)
+FUNCTION_ERRORS = Metric(
+    "samovar_function_errors_total",
+    Kind.COUNTER,
+    "Invocations that ended in the function's error, by AWS's error type.",
+    ("function", "error_type"),
+)
+TIMEOUTS = Metric(
+    "samovar_timeouts_total", Kind.COUNTER, "Invocations that ran out of time.", ("function",)
+)
+THROTTLES = Metric(
+    "samovar_throttles_total",
+    Kind.COUNTER,
+    "Invocations refused before anything ran.",
+    ("function", "reason"),
+)
+ENGINE_ERRORS = Metric(
+    "samovar_engine_errors_total",
+    Kind.COUNTER,
+    "Invocations that the engine could not answer by its own fault.",
+    ("function", "kind"),
+)
+CONTEXTS = Metric("samovar_contexts", Kind.GAUGE, "Contexts that exist, by state.", ("state",))
+ZYGOTES = Metric("samovar_zygotes", Kind.GAUGE, "Zygotes that answer.", ("interpreter", "preload"))
+ZYGOTE_DEATHS = Metric(
+    "samovar_zygote_deaths_total",
+    Kind.COUNTER,
+    "Zygotes that ended without the engine having asked for it.",
+    ("interpreter", "preload"),
+)
+WALL = Metric(
+    "samovar_wall_held",
+    Kind.GAUGE,
+    "1 where the host allows this wall around contexts, 0 where it does not.",
+    ("wall",),
+)
+
+ALL = (
+    INVOCATION_DURATION,
+    DISPATCH_OVERHEAD,
+    COLD_START_PHASE,
+    COLD_STARTS,
+    FUNCTION_ERRORS,
+    TIMEOUTS,
+    THROTTLES,
+    ENGINE_ERRORS,
+    CONTEXTS,
+    ZYGOTES,
+    ZYGOTE_DEATHS,
+    WALL,
+)
+
+
+def markdown_table() -> str:
+    """The table of `docs/metrics.md`, without a trailing newline."""
+    lines = ["| metric | kind | labels | meaning |", "| --- | --- | --- | --- |"]
+    for metric in ALL:
+        labels = ", ".join(f"`{label}`" for label in metric.labels) or "none"
+        meaning = metric.help
+        if metric.buckets:
+            bounds = ", ".join(f"{bound:g}" for bound in metric.buckets)
+            meaning += f" Buckets: {bounds}."
+        lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {meaning} |")
+    return "\n".join(lines)

@@ -1,0 +1,78 @@
+"""What the engine tells whoever watches it.
+
+Every hook is called on the loop's thread, some of them on every invocation: an implementation
+must not block, take locks or raise, and should stay under a microsecond. Hooks get plain values,
+so that a watcher needs to know nothing of the engine's own objects.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Observer(Protocol):
+    """The hooks. All durations are seconds; all names are the ones that users know."""
+
+    def invocation_finished(
+        self, function: str, start: str, duration: float, overhead: float, error_type: str
+    ) -> None:
+        """An invocation ran to an outcome, good or bad.
+
+        `start` is a StartKind's value; `duration` runs from acceptance to the outcome, waiting and
+        cold start included: what the caller waited for the engine; `overhead` is the engine's own
+        part of it, from acceptance to the handler's start without waiting and cold start;
+        `error_type` is AWS's error type, or empty where the function returned.
+        """
+
+    def invocation_throttled(self, function: str, reason: str) -> None:
+        """An invocation was refused before anything ran; `reason` is one of a few fixed words."""
+
+    def invocation_failed(self, function: str, kind: str) -> None:
+        """The engine could not answer an invocation by its own fault; `kind` is a fixed word."""
+
+    def cold_start(self, function: str, environment: float, package: float, init: float) -> None:
+        """A context became ready for its first invocation; the phases are those of ColdStart."""
+
+    def zygote_started(self, interpreter: str, preload: str) -> None:
+        """A zygote answers; `interpreter` is the runtime's name, e.g. `python3.12`."""
+
+    def zygote_died(self, interpreter: str, preload: str, expected: bool) -> None:
+        """A zygote that had started is gone; `expected` where the engine ended it itself."""
+
+    def wall(self, name: str, held: bool) -> None:
+        """Whether the host allows one of the walls around contexts; said once, at start."""
+
+    def function_removed(self, function: str) -> None:
+        """The function was deleted: what is kept under its name may be let go."""
+
+
+class SilentObserver:
+    """Watches nothing: what an engine has by default, and a base for a watcher of a few hooks."""
+
+    __slots__ = ()
+
+    def invocation_finished(
+        self, function: str, start: str, duration: float, overhead: float, error_type: str
+    ) -> None:
+        pass
+
+    def invocation_throttled(self, function: str, reason: str) -> None:
+        pass
+
+    def invocation_failed(self, function: str, kind: str) -> None:
+        pass
+
+    def cold_start(self, function: str, environment: float, package: float, init: float) -> None:
+        pass
+
+    def zygote_started(self, interpreter: str, preload: str) -> None:
+        pass
+
+    def zygote_died(self, interpreter: str, preload: str, expected: bool) -> None:
+        pass
+
+    def wall(self, name: str, held: bool) -> None:
+        pass
+
+    def function_removed(self, function: str) -> None:
+        pass

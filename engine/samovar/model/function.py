@@ -1,0 +1,92 @@
+"""Functions and versions as the registry keeps them and the scheduler runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+LATEST = "$LATEST"
+
+
+class State(StrEnum):
+    """Function states (AWS's words)."""
+
+    PENDING = "Pending"
+    ACTIVE = "Active"
+    INACTIVE = "Inactive"
+    FAILED = "Failed"
+
+
+class UpdateStatus(StrEnum):
+    """What became of the last update (AWS's words)."""
+
+    SUCCESSFUL = "Successful"
+    FAILED = "Failed"
+    IN_PROGRESS = "InProgress"
+
+
+@dataclass(frozen=True, slots=True)
+class CodePackage:
+    """A deployment package in the code store.
+
+    `sha256` is the hex digest of the zip (AWS shows it in base64); `size` is the zip's size in
+    bytes. `preload` names the zygote family that suits the package («bare» or «boto3», see
+    `samovar.registry.packages`); it is chosen so that a preloaded module never shadows a copy that
+    the package brings along. `import_paths` are directories of the host that the embedding program
+    shares with the function, read-only, after the package's own code; only functions made from a
+    `module:function` have any.
+    """
+
+    sha256: str
+    size: int
+    preload: str = "bare"
+    import_paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What the user may set, with AWS's defaults. Units: MB for sizes, seconds for the timeout.
+
+    `environment` is None when it was never given: AWS leaves the key out of replies then.
+    """
+
+    handler: str
+    runtime: str
+    role: str
+    description: str = ""
+    timeout: int = 3
+    memory_size: int = 128
+    ephemeral_storage: int = 512
+    environment: Mapping[str, str] | None = None
+    log_group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionVersion:
+    """One runnable version of a function; `$LATEST` is the mutable one.
+
+    `generation` counts the changes of code or configuration; contexts of an older generation
+    drain. `last_modified` is seconds since the epoch.
+    """
+
+    name: str
+    arn: str  # unqualified
+    configuration: Configuration
+    code: CodePackage
+    revision_id: str
+    last_modified: float
+    version: str = LATEST
+    generation: int = 1
+    state: State = State.PENDING
+    state_reason: str | None = None
+    state_reason_code: str | None = None
+    update_status: UpdateStatus | None = None
+    update_reason: str | None = None
+    update_reason_code: str | None = None
+    pool: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        # Built once here because the scheduler looks it up on every invocation.
+        key = f"{self.arn}:{self.version}#{self.generation}"
+        object.__setattr__(self, "pool", key)

@@ -1,0 +1,1 @@
+"""Functions, their code packages and the interpreters that run them."""

@@ -1,0 +1,346 @@
+"""Changes of functions: each is checked, written durably, then taken into memory, then told.
+
+Every change runs in an asyncio task of its own, so that a caller that goes away (a client that
+hangs up) can't stop it between the disk and the memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+from samovar.clock import Clock, Timer
+from samovar.errors import AWS, ClientError, EngineError
+from samovar.model import limits
+from samovar.model.arn import FunctionReference
+from samovar.model.function import CodePackage, Configuration, FunctionVersion
+from samovar.registry import rules, transitions
+from samovar.registry.index import Entry, Index
+from samovar.registry.records import to_stored
+from samovar.registry.runtimes import Runtimes
+from samovar.registry.sources import CodeSource, Module, Received, Receiver
+from samovar.settings import Settings
+from samovar.stores.protocols import FunctionStore, RevisionConflict, StoredTags
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# How long after a failed write (a full disk, say) a state transition is tried again, seconds.
+_RETRY_AFTER = 1.0
+
+Tell = Callable[[FunctionVersion | None, FunctionVersion | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class NewFunction:
+    """What CreateFunction is asked for.
+
+    With a `Module` as the source, `handler` and `runtime` of the configuration may be empty: the
+    module says them.
+    """
+
+    name: str
+    configuration: Configuration
+    source: CodeSource
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Changes:
+    """Carries out what changes functions; `tell` is called on the loop after each change of what
+    a function's invocations run."""
+
+    def __init__(
+        self,
+        *,
+        index: Index,
+        store: FunctionStore,
+        receiver: Receiver,
+        runtimes: Runtimes,
+        clock: Clock,
+        settings: Settings,
+        node_id: str,
+        tell: Tell,
+    ) -> None:
+        self._index = index
+        self._store = store
+        self._receiver = receiver
+        self._runtimes = runtimes
+        self._clock = clock
+        self._settings = settings
+        self._node = node_id
+        self._tell = tell
+        # One lock per name, for as long as anybody holds or awaits it.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._retries: dict[Entry, Timer] = {}
+        self._gate = asyncio.Lock()
+        self._arrivals = 0
+        self._generation = 0
+        self._closed = False
+
+    async def carry_out(self, change: Coroutine[Any, Any, T]) -> T:
+        """Run `change` to its end, even if the caller is cancelled meanwhile."""
+        if self._closed:
+            change.close()
+            raise EngineError("The engine is stopping and takes no more changes of functions.")
+        return await asyncio.shield(self._start(change))
+
+    async def close(self) -> None:
+        """Wait for the changes under way; transitions still to be retried are left to the next
+        start. Idempotent."""
+        self._closed = True
+        for timer in self._retries.values():
+            timer.cancel()
+        self._retries.clear()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    @asynccontextmanager
+    async def no_arrivals(self) -> AsyncIterator[bool]:
+        """Keeps code from arriving; gives False if some is arriving already.
+
+        A package is in the code store before the function that refers to it is written: whoever
+        deletes packages must not come in between.
+        """
+        async with self._gate:
+            yield self._arrivals == 0
+
+    async def restore(self, functions: list[Entry]) -> None:
+        """Take in what was stored, and finish what was under way when the last engine ended."""
+        for entry in functions:
+            self._index.add(entry)
+            self._generation = max(self._generation, entry.shown.generation)
+        for entry in functions:
+            await self._settle(entry)
+
+    async def create(self, new: NewFunction) -> FunctionVersion:
+        """See `FunctionRegistry.create`."""
+        region, account = self._settings.region, self._settings.account_id
+        name = FunctionReference.parse_new(new.name, region=region, account=account).name
+        rules.check_tags(new.tags)
+        self._demand_free(name)
+        if not isinstance(new.source, Module):
+            self._check(new.configuration)  # before the code, which takes long
+        async with self._arrival():
+            received = await self._receiver.receive(new.source)
+            configuration = _completed(new.configuration, received)
+            self._check(configuration)
+            async with self._lock(name):
+                entry = await self._write_new(name, configuration, received.code, new.tags)
+        self._start(self._settle(entry))
+        return entry.shown
+
+    async def _write_new(
+        self, name: str, configuration: Configuration, code: CodePackage, tags: Mapping[str, str]
+    ) -> Entry:
+        self._demand_free(name)
+        self._demand_room(code.size)
+        arn = self._index.arn(name)
+        function = transitions.created(
+            name,
+            arn,
+            configuration,
+            code,
+            generation=self._next_generation(),
+            now=self._clock.wall(),
+        )
+        stored = to_stored(function, self._node)
+        stored_tags = None
+        if tags:
+            stored_tags = StoredTags(arn, transitions.new_revision(), dict(tags), self._node)
+        with _conflicts_told(arn):
+            await self._store.put_function(stored, expected=None, tags=stored_tags)
+        entry = Entry(function, stored_tags)
+        self._index.add(entry)
+        return entry
+
+    async def update_code(
+        self, name: str, source: CodeSource, revision_id: str | None, dry_run: bool
+    ) -> FunctionVersion:
+        """See `FunctionRegistry.update_code`."""
+        # Asked before the code is fetched, which takes long, and again when it is there.
+        shown = self._index.entry(name).shown
+        transitions.demand_settled(shown)
+        transitions.demand_revision(shown, revision_id)
+        if dry_run:
+            received = await self._receiver.receive(source, keep=False)
+            return replace(shown, code=received.code)
+
+        def change(function: FunctionVersion) -> FunctionVersion:
+            self._demand_room(received.code.size - function.code.size)
+            return self._updated(function, function.configuration, received.code)
+
+        async with self._arrival():
+            received = await self._receiver.receive(source)
+            return await self._update(name, revision_id, change)
+
+    async def update_configuration(
+        self, name: str, changes: transitions.ConfigurationChanges, revision_id: str | None
+    ) -> FunctionVersion:
+        """See `FunctionRegistry.update_configuration`."""
+
+        def change(function: FunctionVersion) -> FunctionVersion:
+            configuration = changes.applied_to(function.configuration)
+            rules.check_configuration(configuration)
+            if changes.runtime is not None:
+                self._runtimes.require(changes.runtime)
+            return self._updated(function, configuration, function.code)
+
+        return await self._update(name, revision_id, change)
+
+    async def _update(
+        self,
+        name: str,
+        revision_id: str | None,
+        change: Callable[[FunctionVersion], FunctionVersion],
+    ) -> FunctionVersion:
+        async with self._lock(name):
+            entry = self._index.entry(name)
+            transitions.demand_settled(entry.shown)
+            transitions.demand_revision(entry.shown, revision_id)
+            function = change(entry.shown)
+            await self._replace(entry, function)
+            entry.settled.clear()
+        self._start(self._settle(entry))
+        return function
+
+    async def delete(self, name: str) -> None:
+        """See `FunctionRegistry.delete`."""
+        async with self._lock(name):
+            entry = self._index.entry(name)
+            with _conflicts_told(entry.shown.arn):
+                await self._store.remove_function(entry.shown.arn, expected=entry.shown.revision_id)
+            self._index.remove(name)
+            if entry.serving is not None:
+                self._tell(entry.serving, None)
+
+    async def retag(self, name: str, change: Callable[[Mapping[str, str]], dict[str, str]]) -> None:
+        """Replace a function's tags by what `change` makes of them."""
+        async with self._lock(name):
+            entry = self._index.entry(name)
+            transitions.demand_settled(entry.shown)
+            tags = change(entry.tags.tags if entry.tags else {})
+            rules.check_tags(tags)
+            arn = entry.shown.arn
+            stored = StoredTags(arn, transitions.new_revision(), tags, self._node)
+            with _conflicts_told(arn):
+                await self._store.put_tags(
+                    stored, expected=entry.tags.revision if entry.tags else None
+                )
+            entry.tags = stored
+
+    async def _settle(self, entry: Entry) -> None:
+        """Carry a creation or an update to its end; tried again as long as the disk fails."""
+        self._retries.pop(entry, None)
+        async with self._lock(entry.shown.name):
+            if self._index.find(entry.shown.name) is not entry:
+                return  # deleted meanwhile
+            if transitions.is_settled(entry.shown):
+                return
+            function = transitions.settled(entry.shown)
+            try:
+                await self._replace(entry, function)
+            except (EngineError, ClientError) as error:
+                _log.warning("%s stays unsettled, trying again: %s", function.arn, error)
+                if not self._closed:
+                    self._retries[entry] = self._clock.call_later(
+                        _RETRY_AFTER, lambda: self._retry(entry)
+                    )
+                return
+            old, entry.serving = entry.serving, function
+            entry.settled.set()
+            self._tell(old, function)
+
+    def _retry(self, entry: Entry) -> None:
+        self._start(self._settle(entry))
+
+    async def _replace(self, entry: Entry, function: FunctionVersion) -> None:
+        with _conflicts_told(function.arn):
+            await self._store.put_function(
+                to_stored(function, self._node), expected=entry.shown.revision_id
+            )
+        entry.shown = function
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever asked has it, or has gone away
+
+    @asynccontextmanager
+    async def _arrival(self) -> AsyncIterator[None]:
+        async with self._gate:
+            self._arrivals += 1
+        try:
+            yield
+        finally:
+            self._arrivals -= 1
+
+    def _lock(self, name: str) -> asyncio.Lock:
+        return self._locks.setdefault(name, asyncio.Lock())
+
+    def _next_generation(self) -> int:
+        # Counted over all functions: one that is deleted and created anew must not meet the
+        # contexts of its namesake.
+        self._generation += 1
+        return self._generation
+
+    def _updated(
+        self, function: FunctionVersion, configuration: Configuration, code: CodePackage
+    ) -> FunctionVersion:
+        return transitions.updated(
+            function,
+            configuration,
+            code,
+            generation=self._next_generation(),
+            now=self._clock.wall(),
+        )
+
+    def _check(self, configuration: Configuration) -> None:
+        rules.check_configuration(configuration)
+        self._runtimes.require(configuration.runtime)
+
+    def _demand_free(self, name: str) -> None:
+        if self._index.find(name) is not None:
+            raise ClientError(AWS.RESOURCE_CONFLICT, f"Function already exist: {name}")
+
+    def _demand_room(self, growth: int) -> None:
+        if self._index.usage().total_code_size + growth > limits.CODE_STORAGE_SIZE:
+            raise ClientError(AWS.CODE_STORAGE_EXCEEDED, "Code storage limit exceeded.")
+
+
+def _completed(configuration: Configuration, received: Received) -> Configuration:
+    """`configuration` with what the package itself says; raises ClientError if they disagree."""
+    for name in ("handler", "runtime"):
+        said = getattr(received, name)
+        given = getattr(configuration, name)
+        if said and given and said != given:
+            raise ClientError(
+                AWS.INVALID_PARAMETER,
+                f"The {name} {given!r} is not the module's, which is {said!r}; leave it out.",
+            )
+        if said:
+            configuration = replace(configuration, **{name: said})
+    return configuration
+
+
+@contextmanager
+def _conflicts_told(arn: str) -> Iterator[None]:
+    try:
+        yield
+    except RevisionConflict as conflict:
+        raise ClientError(
+            AWS.RESOURCE_CONFLICT,
+            f"{arn} was changed by another node at the same time; read it and try again.",
+        ) from conflict

@@ -1,0 +1,292 @@
+"""The registry: which functions there are, and which version of one runs now.
+
+Reads come from memory; changes go through `changes`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from samovar.clock import Clock
+from samovar.errors import AWS, ClientError
+from samovar.model.function import FunctionVersion
+from samovar.registry import packages, transitions
+from samovar.registry.changes import Changes, NewFunction
+from samovar.registry.index import AccountUsage, Entry, FunctionPage, Index
+from samovar.registry.records import from_stored
+from samovar.registry.runtimes import Runtimes
+from samovar.registry.sources import (
+    CodeSource,
+    Directory,
+    Module,
+    Receiver,
+    S3Object,
+    ZipBytes,
+)
+from samovar.registry.tags import tagged_function
+from samovar.registry.transitions import ConfigurationChanges
+from samovar.settings import Settings
+from samovar.stores.protocols import CodeStore, FunctionStore
+
+__all__ = [
+    "AccountUsage",
+    "CodeSource",
+    "ConfigurationChanges",
+    "Directory",
+    "ExtractedTree",
+    "FunctionPage",
+    "FunctionRegistry",
+    "Module",
+    "NewFunction",
+    "RegistryListener",
+    "S3Object",
+    "ZipBytes",
+]
+
+_log = logging.getLogger(__name__)
+
+
+class RegistryListener(Protocol):
+    """Told when what invocations of a function run has changed."""
+
+    def function_changed(self, old: FunctionVersion | None, new: FunctionVersion | None) -> None:
+        """`old` is None for a new function, `new` for a deleted one. Called on the loop, in the
+        order of the changes, after they are durable and visible; must not block or raise."""
+
+
+class ExtractedTree(NamedTuple):
+    """The directory of a package's files, and the seconds it took until it was there."""
+
+    path: Path
+    seconds: float
+
+
+class FunctionRegistry:
+    """Functions by name, for one Region and account; for one event loop, opened once.
+
+    It owns `store` and `code` from `open` to `close`. All methods raise ClientError for what the
+    caller did wrong and EngineError if the disk fails; a call that raised has changed nothing.
+    """
+
+    def __init__(  # noqa: PLR0917 - the parts in the order of the layers
+        self,
+        store: FunctionStore,
+        code: CodeStore,
+        runtimes: Runtimes,
+        clock: Clock,
+        settings: Settings,
+        node_id: str,
+    ) -> None:
+        self.runtimes = runtimes
+        self._store = store
+        self._code = code
+        self._clock = clock
+        self._settings = settings
+        self._index = Index(settings.region, settings.account_id)
+        self._receiver = Receiver(code, settings)
+        self._changes = Changes(
+            index=self._index,
+            store=store,
+            receiver=self._receiver,
+            runtimes=runtimes,
+            clock=clock,
+            settings=settings,
+            node_id=node_id,
+            tell=self._tell,
+        )
+        self._elsewhere: set[str] = set()  # packages of other Regions' and accounts' functions
+        self._listeners: dict[int, RegistryListener] = {}
+        self._extracting: dict[str, asyncio.Task[Path]] = {}
+
+    async def open(self) -> None:
+        """Load what is stored, finish what a killed engine left Pending or InProgress, and delete
+        packages that nothing refers to any more."""
+        try:
+            await self._store.open()
+            await self._code.open()
+            await self._load()
+            await self.collect()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _load(self) -> None:
+        contents = await self._store.load()
+        tags = {item.resource: item for item in contents.tags}
+        entries = []
+        for record in contents.functions:
+            function = from_stored(record)
+            if function.arn == self._index.arn(function.name):
+                entries.append(Entry(function, tags.get(function.arn)))
+            else:
+                self._elsewhere.add(function.code.sha256)
+        await self._changes.restore(entries)
+
+    async def close(self) -> None:
+        """Finish changes under way, then let go of the stores; idempotent."""
+        await self._changes.close()
+        if self._extracting:
+            await asyncio.wait(self._extracting.values())
+        await self._receiver.close()
+        await self._code.close()
+        await self._store.close()
+
+    # Reading: synchronous, from memory.
+
+    def resolve(self, name: str, qualifier: str | None = None) -> FunctionVersion:
+        """What an invocation of `name` runs now: while an update is in progress, the old version.
+
+        On the path of every invocation. Raises ClientError: 404 for an unknown function or
+        qualifier (only $LATEST exists), 409 while the function is Pending.
+        """
+        return self._index.resolve(name, qualifier)
+
+    def get(self, name: str, qualifier: str | None = None) -> FunctionVersion:
+        """What GetFunction shows; raises ClientError (404)."""
+        return self._index.entry(name, qualifier).shown
+
+    def list(self, marker: str | None = None, max_items: int | None = None) -> FunctionPage:
+        """A page of functions in the order of their names: at most 50, at most `max_items`.
+
+        `marker` is an earlier page's `next_marker`. Raises ClientError for any other, and unless
+        `max_items` is between 1 and 10000.
+        """
+        return self._index.page(marker, max_items)
+
+    def account_usage(self) -> AccountUsage:
+        """What GetAccountSettings tells of use."""
+        return self._index.usage()
+
+    def tags_of(self, resource: str) -> Mapping[str, str]:
+        """The tags of the function that `resource` (an ARN, or any other reference) names."""
+        return self._index.tags(self._tagged(resource))
+
+    def subscribe(self, listener: RegistryListener) -> Callable[[], None]:
+        """Tell `listener` of changes from now on; call what is returned to end it."""
+        key = id(listener)
+        self._listeners[key] = listener
+
+        def unsubscribe() -> None:
+            self._listeners.pop(key, None)
+
+        return unsubscribe
+
+    async def wait_settled(self, name: str) -> FunctionVersion:
+        """Wait until nothing is under way for the function, and return it; raises 404."""
+        while True:
+            entry = self._index.entry(name)
+            if transitions.is_settled(entry.shown):
+                return entry.shown
+            await entry.settled.wait()
+
+    # Changing.
+
+    async def create(self, new: NewFunction) -> FunctionVersion:
+        """Create a function; it is returned Pending and turns Active by itself."""
+        return await self._changes.carry_out(self._changes.create(new))
+
+    async def update_code(
+        self,
+        name: str,
+        source: CodeSource,
+        *,
+        revision_id: str | None = None,
+        dry_run: bool = False,
+    ) -> FunctionVersion:
+        """Replace the code; returned with its update in progress.
+
+        `revision_id`: refuse (412) if the function has another one. `dry_run`: check everything,
+        change nothing, and return what the function would be like with the new code.
+        """
+        change = self._changes.update_code(name, source, revision_id, dry_run)
+        return await self._changes.carry_out(change)
+
+    async def update_configuration(
+        self, name: str, changes: ConfigurationChanges, *, revision_id: str | None = None
+    ) -> FunctionVersion:
+        """Change the configuration; returned with its update in progress. Parts that `changes`
+        doesn't give stay as they are."""
+        change = self._changes.update_configuration(name, changes, revision_id)
+        return await self._changes.carry_out(change)
+
+    async def delete(self, name: str) -> None:
+        """Delete a function and its tags, whatever is under way for it."""
+        await self._changes.carry_out(self._changes.delete(name))
+
+    async def tag(self, resource: str, tags: Mapping[str, str]) -> None:
+        """Add tags to the function that `resource` names, or replace those with the same key."""
+        name = self._tagged(resource)
+        if not tags:
+            raise ClientError(
+                AWS.INVALID_PARAMETER, "An error occurred and the request cannot be processed."
+            )
+        given = dict(tags)
+        change = self._changes.retag(name, lambda present: {**present, **given})
+        await self._changes.carry_out(change)
+
+    async def untag(self, resource: str, keys: Collection[str]) -> None:
+        """Remove tags; keys that aren't there are no error."""
+        name = self._tagged(resource)
+        gone = frozenset(keys)
+        change = self._changes.retag(
+            name, lambda present: {k: v for k, v in present.items() if k not in gone}
+        )
+        await self._changes.carry_out(change)
+
+    # Packages.
+
+    async def ensure_extracted(self, function: FunctionVersion) -> ExtractedTree:
+        """The files of a version's package; concurrent calls extract once.
+
+        Raises EngineError if the package is gone or damaged.
+        """
+        start = self._clock.monotonic()
+        sha256 = function.code.sha256
+        extraction = self._extracting.get(sha256)
+        if extraction is None:
+            extraction = asyncio.get_running_loop().create_task(
+                self._code.tree(sha256, packages.extract)
+            )
+            self._extracting[sha256] = extraction
+            extraction.add_done_callback(lambda _: self._extracting.pop(sha256))
+            extraction.add_done_callback(lambda done: done.cancelled() or done.exception())
+        # Shielded: one impatient caller must not end it for the others.
+        path = await asyncio.shield(extraction)
+        return ExtractedTree(path, self._clock.monotonic() - start)
+
+    async def read_package(self, function: FunctionVersion) -> bytes:
+        """The zip that a version was made from; raises EngineError if it is gone or damaged."""
+        return await self._code.read(function.code.sha256)
+
+    async def collect(self, in_use: Collection[FunctionVersion] = ()) -> tuple[str, ...]:
+        """Delete packages that no function refers to, and return their hashes.
+
+        `in_use` are versions whose contexts still drain; their packages stay. While code is
+        arriving nothing is deleted: a later call does it.
+        """
+        async with self._changes.no_arrivals() as none_arriving:
+            if not none_arriving:
+                return ()
+            keep = self._elsewhere | {function.code.sha256 for function in in_use}
+            for entry in self._index:
+                keep.add(entry.shown.code.sha256)
+                if entry.serving is not None:
+                    keep.add(entry.serving.code.sha256)
+            return tuple(await self._code.collect(keep))
+
+    def _tagged(self, resource: str) -> str:
+        return tagged_function(
+            resource, region=self._settings.region, account=self._settings.account_id
+        )
+
+    def _tell(self, old: FunctionVersion | None, new: FunctionVersion | None) -> None:
+        for listener in tuple(self._listeners.values()):
+            try:
+                listener.function_changed(old, new)
+            except Exception:
+                # The change has happened: the others must hear of it all the same.
+                _log.exception("a listener of the registry failed")

@@ -1,0 +1,151 @@
+"""What the registry knows, in memory: one writer, and reads that cost a dictionary look-up."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from bisect import bisect_right, insort
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from samovar.errors import AWS, ClientError
+from samovar.model import limits
+from samovar.model.arn import function_arn
+from samovar.model.function import LATEST, FunctionVersion, State
+from samovar.registry import rules, transitions
+from samovar.stores.protocols import StoredTags
+
+_MARKER = "1/"  # the form of a marker's content
+
+
+class FunctionPage(NamedTuple):
+    """Functions in the order of their names; `next_marker` is None on the last page."""
+
+    functions: tuple[FunctionVersion, ...]
+    next_marker: str | None
+
+
+class AccountUsage(NamedTuple):
+    """What an account takes up: bytes of zipped code, and functions."""
+
+    total_code_size: int
+    function_count: int
+
+
+class Entry:
+    """One function. `shown` is what the API tells of it, `serving` what an invocation runs: none
+    before the function is Active, and still the old version while an update is in progress."""
+
+    __slots__ = ("serving", "settled", "shown", "tags")
+
+    def __init__(self, shown: FunctionVersion, tags: StoredTags | None) -> None:
+        self.shown = shown
+        ready = transitions.is_settled(shown) and shown.state is State.ACTIVE
+        self.serving = shown if ready else None
+        self.tags = tags
+        self.settled = asyncio.Event()  # set, too, once the function is deleted
+        if transitions.is_settled(shown):
+            self.settled.set()
+
+
+class Index:
+    """The functions of one Region and account, by name."""
+
+    def __init__(self, region: str, account: str) -> None:
+        self._region = region
+        self._account = account
+        self._entries: dict[str, Entry] = {}
+        self._names: list[str] = []
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def arn(self, name: str, qualifier: str | None = None) -> str:
+        """The ARN that a function of this name has here."""
+        return function_arn(self._region, self._account, name, qualifier)
+
+    def add(self, entry: Entry) -> None:
+        """Take in a function whose name is free."""
+        name = entry.shown.name
+        self._entries[name] = entry
+        insort(self._names, name)
+
+    def remove(self, name: str) -> None:
+        """Forget a function."""
+        self._entries.pop(name).settled.set()
+        self._names.remove(name)
+
+    def find(self, name: str) -> Entry | None:
+        """The function of this name, if there is one."""
+        return self._entries.get(name)
+
+    def entry(self, name: str, qualifier: str | None = None) -> Entry:
+        """The function, for the API; raises AWS's 404."""
+        entry = self._entries.get(name)
+        if entry is None or (qualifier is not None and qualifier != LATEST):
+            raise self._not_found(name, qualifier)
+        return entry
+
+    def resolve(self, name: str, qualifier: str | None) -> FunctionVersion:
+        """The version to run; raises AWS's 404, and its 409 while there is none yet."""
+        entry = self._entries.get(name)
+        if entry is None or (qualifier is not None and qualifier != LATEST):
+            raise self._not_found(name, qualifier or LATEST)
+        serving = entry.serving
+        if serving is None:
+            # A function whose creation was cut short shows as Pending until it is finished.
+            state = entry.shown.state if entry.shown.state is not State.ACTIVE else State.PENDING
+            raise ClientError(
+                AWS.RESOURCE_CONFLICT,
+                "The operation cannot be performed at this time. The function is currently in the "
+                f"following state: {state}",
+            )
+        return serving
+
+    def page(self, marker: str | None, max_items: int | None) -> FunctionPage:
+        """The functions after `marker`, at most `max_items` and never more than AWS's 50."""
+        if max_items is not None:
+            rules.check_range("maxItems", max_items, (1, limits.LIST_MAX_ITEMS))
+        count = min(max_items or limits.LIST_PAGE, limits.LIST_PAGE)
+        # A marker is a name and not a position: what comes and goes in between moves nothing.
+        start = bisect_right(self._names, _marker_name(marker)) if marker else 0
+        names = self._names[start : start + count]
+        more = start + count < len(self._names)
+        return FunctionPage(
+            tuple(self._entries[name].shown for name in names),
+            _marker(names[-1]) if more else None,
+        )
+
+    def usage(self) -> AccountUsage:
+        """Code size and number of all functions."""
+        return AccountUsage(
+            sum(entry.shown.code.size for entry in self._entries.values()), len(self._entries)
+        )
+
+    def tags(self, name: str) -> Mapping[str, str]:
+        """The tags of a function; raises AWS's 404."""
+        tags = self.entry(name).tags
+        return dict(tags.tags) if tags else {}
+
+    def _not_found(self, name: str, qualifier: str | None) -> ClientError:
+        return ClientError(
+            AWS.RESOURCE_NOT_FOUND, f"Function not found: {self.arn(name, qualifier)}"
+        )
+
+
+def _marker(name: str) -> str:
+    return base64.urlsafe_b64encode((_MARKER + name).encode()).decode()
+
+
+def _marker_name(marker: str) -> str:
+    try:
+        text = base64.b64decode(marker.encode(), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeError):
+        text = ""
+    if not text.startswith(_MARKER):
+        raise ClientError(
+            AWS.INVALID_PARAMETER,
+            "The Marker is not one that ListFunctions gave: pass an earlier NextMarker.",
+        )
+    return text.removeprefix(_MARKER)

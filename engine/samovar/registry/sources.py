@@ -1,0 +1,165 @@
+"""Where the code of a function comes from, and how it becomes a package in the code store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from samovar.errors import AWS, ClientError, EngineError
+from samovar.model import limits
+from samovar.model.function import CodePackage
+from samovar.registry import archives, packages
+from samovar.settings import Settings
+from samovar.stores.faults import told
+from samovar.stores.protocols import CodeStore
+from samovar.stores.threads import Threads
+
+_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ZipBytes:
+    """A zip sent along with the request; at most 50 MB, as with AWS."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class S3Object:
+    """A zip in S3, fetched when the function is created or updated and kept from then on."""
+
+    bucket: str
+    key: str
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A directory of this machine; packaged at once, later changes of it have no effect."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """`package.module:function`, importable here; its top-level package is packaged at once."""
+
+    target: str
+
+
+CodeSource = ZipBytes | S3Object | Directory | Module
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A package in the store. `handler` and `runtime` are given only by a Module."""
+
+    code: CodePackage
+    handler: str = ""
+    runtime: str = ""
+
+
+class Receiver:
+    """Takes in code: fetches it, checks it and puts it into the code store."""
+
+    def __init__(self, code: CodeStore, settings: Settings) -> None:
+        self._code = code
+        self._settings = settings
+        self._threads = Threads("samovar-registry", 4)
+
+    async def close(self) -> None:
+        """Wait for running fetches; idempotent."""
+        await self._threads.close()
+
+    async def receive(self, source: CodeSource, *, keep: bool = True) -> Received:
+        """The package that `source` gives, kept in the store unless `keep` is false.
+
+        Raises ClientError for code that can't be had or is no package AWS would take, EngineError
+        if S3 can't be reached or the disk fails.
+        """
+        match source:
+            case ZipBytes(data):
+                if len(data) > limits.ZIPPED_INLINE_SIZE:
+                    raise ClientError(
+                        AWS.REQUEST_TOO_LARGE,
+                        f"Zipped size must be smaller than {limits.ZIPPED_INLINE_SIZE} bytes",
+                    )
+                return Received(await self._package(data, keep))
+            case S3Object():
+                staged = self._code.stage()
+                await self._threads.run(_fetch, source, staged, self._settings)
+                return Received(await self._package(staged, keep))
+            case Directory(path):
+                data = await self._threads.run(archives.zip_directory, path)
+                return Received(await self._package(data, keep))
+            case Module(target):
+                made = await self._threads.run(archives.package_module, target)
+                code = await self._package(made.content, keep)
+                code = replace(code, import_paths=made.import_paths)
+                return Received(code, made.handler, made.runtime)
+
+    async def _package(self, content: bytes | Path, keep: bool) -> CodePackage:
+        take = self._code.put if keep else self._code.check
+        kept = await take(content, packages.extract)
+        preload = packages.BARE
+        if kept.tree is not None:
+            preload = await self._threads.run(packages.detect_preload, kept.tree)
+        return CodePackage(kept.sha256, kept.size, preload)
+
+
+def _fetch(source: S3Object, target: Path, settings: Settings) -> None:
+    # Imported here: 150 ms and 15 MB that only functions from S3 need.
+    import botocore.exceptions as faults  # noqa: PLC0415
+
+    try:
+        with closing(_s3_client(settings)) as client, told(target.parent):
+            where = {"Bucket": source.bucket, "Key": source.key}
+            if source.version is not None:
+                where["VersionId"] = source.version
+            with closing(client.get_object(**where)["Body"]) as body:
+                _save(body.iter_chunks(_CHUNK), target)
+    except faults.ClientError as error:
+        answer = error.response.get("Error", {})
+        raise ClientError(
+            AWS.INVALID_PARAMETER,
+            f"Error occurred while GetObject. S3 Error Code: {answer.get('Code', '')}. "
+            f"S3 Error Message: {answer.get('Message', '')}",
+        ) from error
+    except faults.BotoCoreError as error:
+        neighbour = settings.aws_endpoint or "AWS"
+        raise EngineError(
+            f"The package s3://{source.bucket}/{source.key} could not be fetched from "
+            f"{neighbour}: {error}. Check --aws-endpoint and this engine's AWS credentials."
+        ) from error
+
+
+def _save(chunks: Iterable[bytes], target: Path) -> None:
+    size = 0
+    try:
+        with target.open("wb") as file:
+            for chunk in chunks:
+                size += len(chunk)
+                if size > limits.UNZIPPED_SIZE:  # a zip of that size can't hold less
+                    raise ClientError(AWS.INVALID_PARAMETER, packages.TOO_LARGE)
+                file.write(chunk)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _s3_client(settings: Settings) -> Any:
+    from boto3.session import Session  # noqa: PLC0415
+    from botocore import UNSIGNED  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
+    session = Session(region_name=settings.region)
+    config = Config(retries={"mode": "standard", "max_attempts": 3})
+    if settings.aws_endpoint:
+        # A neighbour at one address has no host name per bucket, and often asks for no signature.
+        config = config.merge(Config(s3={"addressing_style": "path"}))
+        if session.get_credentials() is None:
+            config = config.merge(Config(signature_version=UNSIGNED))
+    return session.client("s3", endpoint_url=settings.aws_endpoint or None, config=config)

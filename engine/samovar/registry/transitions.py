@@ -1,0 +1,149 @@
+"""The life of a function's record: pure steps from one revision to the next.
+
+Each step makes a new revision id, state transitions too, as AWS does; only what the user changed
+makes a new LastModified. A change of code or configuration makes a new generation.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+from samovar.errors import AWS, ClientError
+from samovar.model.function import (
+    CodePackage,
+    Configuration,
+    FunctionVersion,
+    State,
+    UpdateStatus,
+)
+
+# AWS says the same of an update as of a creation (recorded replies).
+_REASON = "The function is being created."
+_REASON_CODE = "Creating"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationChanges:
+    """What UpdateFunctionConfiguration may change; None leaves a part alone.
+
+    `environment` replaces all variables; an empty mapping removes them. Units as in
+    `Configuration`.
+    """
+
+    handler: str | None = None
+    runtime: str | None = None
+    role: str | None = None
+    description: str | None = None
+    timeout: int | None = None
+    memory_size: int | None = None
+    ephemeral_storage: int | None = None
+    environment: Mapping[str, str] | None = None
+    log_group: str | None = None
+
+    def applied_to(self, configuration: Configuration) -> Configuration:
+        """`configuration` with the given parts replaced."""
+        given = {item.name: getattr(self, item.name) for item in fields(self)}
+        return replace(configuration, **{k: v for k, v in given.items() if v is not None})
+
+
+def new_revision() -> str:
+    """A revision id: a random UUID, as AWS's are."""
+    return str(uuid.uuid4())
+
+
+def created(
+    name: str,
+    arn: str,
+    configuration: Configuration,
+    code: CodePackage,
+    *,
+    generation: int,
+    now: float,
+) -> FunctionVersion:
+    """A new function, Pending."""
+    return FunctionVersion(
+        name=name,
+        arn=arn,
+        configuration=configuration,
+        code=code,
+        revision_id=new_revision(),
+        last_modified=now,
+        generation=generation,
+        state=State.PENDING,
+        state_reason=_REASON,
+        state_reason_code=_REASON_CODE,
+    )
+
+
+def updated(
+    function: FunctionVersion,
+    configuration: Configuration,
+    code: CodePackage,
+    *,
+    generation: int,
+    now: float,
+) -> FunctionVersion:
+    """`function` with new code or configuration, its update in progress."""
+    return replace(
+        function,
+        configuration=configuration,
+        code=code,
+        revision_id=new_revision(),
+        last_modified=now,
+        generation=generation,
+        update_status=UpdateStatus.IN_PROGRESS,
+        update_reason=_REASON,
+        update_reason_code=_REASON_CODE,
+    )
+
+
+def settled(function: FunctionVersion) -> FunctionVersion:
+    """What comes of a creation or an update once it is carried out."""
+    return replace(
+        function,
+        revision_id=new_revision(),
+        state=State.ACTIVE,
+        state_reason=None,
+        state_reason_code=None,
+        update_status=UpdateStatus.SUCCESSFUL,
+        update_reason=None,
+        update_reason_code=None,
+    )
+
+
+def is_settled(function: FunctionVersion) -> bool:
+    """Whether nothing is under way."""
+    return (
+        function.state is not State.PENDING
+        and function.update_status is not UpdateStatus.IN_PROGRESS
+    )
+
+
+def demand_settled(function: FunctionVersion) -> None:
+    """Raise AWS's 409 if a creation or an update is under way."""
+    if is_settled(function):
+        return
+    if function.state is State.PENDING:
+        raise ClientError(
+            AWS.RESOURCE_CONFLICT,
+            f"The operation cannot be performed at this time. The resource {function.arn} is "
+            "currently in the following state: 'Pending'. StateReasonCode: "
+            f"'{function.state_reason_code}'",
+        )
+    raise ClientError(
+        AWS.RESOURCE_CONFLICT,
+        "The operation cannot be performed at this time. An update is in progress for resource: "
+        f"{function.arn}",
+    )
+
+
+def demand_revision(function: FunctionVersion, revision_id: str | None) -> None:
+    """Raise AWS's 412 if a revision is given and it is not the function's."""
+    if revision_id is not None and revision_id != function.revision_id:
+        raise ClientError(
+            AWS.PRECONDITION_FAILED,
+            "The Revision Id provided does not match the latest Revision Id. Call the "
+            "GetFunction/GetAlias API to retrieve the latest Revision Id",
+        )

@@ -1,0 +1,224 @@
+"""Carries out the state's commands: contexts are started, dispatched to and stopped here.
+
+On the way of a warm invocation everything is a plain call: submit, state, context, pipe; and back:
+pipe, context, state, future. Tasks exist only where a context is being started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+
+from samovar.clock import Clock, Timer
+from samovar.context.context import ContextListener, ExecutionContext
+from samovar.context.lifecycle import ContextState, Lifecycle
+from samovar.context.provision import Prepared
+from samovar.errors import SamovarError
+from samovar.metrics.observer import Observer
+from samovar.model.function import FunctionVersion
+from samovar.model.invocation import ColdStart, Invocation, Outcome
+from samovar.scheduler.commands import (
+    Command,
+    Dispatch,
+    Reject,
+    StartContext,
+    StopContext,
+    WakeAt,
+)
+from samovar.scheduler.events import (
+    ContextDied,
+    ContextReady,
+    Event,
+    InvocationEnded,
+    InvokeRequested,
+    PoolRetired,
+    StopRequested,
+    Tick,
+)
+from samovar.scheduler.policy import Policy
+from samovar.scheduler.state import SchedulerState
+from samovar.scheduler.ticket import Ticket
+
+_log = logging.getLogger(__name__)
+
+
+Prepare = Callable[[FunctionVersion], Awaitable[Prepared]]
+
+
+@dataclass(slots=True)
+class _Birth:
+    """When a context was asked for, and what getting its package took (seconds)."""
+
+    requested: float
+    package: float = 0.0
+
+
+class Scheduler(ContextListener):
+    """One per engine, on its loop."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        prepare: Prepare,
+        release: Callable[[ExecutionContext], None],
+        clock: Clock,
+        observer: Observer,
+    ) -> None:
+        """`prepare(version)` gives a context ready to be started, and raises SamovarError or
+        OSError; `release` is told of each that is gone."""
+        self.contexts: dict[int, ExecutionContext] = {}
+        self._state = SchedulerState(policy)
+        self._prepare = prepare
+        self._release = release
+        self._clock = clock
+        self._observer = observer
+        self._versions: dict[str, FunctionVersion] = {}
+        self._births: dict[int, _Birth] = {}
+        self._starts: set[asyncio.Task[None]] = set()
+        self._wake: Timer | None = None
+        self._settled: asyncio.Event | None = None
+        self._loop = asyncio.get_running_loop()
+
+    # -- from above
+
+    def submit(self, invocation: Invocation, version: FunctionVersion) -> asyncio.Future[Outcome]:
+        """Run `invocation` on a context of `version`; the future has an Outcome or raises
+        ClientError or EngineError. Cancelling it does not stop the invocation."""
+        now = self._clock.monotonic()
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        ticket = Ticket(invocation, version, now, future, self._observer)
+        pool = version.pool
+        if pool not in self._versions:
+            self._versions[pool] = version
+        self._handle(InvokeRequested(pool, ticket, now))
+        return future
+
+    def retire(self, version: FunctionVersion) -> None:
+        """Drain the contexts of a version that was changed or deleted."""
+        self._handle(PoolRetired(version.pool))
+        self._forget_versions(version.pool)
+
+    async def stop(self, grace: float) -> None:
+        """Let busy contexts finish for `grace` seconds, then end them all."""
+        self._settled = asyncio.Event()
+        self._handle(StopRequested())
+        if not self._state.settled:
+            timer = self._clock.call_later(grace, self._settled.set)
+            await self._settled.wait()
+            timer.cancel()
+        if self._wake is not None:
+            self._wake.cancel()
+        for task in list(self._starts):
+            task.cancel()
+        await asyncio.gather(*self._starts, return_exceptions=True)
+        for context in list(self.contexts.values()):
+            context.abandon("the engine stopped before the invocation was over")
+        self.contexts.clear()
+
+    def lifecycles(self) -> Iterator[Lifecycle]:
+        """All contexts as the state sees them."""
+        return iter(self._state.contexts.values())
+
+    # -- from the contexts
+
+    def context_ready(self, context: ExecutionContext) -> None:
+        assert context.lifecycle is not None
+        number = context.lifecycle.context
+        birth = self._births.get(number)
+        if birth is not None and context.init_seconds is not None:
+            cold = self._cold_start(context, birth)
+            self._observer.cold_start(
+                self._versions[context.lifecycle.pool].name,
+                cold.environment,
+                cold.package,
+                cold.init,
+            )
+        self._handle(ContextReady(number, self._clock.monotonic()))
+
+    def context_free(self, context: ExecutionContext) -> None:
+        assert context.lifecycle is not None
+        self._handle(InvocationEnded(context.lifecycle.context, self._clock.monotonic()))
+
+    def context_gone(self, context: ExecutionContext, reason: str) -> None:
+        assert context.lifecycle is not None
+        self._release(context)
+        self._died(context.lifecycle, reason)
+
+    # -- commands
+
+    def _handle(self, event: Event) -> None:
+        for command in self._state.handle(event):
+            self._carry_out(command)
+
+    def _carry_out(self, command: Command) -> None:
+        kind = type(command)
+        if kind is Dispatch:
+            self._dispatch(command.context, command.ticket)  # type: ignore[union-attr]
+        elif isinstance(command, StartContext):
+            self._births[command.lifecycle.context] = _Birth(self._clock.monotonic())
+            task = self._loop.create_task(self._start(command.lifecycle))
+            self._starts.add(task)
+            task.add_done_callback(self._starts.discard)
+        elif isinstance(command, StopContext):
+            context = self.contexts.get(command.context)
+            if context is not None:
+                context.stop(command.reason)
+        elif isinstance(command, Reject):
+            command.ticket.refuse(command.refusal, command.reason)
+        elif isinstance(command, WakeAt):
+            if self._wake is not None:
+                self._wake.cancel()
+            delay = max(0.0, command.when - self._clock.monotonic())
+            self._wake = self._clock.call_later(delay, self._tick)
+
+    def _dispatch(self, number: int, ticket: Ticket) -> None:
+        context = self.contexts[number]
+        lifecycle = context.lifecycle
+        assert lifecycle is not None
+        ticket.context_id = f"{number}"
+        if self._births:
+            birth = self._births.pop(number, None)
+            if birth is not None:
+                ticket.waited = birth.requested >= ticket.accepted
+                ticket.init_shown = context.init_seconds
+                if ticket.waited:
+                    ticket.cold = self._cold_start(context, birth)
+        lifecycle.move(ContextState.BUSY)
+        context.run(ticket)
+
+    async def _start(self, lifecycle: Lifecycle) -> None:
+        version = self._versions[lifecycle.pool]
+        try:
+            prepared = await self._prepare(version)
+        except (SamovarError, OSError) as error:
+            _log.warning("a context of %s could not be started: %s", version.name, error)
+            self._died(lifecycle, str(error))
+            return
+        birth = self._births.get(lifecycle.context)
+        if birth is not None:
+            birth.package = prepared.package
+        self.contexts[lifecycle.context] = prepared.context
+        prepared.context.start(lifecycle, prepared.placement, self)
+
+    def _died(self, lifecycle: Lifecycle, reason: str) -> None:
+        self.contexts.pop(lifecycle.context, None)
+        self._births.pop(lifecycle.context, None)
+        self._handle(ContextDied(lifecycle.context, reason, self._clock.monotonic()))
+        self._forget_versions(lifecycle.pool)
+        if self._settled is not None and self._state.settled:
+            self._settled.set()
+
+    def _forget_versions(self, pool: str) -> None:
+        if pool not in self._state.pools:
+            self._versions.pop(pool, None)
+
+    def _tick(self) -> None:
+        self._wake = None
+        self._handle(Tick(self._clock.monotonic()))
+
+    @staticmethod
+    def _cold_start(context: ExecutionContext, birth: _Birth) -> ColdStart:
+        environment = context.init_began - birth.requested - birth.package
+        return ColdStart(max(0.0, environment), birth.package, context.init_seconds or 0.0)

@@ -1,0 +1,67 @@
+"""What can happen, as the scheduler's state sees it. `now` is on the monotonic clock, seconds.
+
+Named tuples: two are made per invocation, and a frozen dataclass costs three times as much.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+Ticket = Any  # opaque to the state: whatever the driver wants handed back with a Dispatch
+
+
+class InvokeRequested(NamedTuple):
+    """An invocation wants a context of `pool`."""
+
+    pool: str
+    ticket: Ticket
+    now: float
+
+
+class ContextReady(NamedTuple):
+    """A starting context can be dispatched to: its init is done, or failed and is to be retried."""
+
+    context: int
+    now: float
+
+
+class InvocationEnded(NamedTuple):
+    """A busy context is free again."""
+
+    context: int
+    now: float
+
+
+class ContextDied(NamedTuple):
+    """A context is gone for good, in whatever state it was."""
+
+    context: int
+    reason: str
+    now: float
+
+
+class PoolRetired(NamedTuple):
+    """The version was changed or deleted: its contexts drain."""
+
+    pool: str
+
+
+class Tick(NamedTuple):
+    """Time has passed: contexts idle for too long are to go."""
+
+    now: float
+
+
+class StopRequested(NamedTuple):
+    """The engine stops: idle contexts go now, busy ones when they are done."""
+
+
+Event = (
+    InvokeRequested
+    | ContextReady
+    | InvocationEnded
+    | ContextDied
+    | PoolRetired
+    | Tick
+    | StopRequested
+)

@@ -1,0 +1,134 @@
+"""Every setting in one table: a field here is a flag, an environment variable and a help text.
+
+`data_dir` → `--data-dir` and `SAMOVAR_DATA_DIR`. The command line, the environment and the
+embedded API are all derived from the fields of `Settings`, so they can't disagree.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self
+
+from samovar.errors import SettingsError
+
+PREFIX = "SAMOVAR_"
+
+
+class Isolation(StrEnum):
+    """How contexts are walled in."""
+
+    AUTO = "auto"  # namespaces where the host allows them, said at start where it does not
+    NAMESPACES = "namespaces"  # refuse to start where they are refused
+    NONE = "none"  # a directory per context, through TMPDIR
+
+
+def _default_data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "samovar"
+
+
+def _setting(help_text: str, default: Any = MISSING, factory: Any = MISSING) -> Any:
+    metadata = {"help": help_text}
+    if factory is not MISSING:
+        return field(default_factory=factory, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How an engine runs. Times are seconds, sizes are bytes unless the help says otherwise."""
+
+    host: str = _setting("address to listen on; loopback only", "127.0.0.1")
+    port: int = _setting("port to listen on; 0 lets the system choose", 4566)
+    data_dir: Path = _setting("where functions, code and state are kept", factory=_default_data_dir)
+    aws_endpoint: str = _setting(
+        "endpoint of the neighbours (S3, SQS …); given to functions as AWS_ENDPOINT_URL", ""
+    )
+    region: str = _setting("AWS Region in ARNs and functions' environments", "us-east-1")
+    account_id: str = _setting("AWS account in ARNs, 12 digits", "000000000000")
+    time_scale: float = _setting("multiplies AWS's retry waits; 1 is AWS's own pace", 1.0)
+    idle_timeout: float = _setting("an idle context is stopped after this long", 300.0)
+    init_timeout: float = _setting("limit of the init phase before it moves into the invoke", 10.0)
+    isolation: Isolation = _setting(
+        "walls around contexts: auto, namespaces (refuse to start without) or none", Isolation.AUTO
+    )
+    spares: int = _setting("contexts forked ahead of need, per interpreter and preload", 2)
+    max_contexts: int = _setting("contexts that may exist at once", 1000)
+    worker_uid: int = _setting("uid and gid of functions when the engine runs as root", 51051)
+    interpreters: Mapping[str, str] = _setting(
+        "runtime=path pairs that override what is found, e.g. python3.12=/opt/py/bin/python3",
+        factory=dict,
+    )
+
+    def __post_init__(self) -> None:
+        def need(ok: bool, name: str, rule: str) -> None:
+            if not ok:
+                raise SettingsError(f"{name}={getattr(self, name)!r}: {rule}")
+
+        need(0 <= self.port <= 65535, "port", "must be between 0 and 65535")
+        need(
+            len(self.account_id) == 12 and self.account_id.isdigit(),
+            "account_id",
+            "must be 12 digits",
+        )
+        need(self.time_scale >= 0, "time_scale", "must not be negative")
+        need(self.idle_timeout > 0, "idle_timeout", "must be positive")
+        need(self.init_timeout > 0, "init_timeout", "must be positive")
+        need(self.spares >= 0, "spares", "must not be negative")
+        need(self.max_contexts >= 1, "max_contexts", "must be at least 1")
+        need(1 <= self.worker_uid < 2**32 - 1, "worker_uid", "must be an unprivileged uid")
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str], **overrides: Any) -> Self:
+        """Settings from `SAMOVAR_*` variables; `overrides` (the flags) win.
+
+        Raises SettingsError for a value that does not parse and for an unknown `SAMOVAR_` name.
+        """
+        known = {PREFIX + item.name.upper(): item.name for item in fields(cls)}
+        values: dict[str, Any] = {}
+        for variable, text in environ.items():
+            if not variable.startswith(PREFIX):
+                continue
+            if variable not in known:
+                raise SettingsError(
+                    f"unknown setting {variable}; known ones: {', '.join(sorted(known))}"
+                )
+            values[known[variable]] = parse(known[variable], text)
+        values.update({k: v for k, v in overrides.items() if v is not None})
+        return cls(**values)
+
+
+_PARSERS: Mapping[str, Any] = {
+    "int": int,
+    "float": float,
+    "Path": lambda text: Path(text).expanduser(),
+    "Isolation": Isolation,
+    "str": str,
+}
+
+
+def _parse_pairs(text: str) -> dict[str, str]:
+    pairs = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        name, found, value = item.partition("=")
+        if not found or not value:
+            raise ValueError(item)
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def parse(name: str, text: str) -> Any:
+    """The value of setting `name` from its text form; raises SettingsError."""
+    kind = next(str(item.type) for item in fields(Settings) if item.name == name)
+    parser = _PARSERS.get(kind, _parse_pairs)
+    try:
+        return parser(text)
+    except ValueError as error:
+        wanted = "name=value pairs" if parser is _parse_pairs else kind
+        if kind == "Isolation":
+            wanted = "one of " + ", ".join(Isolation)
+        raise SettingsError(f"{name}={text!r}: must be {wanted}") from error

@@ -1,0 +1,1 @@
+"""Where things are kept: protocols, and what implements them."""

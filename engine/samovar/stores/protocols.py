@@ -1,0 +1,140 @@
+"""What the registry asks of a store. One conformance suite holds every implementation to it.
+
+Each durable write is conditional on the revision that the writer has seen, and carries the id of
+the node that wrote: the same protocols are meant to stand on a store that several nodes share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from samovar.errors import SamovarError
+
+
+class RevisionConflict(SamovarError):  # noqa: N818 - a word of the protocol
+    """A conditional write found another revision than the one it was made for.
+
+    Nothing was written. `expected` and `found` are revisions; None stands for «no such record».
+    """
+
+    def __init__(self, key: str, expected: str | None, found: str | None) -> None:
+        super().__init__(f"{key}: expected revision {expected}, found {found}")
+        self.key = key
+        self.expected = expected
+        self.found = found
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFunction:
+    """A function as a store sees it: a key, a revision and an opaque JSON document.
+
+    `node` is the node that wrote this revision.
+    """
+
+    arn: str
+    revision: str
+    document: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTags:
+    """The tags of one resource; they have a revision of their own."""
+
+    resource: str
+    revision: str
+    tags: Mapping[str, str]
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreContents:
+    """All that a store holds, ordered by key."""
+
+    functions: tuple[StoredFunction, ...]
+    tags: tuple[StoredTags, ...]
+
+
+class FunctionStore(Protocol):
+    """Functions and their tags, durably.
+
+    A write that has returned survives kill -9 and power loss; one that raised left nothing. If the
+    awaiting task is cancelled, the write may or may not happen: the caller must not be cancellable
+    between the write and what it does next. Every method raises EngineError when the store itself
+    fails (a full disk, a damaged file).
+    """
+
+    async def open(self) -> None:
+        """Make ready; called once before anything else, and again after `close` if need be."""
+
+    async def close(self) -> None:
+        """Let go of files and threads; idempotent."""
+
+    async def load(self) -> StoreContents:
+        """Everything, for the index that is built at start."""
+
+    async def put_function(
+        self, function: StoredFunction, *, expected: str | None, tags: StoredTags | None = None
+    ) -> None:
+        """Write `function`, and `tags` with it in one step.
+
+        `expected` is the revision to replace, None if there must be none yet; `tags` are for a
+        function that has none. Raises RevisionConflict.
+        """
+
+    async def remove_function(self, arn: str, *, expected: str) -> None:
+        """Remove the function of this revision, and its tags. Raises RevisionConflict."""
+
+    async def put_tags(self, tags: StoredTags, *, expected: str | None) -> None:
+        """Replace the tags of an existing function; `expected` as in `put_function`.
+
+        Raises RevisionConflict, also when there is no such function.
+        """
+
+
+Extract = Callable[[BinaryIO, Path], None]
+"""Checks a zip and writes its files below an empty directory; raises ClientError for a bad one."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPackage:
+    """A package in the code store. `size` is the zip's, in bytes; `tree` is None after `check`."""
+
+    sha256: str
+    size: int
+    tree: Path | None
+
+
+class CodeStore(Protocol):
+    """Deployment packages by the SHA-256 (hex) of their zip.
+
+    Methods raise EngineError when the store itself fails (a full disk, a damaged package), and let
+    pass whatever `extract` raises. Whatever is raised, nothing half-written is left.
+    """
+
+    async def open(self) -> None:
+        """Make ready; sweeps what a crash left behind."""
+
+    async def close(self) -> None:
+        """Wait for running work and let go of threads; idempotent."""
+
+    def stage(self) -> Path:
+        """A fresh path on the store's disk for a download; `put` and `check` take the file over."""
+
+    async def put(self, content: bytes | Path, extract: Extract) -> KeptPackage:
+        """Keep a package. It is extracted first: what can't be extracted is never kept."""
+
+    async def check(self, content: bytes | Path, extract: Extract) -> KeptPackage:
+        """What `put` would answer or raise, keeping nothing."""
+
+    async def tree(self, sha256: str, extract: Extract) -> Path:
+        """The package's files, extracted anew from the zip only if they aren't there."""
+
+    async def read(self, sha256: str) -> bytes:
+        """The zip, its hash checked."""
+
+    async def collect(self, keep: Collection[str]) -> list[str]:
+        """Delete every package that is not in `keep`; returns the hashes of the deleted ones."""

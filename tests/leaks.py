@@ -1,0 +1,174 @@
+"""What a test leaves behind, by name: processes, descriptors, threads, mounts, cgroups, files.
+
+`Traces.now()` is taken before and after; `left_behind` says what came and did not go. What ends by
+itself a moment later (a killed process, a closing socket, a thread on its way out) is awaited with
+a deadline.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import stat
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+# Places where things are kept past the end of a process; looked at for our own names only, because
+# other programs use them too. The session's own TMPDIR is looked at for everything.
+SHARED_PLACES = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"), Path("/run"))
+OUR_NAME = "samovar"
+
+_PR_SET_CHILD_SUBREAPER = 36
+_STEP = 0.02  # seconds between two looks while something is still on its way out
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What exists now; each value's key is what tells it from a namesake, the value its name."""
+
+    processes: dict[tuple[int, float], str]
+    descriptors: dict[tuple[int, str], str]
+    threads: dict[int, str]
+    mounts: dict[str, str]
+    cgroups: dict[str, str]
+    files: dict[str, str]
+
+    @classmethod
+    def now(cls) -> Traces:
+        return cls(processes(), descriptors(), threads(), mounts(), cgroups(), files())
+
+    def left_behind(self, before: Traces) -> list[str]:
+        """A line for each thing that was not there `before`."""
+        kinds = ("processes", "descriptors", "threads", "mounts", "cgroups", "files")
+        return [
+            name
+            for kind in kinds
+            for key, name in getattr(self, kind).items()
+            if key not in getattr(before, kind)
+        ]
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of orphans below it: no child gets away by losing its parent."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def processes() -> dict[tuple[int, float], str]:
+    """All processes below this one. Dead adopted ones are reaped on the way, as init would do."""
+    found = {}
+    for process in psutil.Process().children(recursive=True):
+        try:
+            status = process.status()
+            command = " ".join(process.cmdline()) or process.name()
+            created = process.create_time()
+        except psutil.NoSuchProcess:
+            continue
+        except psutil.ZombieProcess:
+            status, command, created = psutil.STATUS_ZOMBIE, "", process.create_time()
+        if status == psutil.STATUS_ZOMBIE and _reap(process.pid):
+            continue
+        found[process.pid, created] = f"process {process.pid} ({status}): {command[:200]}"
+    return found
+
+
+def _reap(pid: int) -> bool:
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return False  # somebody else's zombie: it has a parent who does not reap it
+    return True
+
+
+def descriptors() -> dict[tuple[int, str], str]:
+    """This process's open files by number and target."""
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+            kind = os.fstat(int(name)).st_mode
+        except OSError:
+            continue  # the descriptor of the listing itself
+        if stat.S_ISCHR(kind) and target == "/dev/null":
+            continue  # harmless, and kept by libraries that silence something once
+        found[int(name), target] = f"descriptor {name}: {target}"
+    return found
+
+
+def threads() -> dict[int, str]:
+    """Python's threads. Native ones are left alone: libuv keeps a pool for the whole process."""
+    return {
+        thread.ident or 0: f"thread {thread.name!r}"
+        for thread in threading.enumerate()
+        if thread is not threading.main_thread()
+    }
+
+
+def mounts() -> dict[str, str]:
+    """This mount namespace's mounts by id."""
+    found = {}
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        number, _, _, _, point = line.split()[:5]
+        found[number] = f"mount at {point}"
+    return found
+
+
+def cgroups(root: Path = CGROUP_ROOT) -> dict[str, str]:
+    """Control groups of ours, in every hierarchy."""
+    return {
+        directory: f"cgroup {directory}"
+        for directory, _, _ in os.walk(root)
+        if OUR_NAME in Path(directory).name
+    }
+
+
+def files() -> dict[str, str]:
+    """Whatever stands in the session's TMPDIR, and things of our name in the shared places."""
+    own = Path(tempfile.gettempdir())
+    found = {str(path): f"file {path}" for path in _entries(own)}
+    for place in SHARED_PLACES:
+        for path in _entries(place):
+            if OUR_NAME in path.name:
+                found[str(path)] = f"file {path}"
+    return found
+
+
+def _entries(directory: Path) -> list[Path]:
+    try:
+        # pytest keeps every tmp_path of a session below one directory of this name.
+        return [path for path in directory.iterdir() if not path.name.startswith("pytest-of-")]
+    except OSError:
+        return []
+
+
+def settle(before: Traces, deadline: float) -> list[str]:
+    """What is left behind after at most `deadline` seconds; at once empty where nothing is."""
+    left = Traces.now().left_behind(before)
+    if not left:
+        return left
+    gc.collect()  # boto3's clients and their sockets end in cycles
+    pause = threading.Event()
+    for _ in range(max(1, int(deadline / _STEP))):
+        left = Traces.now().left_behind(before)
+        if not left:
+            break
+        pause.wait(_STEP)
+    return left
+
+
+def end_processes(before: Traces) -> None:
+    """Kill what a test left running, so that the tests after it start from clean ground."""
+    for pid, created in processes().keys() - before.processes.keys():
+        try:
+            process = psutil.Process(pid)
+            if process.create_time() == created:
+                process.kill()
+        except psutil.Error:
+            continue

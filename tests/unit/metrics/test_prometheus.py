@@ -1,0 +1,204 @@
+"""What the observer was told is what Prometheus reads."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.parser import text_string_to_metric_families
+
+from samovar.metrics import names
+from samovar.metrics.names import Kind, Metric
+from samovar.metrics.observer import Observer, SilentObserver
+from samovar.metrics.prometheus import MAX_ERROR_TYPES, PrometheusObserver
+
+ROOT = Path(__file__).resolve().parents[3]
+HOOKS = [name for name in vars(Observer) if not name.startswith("_")]
+
+
+def samples(observer: PrometheusObserver) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Every sample by name and labels, read back through Prometheus's own parser."""
+    found = {}
+    for family in text_string_to_metric_families(observer.text().decode()):
+        for sample in family.samples:
+            found[sample.name, frozenset(sample.labels.items())] = sample.value
+    return found
+
+
+def value(observer: PrometheusObserver, name: str, **labels: str) -> float:
+    return samples(observer)[name, frozenset(labels.items())]
+
+
+def told_everything() -> PrometheusObserver:
+    observer = PrometheusObserver()
+    observer.invocation_finished("f", "cold", 0.2, 0.0001, "Sandbox.Timedout")
+    observer.invocation_throttled("f", "concurrency")
+    observer.invocation_failed("f", "start failed")
+    observer.cold_start("f", 0.002, 0.03, 0.15)
+    observer.context_moved(None, "starting")
+    observer.zygote_started("python3.11", "bare")
+    observer.zygote_died("python3.11", "bare", expected=False)
+    observer.wall("mount namespace", held=True)
+    return observer
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("kind", [SilentObserver, PrometheusObserver])
+def test_observers_have_every_hook_with_the_protocols_signature(kind: type, hook: str) -> None:
+    assert inspect.signature(getattr(kind, hook)) == inspect.signature(getattr(Observer, hook))
+
+
+def test_every_metric_of_the_table_is_scraped_and_no_other() -> None:
+    text = told_everything().text().decode()
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    table = {metric.name.removesuffix("_total"): metric for metric in names.ALL}
+    assert families.keys() == table.keys()
+    for name, family in families.items():
+        assert family.type == table[name].kind.value
+        assert family.documentation == table[name].help
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        assert labels == set(table[name].labels)
+
+
+@pytest.mark.parametrize("metric", names.ALL, ids=lambda metric: metric.name)
+def test_names_follow_prometheuss_rules(metric: Metric) -> None:
+    assert metric.name.startswith("samovar_")
+    assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
+    assert metric.name.endswith("_seconds") == (metric.kind is Kind.HISTOGRAM)
+    assert bool(metric.buckets) == (metric.kind is Kind.HISTOGRAM)
+    assert list(metric.buckets) == sorted(set(metric.buckets))
+    assert metric.help.endswith(".")
+
+
+def test_durations_start_at_half_a_millisecond() -> None:
+    assert names.INVOCATION_DURATION.buckets[0] == 0.0005
+
+
+@pytest.mark.parametrize(
+    ("seconds", "first_bucket"),
+    [(0.0, "0.0005"), (0.0005, "0.0005"), (0.00051, "0.001"), (900.0, "900.0"), (901.0, "+Inf")],
+)
+def test_a_duration_lands_in_the_bucket_whose_bound_includes_it(
+    seconds: float, first_bucket: str
+) -> None:
+    observer = PrometheusObserver()
+    observer.invocation_finished("f", "warm", seconds, 0.0, "")
+    name = "samovar_invocation_duration_seconds"
+    buckets = {
+        dict(labels)["le"]: count
+        for (sample, labels), count in samples(observer).items()
+        if sample == f"{name}_bucket"
+    }
+    holding = {float(bound) for bound, count in buckets.items() if count == 1}
+    assert min(holding) == float(first_bucket)
+    assert holding == {float(bound) for bound in buckets if float(bound) >= float(first_bucket)}
+    assert value(observer, f"{name}_sum", function="f", start="warm") == seconds
+    assert value(observer, f"{name}_count", function="f", start="warm") == 1
+
+
+def test_start_kinds_are_counted_apart_and_the_overhead_together() -> None:
+    observer = PrometheusObserver()
+    for start in ("cold", "warm", "warm", "provisioned"):
+        observer.invocation_finished("f", start, 0.001, 0.00002, "")
+    name = "samovar_invocation_duration_seconds_count"
+    counts = {
+        start: value(observer, name, function="f", start=start)
+        for start in ("cold", "warm", "provisioned")
+    }
+    assert counts == {"cold": 1, "warm": 2, "provisioned": 1}
+    assert value(observer, "samovar_dispatch_overhead_seconds_count") == 4
+
+
+def test_cold_starts_are_told_by_phase() -> None:
+    observer = PrometheusObserver()
+    observer.cold_start("f", 0.002, 0.03, 0.15)
+    observer.cold_start("f", 0.004, 0.0, 0.15)
+    name = "samovar_cold_start_phase_seconds_sum"
+    assert value(observer, name, function="f", phase="environment") == pytest.approx(0.006)
+    assert value(observer, name, function="f", phase="package") == pytest.approx(0.03)
+    assert value(observer, name, function="f", phase="init") == pytest.approx(0.3)
+    assert value(observer, "samovar_cold_starts_total", function="f") == 2
+
+
+def test_a_timeout_counts_as_an_error_and_as_a_timeout() -> None:
+    observer = PrometheusObserver()
+    observer.invocation_finished("f", "warm", 3.0, 0.0, "Sandbox.Timedout")
+    observer.invocation_finished("f", "warm", 3.0, 0.0, "ValueError")
+    assert value(observer, "samovar_timeouts_total", function="f") == 1
+    errors = "samovar_function_errors_total"
+    assert value(observer, errors, function="f", error_type="Sandbox.Timedout") == 1
+    assert value(observer, errors, function="f", error_type="ValueError") == 1
+
+
+def test_error_types_are_bounded_but_timeouts_are_never_lumped_together() -> None:
+    observer = PrometheusObserver()
+    for number in range(MAX_ERROR_TYPES + 7):
+        observer.invocation_finished("f", "warm", 0.1, 0.0, f"Error{number}")
+    observer.invocation_finished("f", "warm", 0.1, 0.0, "Sandbox.Timedout")
+    errors = "samovar_function_errors_total"
+    assert value(observer, errors, function="f", error_type="other") == 7
+    assert value(observer, errors, function="f", error_type="Error0") == 1
+    assert value(observer, "samovar_timeouts_total", function="f") == 1
+
+
+def test_contexts_are_counted_by_their_present_state() -> None:
+    observer = PrometheusObserver()
+    for _ in range(3):
+        observer.context_moved(None, "starting")
+        observer.context_moved("starting", "idle")
+    observer.context_moved("idle", "busy")
+    observer.context_moved("idle", None)
+    counts = {
+        state: value(observer, "samovar_contexts", state=state)
+        for state in ("starting", "idle", "busy")
+    }
+    assert counts == {"starting": 0, "idle": 1, "busy": 1}
+
+
+def test_only_unexpected_deaths_of_zygotes_are_deaths() -> None:
+    observer = PrometheusObserver()
+    where = {"interpreter": "python3.12", "preload": "boto3"}
+    for expected in (True, False):
+        observer.zygote_started(**where)
+        observer.zygote_died(**where, expected=expected)
+    observer.zygote_started(**where)
+    assert value(observer, "samovar_zygotes", **where) == 1
+    assert value(observer, "samovar_zygote_deaths_total", **where) == 1
+
+
+def test_walls_say_what_holds() -> None:
+    observer = PrometheusObserver()
+    observer.wall("pid namespace", held=True)
+    observer.wall("mount namespace", held=False)
+    assert value(observer, "samovar_wall_held", wall="pid namespace") == 1
+    assert value(observer, "samovar_wall_held", wall="mount namespace") == 0
+
+
+def test_a_deleted_functions_series_are_let_go() -> None:
+    observer = told_everything()
+    observer.invocation_finished("other", "warm", 0.1, 0.0, "")
+    observer.function_removed("f")
+    observer.function_removed("never seen")
+    functions = {dict(labels).get("function") for _, labels in samples(observer)}
+    assert functions == {None, "other"}
+
+
+def test_names_with_quotes_and_line_breaks_survive_the_text_format() -> None:
+    observer = PrometheusObserver()
+    error_type = 'Odd"Name\\with\nbreak'
+    observer.invocation_finished("f", "warm", 0.1, 0.0, error_type)
+    assert value(observer, "samovar_function_errors_total", function="f", error_type=error_type)
+
+
+def test_a_registry_of_the_users_own_refuses_a_clash_of_names() -> None:
+    registry = CollectorRegistry()
+    Counter("samovar_cold_starts", "somebody else's", registry=registry)
+    with pytest.raises(ValueError, match="samovar_cold_starts"):
+        registry.register(PrometheusObserver())
+
+
+def test_the_documentation_carries_the_table() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    assert names.markdown_table() in page, "docs/metrics.md: replace its table by markdown_table()"

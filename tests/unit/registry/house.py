@@ -1,0 +1,169 @@
+"""A registry on real files for the tests, with a clock that stands still and a store that waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.unit.registry.zips import handler_zip
+
+from samovar.errors import EngineError
+from samovar.model.function import Configuration, FunctionVersion
+from samovar.registry.functions import CodeSource, FunctionRegistry, NewFunction, ZipBytes
+from samovar.registry.runtimes import Interpreter, Runtimes
+from samovar.settings import Settings
+from samovar.stores.code_files import FileCodeStore
+from samovar.stores.protocols import FunctionStore, StoredFunction, StoredTags
+from samovar.stores.sqlite import SqliteFunctionStore
+
+ROLE = "arn:aws:iam::000000000000:role/r"
+PREFIX = "arn:aws:lambda:us-east-1:000000000000:function:"
+RUNTIMES = Runtimes(
+    Interpreter(f"python3.{minor}", "/x", f"3.{minor}.0", "/", "cpython", "cpython")
+    for minor in (11, 12, 13)
+)
+
+
+@dataclass
+class HandClock:
+    """Stands still; `fire` runs what was put off."""
+
+    now: float = 1_700_000_000.0
+    pending: list[Pending] = field(default_factory=list)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return self.now
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Pending:
+        self.pending.append(Pending(callback))
+        return self.pending[-1]
+
+    def fire(self) -> None:
+        pending, self.pending = self.pending, []
+        for timer in pending:
+            if not timer.cancelled:
+                timer.callback()
+
+
+@dataclass
+class Pending:
+    """What `call_later` gives."""
+
+    callback: Callable[[], None]
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class SlowStore:
+    """A store whose writes wait while `gate` is closed, and fail while `broken`."""
+
+    def __init__(self, inner: FunctionStore) -> None:
+        self._inner = inner
+        self.open = inner.open
+        self.close = inner.close
+        self.load = inner.load
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.waiting = asyncio.Event()
+        self.broken = False
+
+    async def _pass(self) -> None:
+        self.waiting.set()
+        await self.gate.wait()
+        self.waiting.clear()
+        if self.broken:
+            raise EngineError("the disk is full")
+
+    async def put_function(
+        self, function: StoredFunction, *, expected: str | None, tags: StoredTags | None = None
+    ) -> None:
+        await self._pass()
+        await self._inner.put_function(function, expected=expected, tags=tags)
+
+    async def remove_function(self, arn: str, *, expected: str) -> None:
+        await self._pass()
+        await self._inner.remove_function(arn, expected=expected)
+
+    async def put_tags(self, tags: StoredTags, *, expected: str | None) -> None:
+        await self._pass()
+        await self._inner.put_tags(tags, expected=expected)
+
+
+@dataclass
+class Listener:
+    """Writes down what it is told."""
+
+    told: list[tuple[FunctionVersion | None, FunctionVersion | None]] = field(
+        default_factory=list
+    )
+
+    def function_changed(self, old: FunctionVersion | None, new: FunctionVersion | None) -> None:
+        self.told.append((old, new))
+
+
+@dataclass
+class House:
+    """A registry and what it stands on."""
+
+    registry: FunctionRegistry
+    store: SlowStore
+    code: FileCodeStore
+    clock: HandClock
+    listener: Listener
+
+    async def hold(self) -> None:
+        """Keep the next write waiting until `let_go`."""
+        self.store.gate.clear()
+        self.store.waiting.clear()
+
+    def let_go(self) -> None:
+        self.store.gate.set()
+
+    async def active(self, name: str = "f", **changes: object) -> FunctionVersion:
+        """A function that has been created and has turned Active."""
+        await self.registry.create(new(name, **changes))
+        return await self.registry.wait_settled(name)
+
+
+@asynccontextmanager
+async def house(data_dir: Path, **settings: str) -> AsyncIterator[House]:
+    store = SlowStore(SqliteFunctionStore(data_dir))
+    code = FileCodeStore(data_dir)
+    clock = HandClock()
+    registry = FunctionRegistry(
+        store, code, RUNTIMES, clock, Settings(data_dir=data_dir, **settings), "node-a"
+    )
+    listener = Listener()
+    registry.subscribe(listener)
+    await registry.open()
+    try:
+        yield House(registry, store, code, clock, listener)
+    finally:
+        store.gate.set()
+        await registry.close()
+
+
+def configuration(**changes: object) -> Configuration:
+    """A small valid one."""
+    given = {"handler": "app.handler", "runtime": "python3.12", "role": ROLE, **changes}
+    return Configuration(**given)  # type: ignore[arg-type]
+
+
+def new(
+    name: str = "f",
+    source: CodeSource | None = None,
+    tags: dict[str, str] | None = None,
+    **changes: object,
+) -> NewFunction:
+    """A request for a function of one small file."""
+    return NewFunction(
+        name, configuration(**changes), source or ZipBytes(handler_zip()), tags or {}
+    )

@@ -1,0 +1,83 @@
+"""The object handed to a handler as `context`; attributes as AWS's Python runtime gives them."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+from samovar_worker.pipes import write_output
+
+
+class CognitoIdentity:
+    """Always there, always empty: no mobile SDK calls through this engine."""
+
+    __slots__ = ("cognito_identity_id", "cognito_identity_pool_id")
+
+    def __init__(self) -> None:
+        self.cognito_identity_id = None
+        self.cognito_identity_pool_id = None
+
+    def __repr__(self) -> str:
+        return "CognitoIdentity([cognito_identity_id=None,cognito_identity_pool_id=None])"
+
+
+class Client:
+    """The app that a mobile client says it is."""
+
+    __slots__ = (
+        "app_package_name",
+        "app_title",
+        "app_version_code",
+        "app_version_name",
+        "installation_id",
+    )
+
+    def __init__(self, values: dict[str, object]) -> None:
+        for name in self.__slots__:
+            setattr(self, name, values.get(name))
+
+
+class ClientContext:
+    """What the caller sent as X-Amz-Client-Context."""
+
+    __slots__ = ("client", "custom", "env")
+
+    def __init__(self, values: dict[str, object]) -> None:
+        client = values.get("client")
+        self.client = Client(client) if isinstance(client, dict) else None
+        self.custom = values.get("custom")
+        self.env = values.get("env")
+
+
+class LambdaContext:
+    """One per invocation. Raises ValueError from the constructor for a bad client context."""
+
+    def __init__(
+        self, request_id: str, deadline_ms: int, function_arn: str, client_context: str | None
+    ) -> None:
+        environ = os.environ
+        self.aws_request_id = request_id
+        self.invoked_function_arn = function_arn
+        self.function_name = environ.get("AWS_LAMBDA_FUNCTION_NAME")
+        self.function_version = environ.get("AWS_LAMBDA_FUNCTION_VERSION")
+        self.memory_limit_in_mb = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+        self.log_group_name = environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
+        self.log_stream_name = environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
+        self.identity = CognitoIdentity()
+        self.tenant_id = None
+        self.client_context = None
+        self._deadline_ms = deadline_ms
+        if client_context is not None:
+            values = json.loads(client_context)
+            if not isinstance(values, dict):
+                raise ValueError("Expecting an object")
+            self.client_context = ClientContext(values)
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the timeout, never negative."""
+        return max(0, self._deadline_ms - int(time.time() * 1000))
+
+    def log(self, message: object) -> None:
+        """Write to the log as it is: no level, no newline added."""
+        write_output(str(message).encode())

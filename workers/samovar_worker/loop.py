@@ -1,0 +1,143 @@
+"""The life of a worker once its walls stand: init, then one invocation after the other."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from samovar_worker import handler, logs, marshal
+from samovar_worker.handler import Fault
+from samovar_worker.lambda_context import LambdaContext
+from samovar_worker.pipes import Wires
+from samovar_worker.wire import frames, memory, messages
+from samovar_worker.wire.messages import Kind
+
+_TRACE = "_X_AMZN_TRACE_ID"
+_TOO_LARGE = (
+    b'{"errorMessage":"Response payload size exceeded maximum allowed payload size '
+    b'(%d bytes).","errorType":"Function.ResponseSizeTooLarge"}'
+)
+
+
+class Loop:
+    """Runs one function in this process until the engine closes the request pipe."""
+
+    def __init__(self, wires: Wires, init: messages.Init, started: int) -> None:
+        """`started`: when the Init message arrived, on the `perf_counter_ns` clock."""
+        self._wires = wires
+        self._init = init
+        self._started = started
+
+    def run(self) -> None:
+        logs.install()
+        try:
+            function = handler.load(self._init.handler)
+        except SystemExit as stop:
+            self._exit(stop)
+        except Exception as error:
+            self._fail_init(error)
+        else:
+            self._wires.exit_if_forked()
+            logs.flush()
+            self._wires.write(Kind.INIT_DONE, self._done(self._started, ""))
+            while True:
+                self._serve(function)
+
+    def _serve(self, function: Callable[[Any, Any], Any]) -> None:
+        frame = self._wires.read()
+        started = time.perf_counter_ns()
+        invoke = messages.unpack(messages.Invoke, frame.metadata)
+        text = frame.invocation.hex()
+        request_id = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        try:
+            event = marshal.load_event(self._wires.payload(frame))
+        except marshal.InvalidEvent as error:
+            reason = messages.pack(messages.Refused(str(error)))
+            self._wires.write(Kind.REFUSED, reason, b"", frame.invocation)
+            return
+        logs.set_request(request_id)
+        if invoke.trace is not None:
+            os.environ[_TRACE] = invoke.trace
+        elif _TRACE in os.environ:
+            del os.environ[_TRACE]
+        try:
+            payload = self._call(function, event, request_id, invoke)
+        except SystemExit as stop:
+            self._exit(stop)
+        except KeyboardInterrupt as stop:
+            self._exit(SystemExit(f"{type(stop).__name__}: {stop}"))
+        except BaseException as error:
+            self._wires.exit_if_forked(1)
+            self._fail(frame, error, request_id, started)
+            return
+        self._wires.exit_if_forked()
+        logs.flush()
+        if len(payload) > memory.MAX_RESPONSE:
+            done = self._done(started, "Function.ResponseSizeTooLarge")
+            text_too_large = _TOO_LARGE % memory.MAX_RESPONSE
+            self._wires.write(Kind.ERROR, done, text_too_large, frame.invocation)
+            return
+        self._wires.write(Kind.RESULT, self._done(started, ""), payload, frame.invocation)
+
+    @staticmethod
+    def _call(
+        function: Callable[[Any, Any], Any], event: object, request_id: str, invoke: messages.Invoke
+    ) -> bytes:
+        try:
+            context = LambdaContext(
+                request_id, invoke.deadline_ms, invoke.function_arn, invoke.client_context
+            )
+        except ValueError as error:
+            message = f"Unable to parse Client Context JSON: {error}"
+            raise Fault("Runtime.LambdaContextUnmarshalError", message) from None
+        result = function(event, context)
+        try:
+            return marshal.dump_result(result)
+        except marshal.MarshalError as error:
+            raise Fault("Runtime.MarshalError", str(error)) from None
+
+    def _fail(
+        self, frame: frames.Frame, error: BaseException, request_id: str, started: int
+    ) -> None:
+        fault = handler.fault_of(error)
+        logs.flush()
+        logs.log_error(fault.error_type, fault.message, fault.stack)
+        payload = handler.to_json(fault, request_id)
+        if len(payload) > memory.MAX_RESPONSE:
+            payload = _TOO_LARGE % memory.MAX_RESPONSE
+        self._wires.write(
+            Kind.ERROR, self._done(started, fault.error_type), payload, frame.invocation
+        )
+
+    def _fail_init(self, error: Exception) -> None:
+        self._wires.exit_if_forked(1)
+        fault = handler.fault_of(error)
+        logs.flush()
+        logs.log_failed_init()
+        logs.log_error(fault.error_type, fault.message, fault.stack)
+        payload = handler.to_json(fault, "")[: memory.MAX_RESPONSE]
+        self._wires.write(Kind.INIT_FAILED, self._done(self._started, fault.error_type), payload)
+        os._exit(1)
+
+    def _exit(self, stop: SystemExit) -> None:
+        """`sys.exit` ends the process, as on AWS: exit handlers run, then the code is reported."""
+        code = stop.code
+        if code is not None and not isinstance(code, int):
+            print(code, file=sys.stderr)
+            code = 1
+        try:
+            atexit._run_exitfuncs()
+        finally:
+            logs.flush()
+            os._exit((code or 0) & 0xFF)
+
+    @staticmethod
+    def _done(started: int, error_type: str) -> bytes:
+        microseconds = (time.perf_counter_ns() - started) // 1000
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return messages.pack(messages.Done(microseconds, peak, error_type[:256]))

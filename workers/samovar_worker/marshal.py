@@ -1,0 +1,135 @@
+"""JSON in and out, as AWS's Python runtime does it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+
+# Jackson's StreamReadConstraints: AWS refuses documents nested deeper than this.
+_MAX_DEPTH = 1000
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?')
+_ENSURE_ASCII = sys.version_info < (3, 12)  # AWS: non-ASCII goes out as it is on python3.12+
+_TOKENS = "JSON String, Number, Array, Object or token 'null', 'true' or 'false'"
+
+
+class InvalidEvent(Exception):
+    """The payload is not JSON; the message is what AWS's front end would say."""
+
+
+class MarshalError(Exception):
+    """The handler's result can't be JSON."""
+
+
+class _HasDecimal(Exception):
+    """The result needs the slower encoder."""
+
+
+def _no_constant(name: str) -> object:
+    raise json.JSONDecodeError(f"Unrecognized token '{name}'", name, 0)
+
+
+_decode: Callable[[str], object] = json.JSONDecoder(parse_constant=_no_constant).decode
+
+
+def load_event(payload: bytes) -> object:
+    """The event of an invocation; no payload is `{}`. Raises InvalidEvent."""
+    if not payload:
+        return {}
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidEvent(
+            f"Invalid UTF-8 start byte {payload[error.start]:#04x}" + _where(1, error.start + 2)
+        ) from None
+    if len(payload) > _MAX_DEPTH and _too_deep(payload):
+        raise InvalidEvent(
+            f"Document nesting depth ({_MAX_DEPTH + 1}) exceeds the maximum allowed ({_MAX_DEPTH}, "
+            "from `StreamReadConstraints.getMaxNestingDepth()`)" + _where(1, 1)
+        )
+    try:
+        return _decode(text)
+    except json.JSONDecodeError as error:
+        raise InvalidEvent(_explain(text, error)) from None
+    except ValueError as error:  # an integer of more than 4,300 digits
+        raise InvalidEvent(str(error) + _where(1, 1)) from None
+
+
+def _too_deep(payload: bytes) -> bool:
+    if payload.count(b"[") + payload.count(b"{") <= _MAX_DEPTH:
+        return False
+    depth = 0
+    for byte in _STRING.sub(b"", payload):
+        if byte in b"[{":
+            depth += 1
+            if depth > _MAX_DEPTH:
+                return True
+        elif byte in b"]}":
+            depth -= 1
+    return False
+
+
+def _explain(text: str, error: json.JSONDecodeError) -> str:
+    if error.msg.startswith("Unrecognized token"):
+        return f"{error.msg}: was expecting ({_TOKENS})" + _where(1, 1)
+    if error.pos >= len(text):
+        return "Unexpected end-of-input" + _where(error.lineno, error.colno)
+    character = text[error.pos]
+    code = ord(character)
+    shown = (
+        f"CTRL-CHAR, code {code}"
+        if code < 32 or 127 <= code < 160
+        else f"'{character}' (code {code})"
+    )
+    return f"Unexpected character ({shown}): expected a valid value ({_TOKENS})" + _where(
+        error.lineno, error.colno + 1
+    )
+
+
+def _where(line: int, column: int) -> str:
+    return (
+        "\n at [Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); "
+        f"line: {line}, column: {column}]"
+    )
+
+
+def _default(value: object) -> object:
+    if type(value).__module__ in ("decimal", "_decimal"):
+        raise _HasDecimal
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+_encode: Callable[[object], str] = json.JSONEncoder(
+    ensure_ascii=_ENSURE_ASCII, default=_default
+).encode
+
+
+def dump_result(result: object) -> bytes:
+    """The JSON of a handler's result; bytes go out unmodified. Raises MarshalError."""
+    if isinstance(result, bytes):
+        return result
+    try:
+        try:
+            return _encode(result).encode()
+        except _HasDecimal:
+            return _encode_decimals(result).encode()
+    except Exception as error:
+        raise MarshalError(f"Unable to marshal response: {error}") from error
+
+
+def _encode_decimals(result: object) -> str:
+    """With simplejson, from /var/runtime: it can put a Decimal's own digits into the output."""
+    import decimal
+
+    import simplejson
+
+    def default(value: object) -> object:
+        if isinstance(value, decimal.Decimal):
+            return float("nan") if value.is_nan() else simplejson.RawJSON(str(value))
+        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+    text: str = simplejson.dumps(
+        result, use_decimal=False, ensure_ascii=_ENSURE_ASCII, allow_nan=True, default=default
+    )
+    return text

@@ -1,0 +1,77 @@
+"""The worker's ends of the wires, and blocking reads and writes on them.
+
+Descriptors stand at the top of the range that a function may open (AWS: 1,024), out of the way of
+code that closes or replaces 0 to 2 and of daemonising libraries that close «the first hundred».
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from samovar_worker.wire import frames, memory
+
+OUTPUT = 1020
+REQUEST = 1021
+REPLY = 1022
+MEMORY = 1023
+
+
+class Wires:
+    """One frame in, one frame out. A closed request pipe means that the engine is done with us."""
+
+    __slots__ = ("_decoder", "_pid")
+
+    def __init__(self) -> None:
+        self._decoder = frames.Decoder(memory.MAX_REQUEST)
+        self._pid = os.getpid()
+
+    def read(self) -> frames.Frame:
+        """The next frame; ends the process when there will be none."""
+        while True:
+            try:
+                data = os.read(REQUEST, 65536)
+            except OSError as error:
+                if error.errno == errno.EBADF:  # the function closed our end
+                    os._exit(1)
+                continue
+            except Exception:  # noqa: S112  # a signal handler that the function left behind raised
+                continue
+            if not data:
+                os._exit(0)
+            for frame in self._decoder.feed(data):
+                return frame
+
+    def payload(self, frame: frames.Frame) -> bytes:
+        """The frame's payload, wherever it lies."""
+        if frame.flags & frames.IN_MEMORY:
+            return memory.read_exactly(MEMORY, frame.payload_length, 0)
+        return frame.payload
+
+    def write(
+        self, kind: int, metadata: bytes, payload: bytes = b"", invocation: bytes = frames.NO_ID
+    ) -> None:
+        """Write a frame whole. A child that the function forked never gets here alive."""
+        self.exit_if_forked()
+        if len(payload) > memory.INLINE_LIMIT:
+            memory.write_all(MEMORY, payload, memory.RESPONSE_OFFSET)
+            data = frames.encode(kind, invocation, metadata, in_memory=len(payload))
+        else:
+            data = frames.encode(kind, invocation, metadata, payload)
+        written = os.write(REPLY, data)
+        while written < len(data):
+            written += os.write(REPLY, data[written:])
+
+    def exit_if_forked(self, code: int = 0) -> None:
+        """End a process that is not the worker: os.fork() in a handler returns here twice."""
+        if os.getpid() != self._pid:
+            os._exit(code)
+
+
+def write_output(data: bytes) -> None:
+    """Write a log record to the context's output, whatever became of descriptors 1 and 2."""
+    try:
+        while data:
+            data = data[os.write(OUTPUT, data) :]
+    except OSError:
+        pass  # the function closed it: its log is lost, its result is not

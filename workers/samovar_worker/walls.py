@@ -1,0 +1,163 @@
+"""The system calls that walls are made of, through ctypes: 3.11 has no unshare, setns or mount.
+
+Each function raises OSError with the call's name in it. No policy in here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+
+MS_RDONLY = 0x1
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_REMOUNT = 0x20
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+MNT_DETACH = 0x2
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_CAPBSET_DROP = 24
+_PR_SET_NO_NEW_PRIVS = 38
+
+_AT_FDCWD = -100
+_AT_RECURSIVE = 0x8000
+_MOUNT_ATTR_RDONLY = 0x1
+_MOUNT_ATTR_NOSUID = 0x2
+# x86_64 and aarch64 share the number (asm-generic); other machines fall back to remounting.
+_NR_MOUNT_SETATTR = 442
+_NR_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}.get(platform.machine())
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mount.argtypes = [
+    ctypes.c_char_p,
+    ctypes.c_char_p,
+    ctypes.c_char_p,
+    ctypes.c_ulong,
+    ctypes.c_char_p,
+]
+_libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+_libc.prctl.restype = ctypes.c_int
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = [
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    ]
+
+
+class _CapHeader(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def unshare(flags: int) -> None:
+    _check(_libc.unshare(flags), f"unshare({flags:#x})")
+
+
+def setns(fd: int, flags: int) -> None:
+    _check(_libc.setns(fd, flags), f"setns({flags:#x})")
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
+    result = _libc.mount(
+        source.encode(), target.encode(), kind.encode() or None, flags, data.encode() or None
+    )
+    _check(result, f"mount {source} on {target}")
+
+
+def unmount(target: str) -> None:
+    """Detach `target` from this mount namespace at once."""
+    _check(_libc.umount2(target.encode(), MNT_DETACH), f"umount {target}")
+
+
+def bind(source: str, target: str) -> None:
+    mount(source, target, flags=MS_BIND | MS_REC)
+
+
+def read_only(target: str) -> None:
+    """Make `target` and all mounts below it read-only and nosuid."""
+    attributes = _MountAttr(_MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID, 0, 0, 0)
+    result = _libc.syscall(
+        _NR_MOUNT_SETATTR,
+        _AT_FDCWD,
+        target.encode(),
+        _AT_RECURSIVE,
+        ctypes.byref(attributes),
+        ctypes.sizeof(attributes),
+    )
+    _check(result, f"mount_setattr {target}")
+
+
+def pivot_root(new_root: str) -> None:
+    """Make `new_root` (a mount) the root and drop the old one. Leaves the cwd at the new root."""
+    if _NR_PIVOT_ROOT is None:
+        raise OSError(38, f"pivot_root: unknown on {platform.machine()}")
+    os.chdir(new_root)
+    _check(_libc.syscall(_NR_PIVOT_ROOT, b".", b"."), "pivot_root")
+    # The old root is now stacked on the new one at «.»: take it off.
+    unmount(".")
+    os.chdir("/")
+
+
+def die_with_parent() -> None:
+    """SIGKILL for this process when the thread that forked it ends. A change of uid clears it."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, 9, 0, 0, 0), "prctl(PDEATHSIG)")
+
+
+def no_new_privileges() -> None:
+    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(NO_NEW_PRIVS)")
+
+
+def set_dumpable() -> None:
+    """Own the files in /proc/self again after a change of uid: /dev/stdout must stay writable."""
+    _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl(DUMPABLE)")
+
+
+def drop_capabilities() -> None:
+    """Empty the bounding set and all sets of this process (needed where the uid stays 0)."""
+    for capability in range(64):
+        if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
+            break  # EINVAL: past the kernel's last capability
+    header = _CapHeader(0x20080522, 0)
+    _check(_libc.capset(ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)())), "capset")
+
+
+def become(uid: int) -> None:
+    """Give up root for `uid` and the group of the same number; capabilities go with it."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def map_user(inside: int, outside_uid: int, outside_gid: int) -> None:
+    """Give this process's new user namespace one uid and one gid."""
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{inside} {outside_uid} 1")
+    _write("/proc/self/gid_map", f"{inside} {outside_gid} 1")
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
+def become_subreaper() -> None:
+    """Adopt the orphans of all descendants (used where there is no pid namespace)."""
+    _check(_libc.prctl(36, 1, 0, 0, 0), "prctl(CHILD_SUBREAPER)")

@@ -1,0 +1,1 @@
+"""The contract between engine and worker: frames, messages, their order. No I/O in here."""

@@ -1,0 +1,116 @@
+"""What engine and zygote say to each other: one msgpack array per packet of a SEQPACKET socket.
+
+Engine to zygote: `Launch` once, then `Fork` (with the context's four descriptors; into fresh
+mounts, or into those of a context whose process died) and `Discard`. Zygote to engine: `Hello`
+once, then `Forked` (with a pidfd), `Refusal` and `Exited`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgpack
+
+from samovar_worker.wire.frames import ProtocolError
+
+MAX_PACKET = 64 * 1024
+
+
+class Launch(NamedTuple):
+    """How to build the root, and whom to serve.
+
+    `isolation`: «auto», «namespaces» or «none». `binds`: (source, target) pairs, bound read-only;
+    `links`: (text, path) of symbolic links; `files`: (path, text). `preload`: modules imported
+    before the first fork. `runtime_paths`: directories for `sys.path` behind the function's own.
+    `uid`: whom contexts become, 0 to stay who they are. `engine_pid`: when it dies, so does the
+    zygote. `scratch`: an empty directory on which the root is mounted. `marker`: an argument of the
+    zygote's command line by which a later engine finds it.
+    """
+
+    isolation: str
+    executable: str
+    worker_path: str
+    binds: list[list[str]]
+    links: list[list[str]]
+    files: list[list[str]]
+    preload: list[str]
+    runtime_paths: list[str]
+    environment: dict[str, str]
+    uid: int
+    engine_pid: int
+    scratch: str
+    marker: str
+
+
+class Hello(NamedTuple):
+    """The zygote is up: which walls its contexts get, and which they do not, with the reason."""
+
+    walls: list[str]
+    missing: dict[str, str]
+    python: str
+    pure_msgpack: bool
+
+
+class Fork(NamedTuple):
+    """Fork a process. Descriptors: request (read), reply (write), output (write), memory."""
+
+    context: int
+    revive: bool
+
+
+class Discard(NamedTuple):
+    """Kill the context's process if it lives; let its mounts go."""
+
+    context: int
+
+
+class Forked(NamedTuple):
+    """A context's process exists; its pidfd comes with the packet."""
+
+    context: int
+    pid: int
+
+
+class Refusal(NamedTuple):
+    """The fork failed; `reason` is for people."""
+
+    context: int
+    reason: str
+
+
+class Exited(NamedTuple):
+    """The process was reaped and nothing it started is left.
+
+    `code`: the exit status, or None; `signal`: the number that killed it, or None; `peak_kb`: its
+    peak resident size; `tmp_kept`: its mounts are held for a revival.
+    """
+
+    context: int
+    code: int | None
+    signal: int | None
+    peak_kb: int
+    tmp_kept: bool
+
+
+Packet = Launch | Hello | Fork | Discard | Forked | Refusal | Exited
+
+_KINDS: tuple[type[Packet], ...] = (Launch, Hello, Fork, Discard, Forked, Refusal, Exited)
+_NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
+
+
+def pack(packet: Packet) -> bytes:
+    """The bytes of a packet; raises ValueError if it is over MAX_PACKET."""
+    data: bytes = msgpack.packb([_NUMBERS[type(packet)], *packet])
+    if len(data) > MAX_PACKET:
+        raise ValueError(f"{type(packet).__name__} has {len(data)} bytes, at most {MAX_PACKET}")
+    return data
+
+
+def unpack(data: bytes) -> Packet:
+    """The packet in `data`; raises ProtocolError for anything else."""
+    try:
+        number, *values = msgpack.unpackb(data)
+        packet: Packet = _KINDS[number](*values)
+    except Exception as error:
+        raise ProtocolError(f"control packet: {error!r}") from error
+    return packet

@@ -1,0 +1,94 @@
+"""Frames: how bytes on a pipe are cut. Sans-io: bytes in, frames out.
+
+A frame is a fixed header, then msgpack metadata, then a payload that nobody between door and
+handler parses. The header is 28 bytes, little endian:
+
+    kind u8 | flags u8 | version u16 | metadata length u32 | payload length u32 | invocation id 16 B
+
+With `IN_MEMORY` set the payload is not behind the metadata but in the context's shared memory
+(see `samovar_worker.wire.memory`); its length still stands in the header.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+VERSION = 1
+HEADER = struct.Struct("<BBHII16s")
+NO_ID = bytes(16)
+
+IN_MEMORY = 0x01
+
+# Bounds that hold whatever a peer writes. Metadata is an environment (4 KB by AWS's limit), paths,
+# a client context (3,583 B) or an ARN; inline payloads end where shared memory starts.
+MAX_METADATA = 256 * 1024
+MAX_INLINE_PAYLOAD = 64 * 1024
+
+
+class ProtocolError(Exception):
+    """The peer wrote something that no frame or message can be."""
+
+
+class Frame(NamedTuple):
+    """One message as it travels. `kind` is a `samovar_worker.wire.messages.Kind`."""
+
+    kind: int
+    flags: int
+    invocation: bytes
+    metadata: bytes
+    payload: bytes
+    payload_length: int
+
+
+def encode(
+    kind: int, invocation: bytes, metadata: bytes, payload: bytes = b"", in_memory: int = 0
+) -> bytes:
+    """The bytes of a frame. `in_memory` is the length of a payload that lies in shared memory."""
+    if in_memory:
+        return (
+            HEADER.pack(kind, IN_MEMORY, VERSION, len(metadata), in_memory, invocation) + metadata
+        )
+    return (
+        HEADER.pack(kind, 0, VERSION, len(metadata), len(payload), invocation) + metadata + payload
+    )
+
+
+class Decoder:
+    """Collects bytes and hands out whole frames. Raises ProtocolError; holds bounded memory."""
+
+    __slots__ = ("_buffer", "_memory_size")
+
+    def __init__(self, memory_size: int) -> None:
+        """`memory_size`: the largest payload that shared memory can hold, in bytes."""
+        self._buffer = b""
+        self._memory_size = memory_size
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """All frames that `data` completes; usually one."""
+        if self._buffer:
+            data = self._buffer + data
+        frames = []
+        start = 0
+        size = len(data)
+        while size - start >= HEADER.size:
+            kind, flags, version, metadata, payload, invocation = HEADER.unpack_from(data, start)
+            if version != VERSION:
+                raise ProtocolError(f"frame version {version}, expected {VERSION}")
+            if metadata > MAX_METADATA:
+                raise ProtocolError(f"{metadata} bytes of metadata, at most {MAX_METADATA}")
+            in_memory = flags & IN_MEMORY
+            limit = self._memory_size if in_memory else MAX_INLINE_PAYLOAD
+            if payload > limit:
+                raise ProtocolError(f"{payload} bytes of payload, at most {limit}")
+            body = start + HEADER.size
+            middle = body + metadata
+            end = middle if in_memory else middle + payload
+            if end > size:
+                break
+            frames.append(
+                Frame(kind, flags, invocation, data[body:middle], data[middle:end], payload)
+            )
+            start = end
+        self._buffer = data[start:]
+        return frames

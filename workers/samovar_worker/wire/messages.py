@@ -1,0 +1,128 @@
+"""Messages: what the metadata of each frame says; msgpack arrays in field order.
+
+Named tuples, not dataclasses: `dataclasses` pulls `inspect` into every zygote (1.5 MB that each
+fork copies), and a tuple packs as it is. Arrays, not maps, because two of these travel with every
+invocation and without msgpack's C extension every key costs a microsecond.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple, TypeVar
+
+import msgpack
+
+from samovar_worker.wire.frames import ProtocolError
+
+
+class Kind(IntEnum):
+    """What a frame is."""
+
+    # engine -> worker
+    INIT = 1
+    INVOKE = 2
+    # worker -> engine
+    READY = 16  # forked and waiting; nobody's code has run
+    INIT_DONE = 17
+    INIT_FAILED = 18  # payload: the error's JSON; the process exits 1 after it
+    RESULT = 19  # payload: the result's JSON
+    ERROR = 20  # payload: the error's JSON
+    REFUSED = 21  # the event is not JSON: the handler was not called
+
+
+class Init(NamedTuple):
+    """Whose code to run, and how. Sent once to a process.
+
+    `task_root`: the directory of the code as the zygote sees it; `import_paths`: more directories
+    for `sys.path`; `tmp_size`: MB; `tmp_dir`: where /tmp is when there is no namespace to make one
+    (else None); `revived`: the mounts of an earlier process of this context are still there.
+    """
+
+    handler: str
+    task_root: str
+    environment: dict[str, str]
+    import_paths: tuple[str, ...]
+    tmp_size: int
+    tmp_dir: str | None
+    revived: bool
+
+
+class Invoke(NamedTuple):
+    """One invocation; its id is in the frame's header, its event is the payload.
+
+    `deadline_ms`: epoch milliseconds; `client_context`: JSON text.
+    """
+
+    deadline_ms: int
+    function_arn: str
+    trace: str | None
+    client_context: str | None
+
+
+class Done(NamedTuple):
+    """Behind RESULT, ERROR, INIT_DONE and INIT_FAILED.
+
+    `microseconds` in the handler (or the init); `peak_kb`: what the kernel says of this process's
+    peak resident size; `error_type`: AWS's name when it failed, else «».
+    """
+
+    microseconds: int
+    peak_kb: int
+    error_type: str
+
+
+class Refused(NamedTuple):
+    """Behind REFUSED: why the event is not JSON."""
+
+    reason: str
+
+
+class Ready(NamedTuple):
+    """Behind READY: the interpreter's version, and whether msgpack runs without its C extension."""
+
+    python: str
+    pure_msgpack: bool
+
+
+_NONE = type(None)
+_TYPES: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "bool": (bool,),
+    "str": (str,),
+    "str | None": (str, _NONE),
+    "dict[str, str]": (dict,),
+    "tuple[str, ...]": (tuple,),
+}
+_FIELDS: dict[type, tuple[tuple[type, ...], ...]] = {
+    kind: tuple(
+        _TYPES[str(getattr(note, "__forward_arg__", note))]
+        for note in kind.__annotations__.values()
+    )
+    for kind in (Init, Invoke, Done, Refused, Ready)
+}
+
+MessageT = TypeVar("MessageT", Init, Invoke, Done, Refused, Ready)
+
+_packb = msgpack.Packer().pack
+_unpackb = msgpack.unpackb
+
+
+def pack(message: tuple[object, ...]) -> bytes:
+    """The metadata bytes of a message."""
+    packed: bytes = _packb(message)
+    return packed
+
+
+def unpack(kind: type[MessageT], data: bytes) -> MessageT:
+    """The message of `kind` in `data`; raises ProtocolError unless each field has its type."""
+    try:
+        values = _unpackb(data, use_list=False)
+    except Exception as error:
+        raise ProtocolError(f"{kind.__name__}: not msgpack: {error!r}") from error
+    types = _FIELDS[kind]
+    if type(values) is not tuple or len(values) != len(types):
+        raise ProtocolError(f"{kind.__name__}: not an array of {len(types)}")
+    for value, allowed in zip(values, types, strict=True):
+        if type(value) not in allowed:
+            raise ProtocolError(f"{kind.__name__}: a field is {type(value).__name__}")
+    return kind(*values)

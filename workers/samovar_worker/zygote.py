@@ -1,0 +1,355 @@
+"""The zygote: one thread that forks on request, reaps and reports. The only module that forks.
+
+It preloads, freezes the garbage collector's view of what it preloaded (so that children share it),
+and then waits for packets. Contexts forked here come in pairs where there are namespaces: pid 1 of
+the context's pid namespace, which does nothing but hold the namespace and reap orphans, and the
+worker. Both are children of the zygote, so that it gets the worker's real exit status; when the
+worker ends, pid 1 is killed and the kernel ends everything else in there.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from samovar_worker import boot, walls
+from samovar_worker.wire import control
+
+_OPEN_FILES = 16384  # a mount namespace is held by a descriptor between two processes
+_TMP_SIZE_MB = 512  # AWS's default; a function with more gets its /tmp remounted
+_NAMESPACES = ("mount namespace", "private /tmp", "read-only root", "pid namespace")
+
+
+class Child:
+    """One context as its zygote knows it."""
+
+    __slots__ = ("discarded", "holder", "mounts", "output", "peak_kb", "status", "worker")
+
+    def __init__(self) -> None:
+        self.worker = 0  # pid, 0 once reaped
+        self.holder = 0  # pid of the context's pid 1, 0 without namespaces or once reaped
+        self.mounts = -1  # descriptor of the mount namespace, held between two processes
+        self.status: int | None = None
+        self.peak_kb = 0
+        self.output = 0  # inode of the output pipe: finds strays where there is no pid namespace
+        self.discarded = False
+
+
+class Zygote:
+    """Serves one engine over `connection` until either of them ends."""
+
+    def __init__(self, connection: socket.socket, launch: control.Launch, walled: bool) -> None:
+        self._connection = connection
+        self._launch = launch
+        self._walled = walled
+        self._children: dict[int, Child] = {}
+        self._context_of: dict[int, int] = {}  # pid -> context
+        self._pidfd = os.pidfd_open(os.getpid())
+        self._mounts = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        self._pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def serve(self) -> None:
+        """Answer packets and reap until the engine is gone, then kill everything."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        engine = os.pidfd_open(self._launch.engine_pid)
+        poll = select.poll()
+        poll.register(self._connection, select.POLLIN)
+        poll.register(self._wake_read, select.POLLIN)
+        poll.register(engine, select.POLLIN)
+        try:
+            while True:
+                ready = {fd for fd, _ in poll.poll()}
+                if self._wake_read in ready:
+                    os.read(self._wake_read, 4096)
+                    self._reap()
+                if engine in ready:
+                    return
+                if self._connection.fileno() in ready and not self._read_packet():
+                    return
+        except (BrokenPipeError, ConnectionResetError):
+            return
+        finally:
+            self._end_everything()
+
+    def _read_packet(self) -> bool:
+        data, fds, _, _ = socket.recv_fds(self._connection, control.MAX_PACKET, 4)
+        if not data:
+            return False
+        packet = control.unpack(data)
+        if isinstance(packet, control.Fork):
+            self._fork(packet, fds)
+        elif isinstance(packet, control.Discard):
+            self._discard(packet.context)
+        return True
+
+    def _fork(self, packet: control.Fork, fds: list[int]) -> None:
+        child = self._children.get(packet.context) if packet.revive else Child()
+        if child is None:
+            self._refuse(packet.context, "its mounts are gone")
+            self._close(fds)
+            return
+        child.status = None
+        child.output = os.fstat(fds[2]).st_ino
+        try:
+            self._fork_processes(child, packet, fds)
+            pidfd = os.pidfd_open(child.worker)
+        except OSError as error:
+            if child.holder:
+                os.kill(child.holder, signal.SIGKILL)
+                os.waitpid(child.holder, 0)
+                child.holder = 0
+            self._refuse(packet.context, str(error))
+            if child.mounts < 0:
+                self._children.pop(packet.context, None)
+            return
+        finally:
+            self._close(fds)
+        self._children[packet.context] = child
+        self._context_of[child.worker] = packet.context
+        if child.holder:
+            self._context_of[child.holder] = packet.context
+        if child.mounts >= 0:  # the new processes hold the namespace now
+            os.close(child.mounts)
+            child.mounts = -1
+        forked = control.pack(control.Forked(packet.context, child.worker))
+        socket.send_fds(self._connection, [forked], [pidfd])
+        os.close(pidfd)
+
+    def _fork_processes(self, child: Child, packet: control.Fork, fds: list[int]) -> None:
+        if not self._walled:
+            child.worker = self._fork_worker(fds)
+            return
+        # The zygote itself steps into the new mounts, so that both children are born in them
+        # without having to wait for each other, and then steps back.
+        try:
+            if packet.revive:
+                walls.setns(child.mounts, walls.CLONE_NEWNS)
+            else:
+                walls.unshare(walls.CLONE_NEWNS)
+                flags = walls.MS_NOSUID | walls.MS_NODEV
+                options = f"size={_TMP_SIZE_MB}m,mode=1777"
+                walls.mount("tmp", "/tmp", "tmpfs", flags, options)  # noqa: S108
+            walls.unshare(walls.CLONE_NEWPID)
+            child.holder = self._fork_holder()
+            child.worker = self._fork_worker(fds)
+        finally:
+            walls.setns(self._pids, walls.CLONE_NEWPID)
+            walls.setns(self._mounts, walls.CLONE_NEWNS)
+
+    def _fork_holder(self) -> int:
+        pid = os.fork()
+        if pid == 0:
+            _end_with(boot.hold_namespace, self._launch.uid, self._pidfd)
+        return pid
+
+    def _fork_worker(self, fds: list[int]) -> int:
+        pid = os.fork()
+        if pid == 0:
+            _end_with(boot.run_worker, fds, self._launch, self._walled, self._pidfd)
+        return pid
+
+    def _discard(self, context: int) -> None:
+        child = self._children.get(context)
+        if child is None:
+            return
+        child.discarded = True
+        if child.worker:
+            os.kill(child.worker, signal.SIGKILL)
+        else:
+            self._forget(context, child)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            context = self._context_of.pop(pid, None)
+            if context is None:
+                continue
+            child = self._children[context]
+            if pid == child.worker:
+                child.worker = 0
+                child.status = status
+                child.peak_kb = usage.ru_maxrss
+                if child.holder:
+                    self._keep_mounts(child)
+                    os.kill(child.holder, signal.SIGKILL)
+                elif not self._walled:
+                    self._kill_strays(pid, child.output)
+            else:
+                child.holder = 0
+            if not child.worker and not child.holder:
+                self._report_exit(context, child)
+
+    def _keep_mounts(self, child: Child) -> None:
+        if child.discarded:
+            return
+        try:
+            path = f"/proc/{child.holder}/ns/mnt"
+            child.mounts = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            child.mounts = -1  # pid 1 was killed from outside: /tmp is lost with it
+
+    def _report_exit(self, context: int, child: Child) -> None:
+        status = child.status if child.status is not None else 0
+        kept = child.mounts >= 0 or not self._walled
+        exited = control.Exited(
+            context,
+            os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
+            os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
+            child.peak_kb,
+            kept and not child.discarded,
+        )
+        if child.discarded or not kept:
+            self._forget(context, child)
+        self._connection.send(control.pack(exited))
+
+    def _forget(self, context: int, child: Child) -> None:
+        if child.mounts >= 0:
+            os.close(child.mounts)
+        self._children.pop(context, None)
+
+    def _refuse(self, context: int, reason: str) -> None:
+        self._connection.send(control.pack(control.Refusal(context, reason)))
+
+    def _kill_strays(self, session: int, output: int) -> None:
+        """Without a pid namespace: kill what a dead worker started and left to us.
+
+        Found are processes of its session and those that hold its output pipe. One that left both
+        behind is not found: `samovar doctor` says so.
+        """
+        while True:
+            strays = [pid for pid in self._adopted() if _sid(pid) == session or _holds(pid, output)]
+            if not strays:
+                return
+            for pid in strays:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
+    def _adopted(self) -> list[int]:
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+            return [pid for pid in map(int, file.read().split()) if pid not in self._context_of]
+
+    def _end_everything(self) -> None:
+        signal.set_wakeup_fd(-1)
+        while True:
+            with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+                pids = [int(pid) for pid in file.read().split()]
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+            if not pids:
+                return
+            # Whoever comes: a pid 1 ends only after the workers of its namespace are reaped.
+            for _ in pids:
+                os.waitpid(-1, 0)
+
+    @staticmethod
+    def _close(fds: list[int]) -> None:
+        for fd in fds:
+            os.close(fd)
+
+
+def _end_with(life: Callable[..., None], *arguments: object) -> NoReturn:
+    """Live a child's life in it; nothing of a child ever returns into the zygote's own code."""
+    try:
+        life(*arguments)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())  # to the context's output
+    finally:
+        os._exit(70)
+
+
+def _sid(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return -1
+
+
+def _holds(pid: int, inode: int) -> bool:
+    wanted = f"pipe:[{inode}]"
+    try:
+        return any(
+            os.readlink(f"/proc/{pid}/fd/{fd}") == wanted for fd in os.listdir(f"/proc/{pid}/fd")
+        )
+    except OSError:
+        return False
+
+
+def try_walls(launch: control.Launch) -> None:
+    """Fork a context's walls once and take them down again; raises OSError where they fail."""
+    pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    mounts = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    read_end, write_end = os.pipe()
+    try:
+        walls.unshare(walls.CLONE_NEWNS)
+        walls.mount("tmp", "/tmp", "tmpfs", 0, "size=1m")  # noqa: S108
+        walls.unshare(walls.CLONE_NEWPID)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                boot.mount_proc()
+                boot.drop_rights(launch.uid, walled=True)
+            except OSError as error:
+                os.write(write_end, str(error).encode())
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+    finally:
+        walls.setns(pids, walls.CLONE_NEWPID)
+        walls.setns(mounts, walls.CLONE_NEWNS)
+        os.close(write_end)
+        problem = os.read(read_end, 4096)
+        for fd in (read_end, pids, mounts):
+            os.close(fd)
+    if problem:
+        raise OSError(1, problem.decode())
+
+
+def main(control_fd: int, walled: bool) -> None:
+    """Second stage: preload, say hello, serve."""
+    connection = socket.socket(fileno=control_fd)
+    connection.set_inheritable(False)
+    # Few enough that closing «all» is quick wherever there is no close_range.
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(limit, _OPEN_FILES), limit))
+    launch = control.unpack(connection.recv(control.MAX_PACKET))
+    assert isinstance(launch, control.Launch)
+    version = sys.version.split()[0]
+    missing: dict[str, str] = {}
+    try:
+        if walled:
+            try_walls(launch)
+            held = [*_NAMESPACES, "unprivileged uid"]
+        else:
+            walls.become_subreaper()
+            held, missing = boot.walls_without_namespaces(launch)
+    except OSError as error:
+        refused = control.Hello([], {"namespaces": str(error)}, version, False)
+        connection.send(control.pack(refused))
+        return
+    # In order, behind the worker's own path: the preloads come from where functions would find
+    # them (/var/runtime), never from the interpreter's own site-packages.
+    sys.path[1:1] = launch.runtime_paths
+    for name in launch.preload:
+        importlib.import_module(name)
+    del sys.path[1 : 1 + len(launch.runtime_paths)]
+    pure = "msgpack._cmsgpack" not in sys.modules
+    hello = control.Hello([*held, "no_new_privs", "open files"], missing, version, pure)
+    connection.send(control.pack(hello))
+    gc.collect()
+    gc.freeze()
+    Zygote(connection, launch, walled).serve()
