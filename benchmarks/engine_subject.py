@@ -8,15 +8,16 @@ import shutil
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from benchmarks.pure_msgpack import hide_c_extension
+from benchmarks.pure_msgpack import demand_pure, hide_c_extension
 from benchmarks.remote import UnavailableError
 from benchmarks.subject import Subject, drive
 
 if TYPE_CHECKING:
-    from samovar.doors.http.server import HttpServer
     from samovar.engine import Engine
 
 _CODE = Path(__file__).with_name("functions")
@@ -43,19 +44,19 @@ class EngineSubject(Subject):
         self._http = http
         self._contexts = contexts
         self._cold_functions = cold_functions
+        self._pure_msgpack = pure_msgpack
         self._holding = False
         self._directory = tempfile.mkdtemp(prefix="samovar-benchmark-")
         # The engine's own import comes first: it keeps the C extension.
         try:
             from samovar.engine import Engine
-
             from samovar.settings import Settings
         except ImportError as error:
             shutil.rmtree(self._directory)
             raise UnavailableError(f"the engine can't be imported: {error}") from error
         if pure_msgpack:
             hide_c_extension(Path(self._directory) / "pure")
-        self._server: HttpServer | None = None
+        self._doors = AsyncExitStack()
         self._engine: Engine = Engine(
             Settings(data_dir=Path(self._directory) / "data", port=0, max_contexts=contexts)
         )
@@ -63,15 +64,16 @@ class EngineSubject(Subject):
     async def start(self) -> dict[str, Any]:
         await self._engine.start()
         await self.create("noop", "noop")
+        if self._pure_msgpack:
+            demand_pure(self._engine.report().zygotes)
         for number in range(self._cold_functions):
             await self.create(f"noop-{number}", "noop")
         if not self._http:
             return {}
-        from samovar.doors.http.app import LambdaApp
-        from samovar.doors.http.server import HttpServer
+        from samovar.doors.http.serving import serving
 
-        self._server = HttpServer(LambdaApp(self._engine), host="127.0.0.1", port=0)
-        return {"port": await self._server.start()}
+        endpoint = await self._doors.enter_async_context(serving(self._engine))
+        return {"port": urlsplit(endpoint).port}
 
     def commands(self) -> Mapping[str, Callable[..., Awaitable[Any]]]:
         return {
@@ -135,8 +137,7 @@ class EngineSubject(Subject):
 
     async def stop(self) -> None:
         try:
-            if self._server is not None:
-                await self._server.stop()
+            await self._doors.aclose()
             await self._engine.stop()
         finally:
             shutil.rmtree(self._directory)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -23,3 +24,10 @@ def hide_c_extension(directory: Path) -> None:
     sys.modules["msgpack"].__spec__ = importlib.util.spec_from_file_location(
         "msgpack", package / "__init__.py", submodule_search_locations=[str(package)]
     )
+
+
+def demand_pure(zygotes: Sequence[int]) -> None:
+    """Raise RuntimeError unless there are zygotes and none of them has the extension loaded."""
+    having = [pid for pid in zygotes if "_cmsgpack" in Path(f"/proc/{pid}/maps").read_text()]
+    if having or not zygotes:
+        raise RuntimeError(f"of the zygotes {list(zygotes)}, {having} have msgpack's C extension")

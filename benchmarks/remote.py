@@ -39,7 +39,7 @@ class Remote:
         """`subject`: module:Class; `options`: its keyword arguments, JSON-able."""
         self._subject = subject
         ours, theirs = socket.socketpair()
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
+        self._log = tempfile.TemporaryFile("a+b")  # noqa: SIM115  # closed by stop
         command = [sys.executable, "-m", "benchmarks.run_subject", str(theirs.fileno())]
         command += [subject, json.dumps(dict(options))]
         with theirs:
@@ -53,7 +53,7 @@ class Remote:
                 start_new_session=True,
             )
         self._socket = ours
-        self._file = ours.makefile("rwb")
+        self._file = ours.makefile("rb")
         self.facts: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
@@ -86,14 +86,16 @@ class Remote:
     def ask(self, command: str, **arguments: Any) -> Any:
         """Raises ContenderError if the process dies or answers with an error."""
         try:
-            self._file.write(json.dumps([command, arguments]).encode() + b"\n")
-            self._file.flush()
+            self._socket.sendall(json.dumps([command, arguments]).encode() + b"\n")
         except OSError as error:
             raise ContenderError(f"{self._subject} is gone: {error}\n{self.wrote()}") from error
         return self._read()
 
     def _read(self) -> Any:
-        line = self._file.readline()
+        try:
+            line = self._file.readline()
+        except ConnectionResetError:  # it died with a command unread
+            line = b""
         if not line:
             raise ContenderError(f"{self._subject} ended without an answer\n{self.wrote()}")
         kind, value = json.loads(line)

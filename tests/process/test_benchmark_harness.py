@@ -12,13 +12,14 @@ import psutil
 import pytest
 from benchmarks import harness, processes
 from benchmarks.event import EVENT
-from benchmarks.figures.contenders import floor, peer
+from benchmarks.figures.contenders import floor, peer, samovar
 from benchmarks.harness import Contender, Figure, Placement, Probe
-from benchmarks.measures import Metric
+from benchmarks.measures import Metric, Role
 from benchmarks.peers import python
-from benchmarks.probes.cold import ForkBurst, Forks
+from benchmarks.probes.cold import ColdRequests, ForkBurst, Forks
 from benchmarks.probes.embedded import Calls
 from benchmarks.probes.http import OneConnection
+from benchmarks.probes.idle import IdleMemory
 from benchmarks.remote import ContenderError, Remote, UnavailableError
 
 ONE = partial(Calls, in_flight=1)
@@ -86,6 +87,29 @@ def test_the_walled_floor() -> None:
         assert not set(ours) & set(theirs)
         remote.ask("empty")
         assert len(processes.tree(remote.pid)) == 1
+
+
+def test_samovar_itself() -> None:
+    result = run(
+        figure(
+            samovar(ONE),
+            samovar(MANY, name="two contexts", role=Role.VARIANT, contexts=2),
+            samovar(ONE, name="pure", role=Role.VARIANT, pure_msgpack=True),
+            samovar(OneConnection, name="http", role=Role.VARIANT, http=True),
+            samovar(ColdRequests, name="cold", role=Role.VARIANT, http=True, cold_functions=20),
+        )
+    )
+    assert result.failure is None
+    assert not result.missing
+    assert {summary.count for summary in result.summaries[Placement.FREE].values()} == {16}
+
+
+def test_idle_contexts() -> None:
+    with Remote("benchmarks.engine_subject:EngineSubject", {"contexts": 10}) as remote:
+        batch = IdleMemory(remote).measure(5)
+    assert batch.size is not None
+    assert batch.size > 0
+    assert batch.extra["added_bytes"] > 0
 
 
 def test_pinning_ends_with_the_batch() -> None:

@@ -37,7 +37,7 @@ def told_everything() -> PrometheusObserver:
     observer.invocation_throttled("f", "concurrency")
     observer.invocation_failed("f", "start failed")
     observer.cold_start("f", 0.002, 0.03, 0.15)
-    observer.context_moved(None, "starting")
+    observer.watch_contexts(lambda: {"starting": 1})
     observer.zygote_started("python3.11", "bare")
     observer.zygote_died("python3.11", "bare", expected=False)
     observer.wall("mount namespace", held=True)
@@ -143,18 +143,14 @@ def test_error_types_are_bounded_but_timeouts_are_never_lumped_together() -> Non
     assert value(observer, "samovar_timeouts_total", function="f") == 1
 
 
-def test_contexts_are_counted_by_their_present_state() -> None:
+def test_contexts_are_asked_for_at_every_scrape() -> None:
     observer = PrometheusObserver()
-    for _ in range(3):
-        observer.context_moved(None, "starting")
-        observer.context_moved("starting", "idle")
-    observer.context_moved("idle", "busy")
-    observer.context_moved("idle", None)
-    counts = {
-        state: value(observer, "samovar_contexts", state=state)
-        for state in ("starting", "idle", "busy")
-    }
-    assert counts == {"starting": 0, "idle": 1, "busy": 1}
+    states = {"idle": 2}
+    observer.watch_contexts(lambda: states)
+    assert value(observer, "samovar_contexts", state="idle") == 2
+    states = {"idle": 1, "busy": 1}
+    assert value(observer, "samovar_contexts", state="idle") == 1
+    assert value(observer, "samovar_contexts", state="busy") == 1
 
 
 def test_only_unexpected_deaths_of_zygotes_are_deaths() -> None:

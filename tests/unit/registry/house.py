@@ -101,9 +101,7 @@ class SlowStore:
 class Listener:
     """Writes down what it is told."""
 
-    told: list[tuple[FunctionVersion | None, FunctionVersion | None]] = field(
-        default_factory=list
-    )
+    told: list[tuple[FunctionVersion | None, FunctionVersion | None]] = field(default_factory=list)
 
     def function_changed(self, old: FunctionVersion | None, new: FunctionVersion | None) -> None:
         self.told.append((old, new))

@@ -571,9 +571,7 @@ def test_trees_are_extracted_once_for_all_who_wait(tmp_path: Path) -> None:
         tree = (await home.registry.ensure_extracted(active)).path
         (tree / "app.py").unlink()
         tree.rmdir()
-        waiting = [
-            asyncio.create_task(home.registry.ensure_extracted(active)) for _ in range(20)
-        ]
+        waiting = [asyncio.create_task(home.registry.ensure_extracted(active)) for _ in range(20)]
         await asyncio.sleep(0)
         waiting[0].cancel()  # one impatient caller
         results = await asyncio.gather(*waiting[1:])

@@ -68,9 +68,7 @@ def test_what_is_allowed(changes: dict[str, object]) -> None:
         ({"handler": "h" * 129}, "h" * 129, "handler", "length less than or equal to 128"),
     ],
 )
-def test_numbers_and_lengths(
-    changes: dict[str, object], value: str, field: str, rule: str
-) -> None:
+def test_numbers_and_lengths(changes: dict[str, object], value: str, field: str, rule: str) -> None:
     error = refusal(**changes)
     assert error.error is AWS.VALIDATION
     assert error.message == (

@@ -93,7 +93,7 @@ def from_report(report: Report, settings: Settings) -> list[Fact]:
 def _print(facts: list[Fact]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("", "what", "finding", "what to do"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for fact in facts:
         colour = _COLOURS[fact.verdict]
         table.add_row(

@@ -98,9 +98,7 @@ def memory(contexts: int) -> Fact:
     """Idle contexts only: what a function itself takes comes on top."""
     available = psutil.virtual_memory().available
     wanted = contexts * BYTES_PER_CONTEXT
-    finding = (
-        f"{available / 1e9:.1f} GB available, {contexts} idle contexts take {wanted / 1e9:.1f}"
-    )
+    finding = f"{available / 1e9:.1f} GB; {contexts} idle contexts take {wanted / 1e9:.1f} GB"
     if available >= wanted:
         return Fact("memory", finding)
     return Fact("memory", finding, Verdict.WARNING, "lower --max-contexts")

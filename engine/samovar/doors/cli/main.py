@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from samovar.doors.cli import demo, doctor, exits, functions, invoke, start
+from samovar.doors.cli.report import own_version
 
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="\b\nExit codes:\n" + exits.table(),
 )
-@click.version_option(package_name="samovar", prog_name="samovar")
+@click.version_option(own_version(), prog_name="samovar")
 def main() -> None:
     """A Lambda-compatible execution engine that keeps contexts hot: no Docker, no account.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 from samovar.settings import Settings
@@ -34,11 +34,19 @@ class Report(Protocol):
     def walls_missing(self) -> Mapping[str, str]: ...
 
 
+def own_version() -> str:
+    """Samovar's version, also where it runs from a checkout that nobody installed."""
+    try:
+        return version("samovar")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
 def start_lines(settings: Settings, endpoint: str, report: Report) -> list[str]:
     """What `samovar start` says once it listens; the endpoint is the last word of line one."""
     found = ", ".join(f"{item.runtime} ({item.version})" for item in report.interpreters)
     lines = [
-        f"Samovar {version('samovar')} listens on {endpoint}",
+        f"Samovar {own_version()} listens on {endpoint}",
         f"  region        {settings.region}, account {settings.account_id}",
         f"  data          {settings.data_dir}",
         f"  interpreters  {found or 'none: no function can run; see samovar doctor'}",

@@ -15,6 +15,7 @@ import uvloop
 from samovar.doors.cli.exits import failures
 from samovar.doors.cli.options import read_settings, setting_flags
 from samovar.doors.cli.report import start_lines
+from samovar.doors.http.serving import serving
 from samovar.engine import Engine
 from samovar.settings import Settings
 
@@ -64,12 +65,10 @@ async def serve(settings: Settings) -> None:
     for number in SIGNALS:
         loop.add_signal_handler(number, told, number)
     try:
-        async with Engine(settings) as engine:
-            await engine.serve()
-            report = engine.report()
+        async with Engine(settings) as engine, serving(engine) as endpoint:
             # Whoever reads along may have gone (`samovar start | head -1`): serve on.
             with suppress(BrokenPipeError):
-                click.echo("\n".join(start_lines(settings, report.endpoint, report)))
+                click.echo("\n".join(start_lines(settings, endpoint, engine.report())))
             await stop.wait()
     finally:
         for number in SIGNALS:

@@ -71,6 +71,12 @@ class HttpServer:
         self._server: asyncio.Server | None = None
 
     @property
+    def endpoint(self) -> str:
+        """The URL to give to clients, once started."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
+    @property
     def connections(self) -> int:
         """How many connections are open."""
         return len(self._state.connections)
@@ -88,8 +94,8 @@ class HttpServer:
             )
         except OSError as error:
             raise SettingsError(self._cannot_listen(error)) from error
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        self._port = int(self._server.sockets[0].getsockname()[1])
+        return self._port
 
     def _cannot_listen(self, error: OSError) -> str:
         at = f"port={self._port}: can't listen on {self._host}:{self._port}"

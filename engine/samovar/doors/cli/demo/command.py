@@ -20,6 +20,7 @@ from samovar.doors.cli.demo.package import PICTURE, build_package, example_direc
 from samovar.doors.cli.exits import Exit, Failure, failures
 from samovar.doors.cli.options import read_settings, setting_flags
 from samovar.doors.cli.remote import lambda_client
+from samovar.doors.http.serving import serving
 from samovar.engine import Engine
 from samovar.settings import Settings
 
@@ -69,9 +70,7 @@ def _data_directory(flags: dict[str, Any]) -> Iterator[Path]:
 
 
 async def _demo(settings: Settings, output: Path, *, as_json: bool) -> None:
-    async with Engine(settings) as engine:
-        await engine.serve()
-        endpoint = engine.report().endpoint
+    async with Engine(settings) as engine, serving(engine) as endpoint:
         # boto3 blocks: it runs in a thread, the engine goes on here.
         await asyncio.to_thread(_run, endpoint, output, as_json=as_json)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from samovar.doors.cli.demo.calls import Call
 
@@ -24,12 +24,29 @@ def percentile(values: Iterable[float], share: float) -> float:
     return ordered[rank - 1]
 
 
-def by_start(calls: Sequence[Call]) -> dict[str, list[float]]:
-    """The calls' totals by start kind, cold first."""
-    kinds: dict[str, list[float]] = {}
-    for call in sorted(calls, key=lambda call: call.start):
-        kinds.setdefault(call.start, []).append(call.total)
-    return kinds
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The totals of the calls of one round whose contexts were made ready in the same way.
+
+    Rounds are kept apart: eight calls at once share the machine, and say little of one alone.
+    """
+
+    round: str
+    start: str
+    calls: int
+    p50: float
+    p99: float
+
+
+def grouped(calls: Sequence[Call]) -> list[Group]:
+    """The groups in the order of the calls; milliseconds."""
+    totals: dict[tuple[str, str], list[float]] = {}
+    for call in calls:
+        totals.setdefault((call.round, call.start), []).append(call.total)
+    return [
+        Group(*key, len(values), percentile(values, 0.5), percentile(values, 0.99))
+        for key, values in totals.items()
+    ]
 
 
 def as_document(calls: Sequence[Call], package: int, paths: Sequence[Path]) -> dict[str, Any]:
@@ -37,14 +54,7 @@ def as_document(calls: Sequence[Call], package: int, paths: Sequence[Path]) -> d
     return {
         "package_bytes": package,
         "calls": [dataclasses.asdict(call) for call in calls],
-        "total_milliseconds": {
-            kind: {
-                "count": len(totals),
-                "p50": percentile(totals, 0.5),
-                "p99": percentile(totals, 0.99),
-            }
-            for kind, totals in by_start(calls).items()
-        },
+        "groups": [dataclasses.asdict(group) for group in grouped(calls)],
         "thumbnails": [str(path) for path in paths],
     }
 
@@ -54,9 +64,13 @@ def show(console: Console, calls: Sequence[Call], paths: Sequence[Path]) -> None
     names: dict[str, str] = {}
     for call in calls:
         names.setdefault(call.context, f"#{len(names) + 1}")
-    where = Text("thumbnails  ", style="bold")
-    where.append(", ".join(str(path) for path in paths), style="")
-    console.print(Group(_rows(calls, names), Text(), _percentiles(calls), Text(), where))
+    console.print(_rows(calls, names))
+    console.print()
+    console.print(_percentiles(calls))
+    console.print("\nTimes are milliseconds; total is what the caller of boto3 waited.")
+    console.print("[bold]thumbnails[/bold]")
+    for path in paths:
+        console.print(f"  {path}", soft_wrap=True, markup=False)
 
 
 def _rows(calls: Sequence[Call], names: dict[str, str]) -> Table:
@@ -64,7 +78,7 @@ def _rows(calls: Sequence[Call], names: dict[str, str]) -> Table:
     for heading in ("round", "calls", "context", "start"):
         table.add_column(heading, justify="right" if heading == "calls" else "left")
     for heading in (*PHASES, "total"):
-        table.add_column(f"{heading} ms", justify="right")
+        table.add_column(heading, justify="right")
     before = None
     for (round_name, context, start), group in groupby(
         calls, lambda call: (call.round, call.context, call.start)
@@ -91,14 +105,12 @@ def _median(values: Sequence[float | None]) -> str:
 
 def _percentiles(calls: Sequence[Call]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("round")
     table.add_column("start")
-    for heading in ("calls", "p50 ms", "p99 ms"):
+    for heading in ("calls", "p50", "p99"):
         table.add_column(heading, justify="right")
-    for kind, totals in by_start(calls).items():
+    for group in grouped(calls):
         table.add_row(
-            kind,
-            str(len(totals)),
-            f"{percentile(totals, 0.5):.1f}",
-            f"{percentile(totals, 0.99):.1f}",
+            group.round, group.start, str(group.calls), f"{group.p50:.1f}", f"{group.p99:.1f}"
         )
     return table

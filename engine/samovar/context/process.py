@@ -1,0 +1,114 @@
+"""One worker process: its pipes, its output, its pidfd, and how much memory it used."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+from samovar.context.channel import Channel
+from samovar.context.memory_use import MEGABYTE, peak_anonymous_mb
+from samovar.context.output import LogSink, Output
+from samovar_worker.wire.frames import Frame
+
+_MEMORY_CHECK = 1.0  # seconds between two looks at a worker whose own figure did not rise
+
+
+class WorkerProcess:
+    """Made with its pipes before there is a process; `close` when the process is reaped.
+
+    `theirs` are the descriptors for the zygote to hand to the child (see `control.Fork`), open
+    until `handed_over`.
+    """
+
+    __slots__ = (
+        "_loop",
+        "_memory_checked",
+        "_output_fd",
+        "_peak_kb",
+        "_pidfd",
+        "channel",
+        "memory_used",
+        "output",
+        "pid",
+        "theirs",
+    )
+
+    def __init__(
+        self,
+        memory_fd: int,
+        sink: LogSink | None,
+        on_frame: Callable[[Frame], None],
+        on_broken: Callable[[str], None],
+    ) -> None:
+        """Raises OSError when descriptors run out."""
+        self.pid = 0
+        self.memory_used = 0  # MB, peak
+        self._pidfd = -1
+        self._peak_kb = 0
+        self._memory_checked = 0.0
+        self._loop = asyncio.get_running_loop()
+        pipes: list[int] = []
+        try:
+            for _ in range(3):
+                pipes += os.pipe2(os.O_CLOEXEC)
+        except OSError:
+            for fd in pipes:
+                os.close(fd)
+            raise
+        request_read, request_write, reply_read, reply_write, self._output_fd, output_write = pipes
+        self.theirs = [request_read, reply_write, output_write, memory_fd]
+        self.channel = Channel(request_write, reply_read, memory_fd, on_frame, on_broken)
+        os.set_blocking(self._output_fd, False)
+        self.output = Output(self._output_fd, sink)
+        self._loop.add_reader(self._output_fd, self._on_output)
+
+    def handed_over(self) -> None:
+        """The zygote has the child's ends."""
+        for fd in self.theirs[:3]:
+            os.close(fd)
+        self.theirs = []
+
+    def forked(self, pid: int, pidfd: int) -> None:
+        self.pid = pid
+        self._pidfd = pidfd
+
+    def kill(self) -> None:
+        """SIGKILL, if it is there; the zygote reports the reaping."""
+        if self._pidfd >= 0:
+            try:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # already dead: the report is on its way
+
+    def note_memory(self, peak_kb: int, now: float) -> None:
+        """Ask the kernel when the worker's own figure rose, and every second otherwise."""
+        if peak_kb > self._peak_kb or now - self._memory_checked >= _MEMORY_CHECK:
+            self._peak_kb = max(self._peak_kb, peak_kb)
+            self.look_at_memory(now)
+
+    def look_at_memory(self, now: float) -> None:
+        """Ask the kernel."""
+        self._memory_checked = now
+        used = peak_anonymous_mb(self.pid) if self.pid else None
+        if used is not None:
+            self.memory_used = max(self.memory_used, used)
+
+    def note_exit(self, peak_kb: int) -> None:
+        """What the kernel said of a process that died before anybody asked; includes files."""
+        if self.memory_used == 0:
+            self.memory_used = -(-peak_kb // MEGABYTE)
+
+    def close(self) -> None:
+        self.channel.close()
+        self._loop.remove_reader(self._output_fd)
+        os.close(self._output_fd)
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+        self.pid = 0
+
+    def _on_output(self) -> None:
+        if not self.output.on_readable():
+            self._loop.remove_reader(self._output_fd)

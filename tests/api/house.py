@@ -1,0 +1,292 @@
+"""The door as users meet it: a real server, a real registry on real files, and real clients.
+
+Only invocation is stood in for: `PretendEngine.invoke` answers what its function's name asks for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import zipfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+from botocore.config import Config
+
+from samovar.clock import SystemClock
+from samovar.doors.http.app import LambdaApp
+from samovar.doors.http.limits import ConnectionLimits
+from samovar.doors.http.server import HttpServer
+from samovar.errors import AWS, ClientError, EngineError
+from samovar.model.invocation import ColdStart, Outcome, StartKind
+from samovar.registry.functions import FunctionRegistry
+from samovar.registry.runtimes import Interpreter, Runtimes
+from samovar.settings import Settings
+from samovar.stores.code_files import FileCodeStore
+from samovar.stores.sqlite import SqliteFunctionStore
+
+ROLE = "arn:aws:iam::000000000000:role/r"
+ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
+RUNTIMES = Runtimes([Interpreter("python3.12", "/x", "3.12.1", "/", "cpython-312", "so")])
+
+T = TypeVar("T")
+
+
+@dataclass
+class PretendEngine:
+    """A registry, and invocations that are made up.
+
+    The function `fails` has a function error, `breaks` an error of the engine, `surprises` one that
+    nobody foresaw, `throttles` is refused, `waits` waits for `gate`; every other one answers with
+    the event and with what it was told besides.
+    """
+
+    settings: Settings
+    registry: FunctionRegistry
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    entered: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+    finished: list[str] = field(default_factory=list)
+    reason: str | None = None
+
+    async def invoke(
+        self,
+        name: str,
+        payload: bytes,
+        *,
+        qualifier: str | None,
+        function_arn: str,
+        client_context: str | None,
+        trace: str | None,
+        log_tail: bool,
+        request_id: str,
+    ) -> Outcome:
+        version = self.registry.resolve(name, qualifier)
+        try:
+            event = json.loads(payload or b"{}")
+        except ValueError as error:
+            raise ClientError(AWS.INVALID_REQUEST_CONTENT, f"Could not parse: {error}") from error
+        self.entered.release()
+        if name == "breaks":
+            raise EngineError("the zygote is gone")
+        if name == "surprises":
+            raise ZeroDivisionError("surprise")
+        if name == "throttles":
+            raise ClientError(
+                AWS.TOO_MANY_REQUESTS,
+                "Rate Exceeded.",
+                Reason="ConcurrentInvocationLimitExceeded",
+                retryAfterSeconds="1",
+            )
+        if name == "waits":
+            await self.gate.wait()
+        told = {
+            "event": event,
+            "arn": function_arn,
+            "client_context": client_context,
+            "trace": trace,
+            "request_id": request_id,
+        }
+        self.finished.append(request_id)
+        failed = name == "fails"
+        return Outcome(
+            request_id,
+            b'{"errorMessage": "no", "errorType": "E"}' if failed else json.dumps(told).encode(),
+            version.version,
+            "c-1",
+            StartKind.COLD if failed else StartKind.WARM,
+            duration=0.0125,
+            queued=0.001,
+            max_memory_used=20,
+            function_error="Unhandled" if failed else None,
+            error_type="E" if failed else None,
+            log_tail=b"END\n\xff" if log_tail else b"",
+            cold_start=ColdStart(0.0015, 0.02, 0.1) if failed else None,
+        )
+
+    def metrics_text(self) -> bytes:
+        return b"# HELP samovar_up x\nsamovar_up 1\n"
+
+    def contexts(self) -> Sequence[dict[str, Any]]:
+        return [{"context": "c-1", "state": "idle"}]
+
+    def not_ready(self) -> str | None:
+        return self.reason
+
+
+@dataclass
+class House:
+    """A served engine. `call` runs a blocking client's method beside the loop."""
+
+    engine: PretendEngine
+    server: HttpServer
+    port: int
+    client: Any
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def call(self, method: str, /, **params: Any) -> Any:
+        return await asyncio.to_thread(getattr(self.client, method), **params)
+
+    async def refused(self, method: str, /, **params: Any) -> tuple[int, str, str]:
+        """Status, code and message of the error that a call must end with."""
+        try:
+            await self.call(method, **params)
+        except self.client.exceptions.ClientError as error:
+            told = error.response
+            assert told["ResponseMetadata"]["RequestId"]
+            status = told["ResponseMetadata"]["HTTPStatusCode"]
+            return status, told["Error"]["Code"], told["Error"]["Message"]
+        raise AssertionError(f"{method} went through")
+
+    async def create(self, name: str = "f", **changes: Any) -> Any:
+        params: dict[str, Any] = {
+            "FunctionName": name,
+            "Runtime": "python3.12",
+            "Role": ROLE,
+            "Handler": "app.handler",
+            "Code": {"ZipFile": package()},
+            **changes,
+        }
+        return await self.call("create_function", **params)
+
+    async def active(self, name: str = "f", **changes: Any) -> None:
+        """A function that is there and Active."""
+        await self.create(name, **changes)
+        await self.engine.registry.wait_settled(name)
+
+
+def package(text: str = "def handler(event, context):\n    return event\n") -> bytes:
+    """A deployment package of one file."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("app.py", text)
+    return buffer.getvalue()
+
+
+@asynccontextmanager
+async def house(data_dir: Path, limits: ConnectionLimits | None = None) -> AsyncIterator[House]:
+    settings = Settings(data_dir=data_dir, port=0)
+    registry = FunctionRegistry(
+        SqliteFunctionStore(data_dir),
+        FileCodeStore(data_dir),
+        RUNTIMES,
+        SystemClock(),
+        settings,
+        "node-a",
+    )
+    await registry.open()
+    engine = PretendEngine(settings, registry)
+    server = HttpServer(LambdaApp(engine), host=settings.host, port=0, limits=limits)
+    port = await server.start()
+    client = boto3.client(
+        "lambda",
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
+    )
+    try:
+        yield House(engine, server, port, client)
+    finally:
+        client.close()
+        engine.gate.set()
+        await server.stop(grace=10)
+        await registry.close()
+
+
+def run(
+    data_dir: Path,
+    scene: Callable[[House], Awaitable[T]],
+    limits: ConnectionLimits | None = None,
+) -> T:
+    """Play `scene` in a house of its own, on a loop of its own."""
+
+    async def play() -> T:
+        async with house(data_dir, limits) as it:
+            return await scene(it)
+
+    return asyncio.run(play())
+
+
+@dataclass
+class RawReply:
+    """A reply as it came over the wire."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class RawClient:
+    """A client that may break every rule of HTTP."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    @asynccontextmanager
+    async def to(cls, port: int) -> AsyncIterator[RawClient]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**23)
+        try:
+            yield cls(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        with contextlib.suppress(ConnectionError):
+            await self.writer.drain()
+
+    async def reply(self, *, head_only: bool = False) -> RawReply:
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        status_line, *lines = head.strip().split("\r\n")
+        headers = {}
+        for line in lines:
+            name, _, value = line.partition(": ")
+            assert name not in headers, f"{name} came twice"
+            headers[name] = value
+        status = int(status_line.split(" ")[1])
+        length = 0 if head_only else int(headers.get("content-length", 0))
+        return RawReply(status, headers, await self.reader.readexactly(length))
+
+    async def ended(self) -> bool:
+        """Wait until the server closes; false if it sends something instead."""
+        try:
+            return await self.reader.read(1) == b""
+        except ConnectionError:
+            return True
+
+
+def request(
+    method: str,
+    path: str,
+    body: bytes = b"",
+    **headers: str,
+) -> bytes:
+    """A request as bytes; underscores in header names become dashes."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: samovar"]
+    if body or method in ("POST", "PUT"):
+        lines.append(f"Content-Length: {len(body)}")
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
+
+
+def invocation(name: str, body: bytes = b"{}", **headers: str) -> bytes:
+    """An Invoke as bytes."""
+    return request("POST", f"/2015-03-31/functions/{name}/invocations", body, **headers)
