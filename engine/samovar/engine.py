@@ -334,6 +334,7 @@ class _Parts:
             await parts.dismantle()
             raise
         registry.subscribe(parts)
+        registry.make_ready_with(parts.make_ready)
         return parts
 
     async def _settle_walls(self) -> None:
@@ -351,16 +352,18 @@ class _Parts:
         await self.registry.close()
 
     def function_changed(self, old: FunctionVersion | None, new: FunctionVersion | None) -> None:
-        """Part of RegistryListener: drain the old version's contexts, get ready for the new."""
+        """Part of RegistryListener: drain the old version's contexts."""
         if old is not None and (new is None or new.pool != old.pool):
             self.scheduler.retire(old)
         if new is None and old is not None:
             self.metrics.function_removed(old.name)
-        if new is not None:
-            try:
-                self.nursery.warm(self.provisioner.family(new))
-            except ClientError:
-                pass  # its interpreter is gone: invoking it says so
+
+    async def make_ready(self, version: FunctionVersion) -> None:
+        """Have a zygote and spares of the version's family before it turns Active."""
+        try:
+            await self.nursery.warm(self.provisioner.family(version))
+        except ClientError:
+            pass  # its interpreter is gone: invoking it says so
 
 
 def _source(code: Code) -> CodeSource:

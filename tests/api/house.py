@@ -35,6 +35,11 @@ ROLE = "arn:aws:iam::000000000000:role/r"
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
 RUNTIMES = Runtimes([Interpreter("python3.12", "/x", "3.12.1", "/", "cpython-312", "so")])
 
+# One for all tests: it keeps the API model, which takes long to load.
+SESSION = boto3.Session(
+    region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+)
+
 T = TypeVar("T")
 
 
@@ -186,12 +191,9 @@ async def house(data_dir: Path, limits: ConnectionLimits | None = None) -> Async
     engine = PretendEngine(settings, registry)
     server = HttpServer(LambdaApp(engine), host=settings.host, port=0, limits=limits)
     port = await server.start()
-    client = boto3.client(
+    client = SESSION.client(
         "lambda",
         endpoint_url=f"http://127.0.0.1:{port}",
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
         config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
     )
     try:
@@ -215,6 +217,13 @@ def run(
             return await scene(it)
 
     return asyncio.run(play())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop run until `condition` holds."""
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0)  # noqa: ASYNC110 - what is waited for tells nobody
 
 
 @dataclass

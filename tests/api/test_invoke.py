@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from tests.api.house import ARN, House, RawClient, invocation, run
+from tests.api.house import ARN, House, RawClient, invocation, run, until
 
 UNKNOWN = f"Function not found: {ARN}none:$LATEST"
 
@@ -294,14 +294,10 @@ def test_a_client_that_hangs_up_does_not_stop_its_invocation(tmp_path: Path) -> 
         async with RawClient.to(it.port) as client:
             await client.send(invocation("waits"))
             await it.engine.entered.acquire()
-        async with asyncio.timeout(10):
-            while it.server.connections:
-                await asyncio.sleep(0)
+        await until(lambda: it.server.connections == 0)
         assert it.engine.finished == []
         it.engine.gate.set()
-        async with asyncio.timeout(10):
-            while not it.engine.finished:
-                await asyncio.sleep(0)
+        await until(lambda: len(it.engine.finished) == 1)
 
     run(tmp_path, scene)
 

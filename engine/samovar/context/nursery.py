@@ -81,12 +81,15 @@ class Nursery:
         self._replenish_later(family, branch)
         return context or self._fork(zygote)
 
-    def warm(self, family: Family) -> None:
-        """Have a zygote and spares of `family` ready soon; failures show when it is needed."""
-        if not self._stopping:
-            task = asyncio.ensure_future(self._warm(family))
-            self._background.add(task)
-            task.add_done_callback(self._background.discard)
+    async def warm(self, family: Family) -> None:
+        """Have a zygote of `family`, and spares soon; failures show when it is needed."""
+        branch = self._branches.setdefault(family, _Branch())
+        try:
+            await self._zygote(family, branch)
+        except EngineError as error:
+            _log.warning("no zygote for %s: %s", family.interpreter.runtime, error)
+            return
+        self._replenish(family, branch)
 
     async def try_walls(self, family: Family) -> None:
         """Start the first zygote, which settles what the walls are. Raises EngineError."""
@@ -111,15 +114,6 @@ class Nursery:
         """The pids of the zygotes that run now."""
         zygotes = (branch.zygote for branch in self._branches.values())
         return [zygote.pid for zygote in zygotes if zygote is not None and zygote.alive]
-
-    async def _warm(self, family: Family) -> None:
-        branch = self._branches.setdefault(family, _Branch())
-        try:
-            await self._zygote(family, branch)
-        except EngineError as error:
-            _log.warning("no zygote for %s: %s", family.interpreter.runtime, error)
-            return
-        self._replenish_later(family, branch)
 
     async def _zygote(self, family: Family, branch: _Branch) -> Zygote:
         if branch.zygote is not None and branch.zygote.alive:
@@ -173,7 +167,9 @@ class Nursery:
         _log.error("zygote of %s: %s; starting another", family.interpreter.runtime, reason)
         quick = self._surroundings.clock.monotonic() - branch.started < _QUICK
         branch.quick_deaths = branch.quick_deaths + 1 if quick else 0
-        self.warm(family)
+        task = asyncio.ensure_future(self.warm(family))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     def _fork(self, zygote: Zygote) -> ExecutionContext:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -35,6 +35,9 @@ T = TypeVar("T")
 _RETRY_AFTER = 1.0
 
 Tell = Callable[[FunctionVersion | None, FunctionVersion | None], None]
+# Called with a version that is about to be served, so that its first invocation finds what it
+# needs; must not raise.
+MakeReady = Callable[[FunctionVersion], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,10 @@ class NewFunction:
     configuration: Configuration
     source: CodeSource
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+async def _nothing_to_do(_: FunctionVersion) -> None:
+    pass
 
 
 class Changes:
@@ -83,6 +90,7 @@ class Changes:
         self._arrivals = 0
         self._generation = 0
         self._closed = False
+        self.make_ready: MakeReady = _nothing_to_do
 
     async def carry_out(self, change: Coroutine[Any, Any, T]) -> T:
         """Run `change` to its end, even if the caller is cancelled meanwhile."""
@@ -238,6 +246,8 @@ class Changes:
     async def _settle(self, entry: Entry) -> None:
         """Carry a creation or an update to its end; tried again as long as the disk fails."""
         self._retries.pop(entry, None)
+        # Before the lock: an interpreter may take a second to come up, and a delete need not wait.
+        await self.make_ready(entry.shown)
         async with self._lock(entry.shown.name):
             if self._index.find(entry.shown.name) is not entry:
                 return  # deleted meanwhile

@@ -15,7 +15,7 @@ from samovar.clock import Clock
 from samovar.errors import AWS, ClientError
 from samovar.model.function import FunctionVersion
 from samovar.registry import packages, transitions
-from samovar.registry.changes import Changes, NewFunction
+from samovar.registry.changes import Changes, MakeReady, NewFunction
 from samovar.registry.index import AccountUsage, Entry, FunctionPage, Index
 from samovar.registry.records import from_stored
 from samovar.registry.runtimes import Runtimes
@@ -174,6 +174,10 @@ class FunctionRegistry:
             self._listeners.pop(key, None)
 
         return unsubscribe
+
+    def make_ready_with(self, make_ready: MakeReady) -> None:
+        """Await `make_ready(version)` before a version turns Active; it must not raise."""
+        self._changes.make_ready = make_ready
 
     async def wait_settled(self, name: str) -> FunctionVersion:
         """Wait until nothing is under way for the function, and return it; raises 404."""
