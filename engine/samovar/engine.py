@@ -82,12 +82,15 @@ class Engine:
         *,
         clock: Clock | None = None,
         log_sink: LogSink | None = None,
+        runtimes: Runtimes | None = None,
     ) -> None:
-        """`log_sink` gets everything that functions write, and the platform's lines."""
+        """`log_sink` gets everything that functions write, and the platform's lines; `runtimes`
+        are the interpreters to serve, which this host is searched for when none are given."""
         self.settings = settings or Settings()
         self.metrics = PrometheusObserver()
         self._clock: Clock = clock or SystemClock()
         self._sink = log_sink
+        self._runtimes = runtimes
         self._lock = DataDirectoryLock(self.settings.data_dir)
         self._running: _Parts | None = None
 
@@ -300,7 +303,7 @@ class _Parts:
         registry = FunctionRegistry(
             SqliteFunctionStore(settings.data_dir),
             FileCodeStore(settings.data_dir),
-            await Runtimes.discover(settings),
+            engine._runtimes or await Runtimes.discover(settings),
             clock,
             settings,
             _node_id(settings.data_dir),

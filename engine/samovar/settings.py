@@ -65,6 +65,9 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
+        # Zygotes have another working directory, and so may the engine's program later on.
+        object.__setattr__(self, "data_dir", self.data_dir.expanduser().absolute())
+
         def need(ok: bool, name: str, rule: str) -> None:
             if not ok:
                 raise SettingsError(f"{name}={getattr(self, name)!r}: {rule}")

@@ -138,7 +138,13 @@ class House:
         return f"http://127.0.0.1:{self.port}"
 
     async def call(self, method: str, /, **params: Any) -> Any:
-        return await asyncio.to_thread(getattr(self.client, method), **params)
+        def blocking() -> Any:
+            found = getattr(self.client, method)(**params)
+            if "Payload" in found:  # a stream: to be read here, too, and not on the loop
+                found["Payload"] = io.BytesIO(found["Payload"].read())
+            return found
+
+        return await asyncio.to_thread(blocking)
 
     async def refused(self, method: str, /, **params: Any) -> tuple[int, str, str]:
         """Status, code and message of the error that a call must end with."""
@@ -222,8 +228,8 @@ def run(
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop run until `condition` holds."""
     async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0)  # noqa: ASYNC110 - what is waited for tells nobody
+        while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0)
 
 
 @dataclass

@@ -406,10 +406,10 @@ def test_operations_that_are_not_carried_out_say_so(tmp_path: Path) -> None:
         ({"Role": "nobody"}, 400, "ValidationException", "at 'role'"),
         ({"FunctionName": "f:1"}, 400, "InvalidParameterValueException", "qualifier"),
         (
-            {"FunctionName": "arn:aws:lambda:mars-north-1:000000000000:function:f"},
+            {"FunctionName": "arn:aws:lambda:eu-north-1:000000000000:function:f"},
             404,
             "ResourceNotFoundException",
-            "Functions from 'mars-north-1' are not reachable in this region ('us-east-1')",
+            "Functions from 'eu-north-1' are not reachable in this region ('us-east-1')",
         ),
         (
             {"FunctionName": "arn:aws:lambda:us-east-1:111111111111:function:f"},

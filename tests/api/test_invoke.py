@@ -291,10 +291,12 @@ def test_errors_by_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> No
 def test_a_client_that_hangs_up_does_not_stop_its_invocation(tmp_path: Path) -> None:
     async def scene(it: House) -> None:
         await it.active("waits")
+        before = it.server.connections
         async with RawClient.to(it.port) as client:
             await client.send(invocation("waits"))
             await it.engine.entered.acquire()
-        await until(lambda: it.server.connections == 0)
+            assert it.server.connections == before + 1
+        await until(lambda: it.server.connections == before)
         assert it.engine.finished == []
         it.engine.gate.set()
         await until(lambda: len(it.engine.finished) == 1)

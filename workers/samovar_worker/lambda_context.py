@@ -51,28 +51,41 @@ class ClientContext:
 
 
 class LambdaContext:
-    """One per invocation. Raises ValueError from the constructor for a bad client context."""
+    """One per invocation. Raises ValueError from the constructor for a bad client context.
+
+    What is the same for all invocations of a process stands on the class: see `adopt_environment`.
+    """
+
+    function_name: str | None = None
+    function_version: str | None = None
+    memory_limit_in_mb: str | None = None
+    log_group_name: str | None = None
+    log_stream_name: str | None = None
+    identity = CognitoIdentity()
+    tenant_id = None
+    client_context: ClientContext | None = None
 
     def __init__(
         self, request_id: str, deadline_ms: int, function_arn: str, client_context: str | None
     ) -> None:
-        environ = os.environ
         self.aws_request_id = request_id
         self.invoked_function_arn = function_arn
-        self.function_name = environ.get("AWS_LAMBDA_FUNCTION_NAME")
-        self.function_version = environ.get("AWS_LAMBDA_FUNCTION_VERSION")
-        self.memory_limit_in_mb = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
-        self.log_group_name = environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
-        self.log_stream_name = environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
-        self.identity = CognitoIdentity()
-        self.tenant_id = None
-        self.client_context = None
         self._deadline_ms = deadline_ms
         if client_context is not None:
             values = json.loads(client_context)
             if not isinstance(values, dict):
                 raise ValueError("Expecting an object")
             self.client_context = ClientContext(values)
+
+    @classmethod
+    def adopt_environment(cls) -> None:
+        """Take the function's name and so on from the environment, once: each look-up in
+        `os.environ` costs as much as the rest of a context."""
+        cls.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME")
+        cls.function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION")
+        cls.memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+        cls.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
+        cls.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until the timeout, never negative."""

@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 from samovar_worker.wire import frames, memory, order
 from samovar_worker.wire.frames import Frame, ProtocolError
-from samovar_worker.wire.messages import Kind
 from samovar_worker.wire.order import Turn
 
 _CHUNK = 65536
@@ -58,7 +57,7 @@ class Channel:
         self._loop.add_reader(reply_fd, self.read)
 
     def send(
-        self, kind: Kind, metadata: bytes, payload: bytes = b"", invocation: bytes = frames.NO_ID
+        self, kind: int, metadata: bytes, payload: bytes = b"", invocation: bytes = frames.NO_ID
     ) -> None:
         """Write a frame; raises ProtocolError if it is not its turn."""
         self.turn = order.after(self.turn, kind)

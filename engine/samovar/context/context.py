@@ -29,6 +29,10 @@ from samovar_worker.wire.messages import Kind
 from samovar_worker.wire.order import Turn
 
 _log = logging.getLogger(__name__)
+# Compared for every frame: a global costs a tenth of an attribute of an enum.
+_READY, _REFUSED, _ERROR = int(Kind.READY), int(Kind.REFUSED), int(Kind.ERROR)
+_INIT_DONE, _INIT_FAILED = int(Kind.INIT_DONE), int(Kind.INIT_FAILED)
+_INVOKE = int(Kind.INVOKE)
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
@@ -254,30 +258,30 @@ class ExecutionContext:
             (deadline_ms, invocation.function_arn, invocation.trace, invocation.client_context)
         )
         run.identity = bytes.fromhex(invocation.request_id.replace("-", ""))
-        process.channel.send(Kind.INVOKE, metadata, invocation.payload, run.identity)
+        process.channel.send(_INVOKE, metadata, invocation.payload, run.identity)
 
     def _on_frame(self, frame: Frame) -> None:
         process = self._process
         assert process is not None
         kind = frame.kind
-        if kind == Kind.READY:
+        if kind == _READY:
             messages.unpack(messages.Ready, frame.metadata)
             if self.placement is not None:
                 self._send_init()
             return
         if self._out_of_time:
             return  # too late: it is being killed
-        if kind == Kind.REFUSED:
+        if kind == _REFUSED:
             refused = messages.unpack(messages.Refused, frame.metadata)
-            self._finish(Verdict(b"", 0.0, 0, refused=refused.reason))
+            self._finish(b"", refused=refused.reason)
             return
-        done = messages.unpack(messages.Done, frame.metadata)
+        done = messages.unpack_done(frame.metadata)
         now = self._s.clock.monotonic()
         process.note_memory(done.peak_kb, now)
         self.memory_used = process.memory_used
-        if kind == Kind.INIT_DONE:
+        if kind == _INIT_DONE:
             self._init_done(process, now)
-        elif kind == Kind.INIT_FAILED:
+        elif kind == _INIT_FAILED:
             self._failed_init = (process.channel.payload(frame), done.error_type)
             process.kill()  # it is about to exit; one that does not is not waited for
         else:
@@ -297,16 +301,11 @@ class ExecutionContext:
         assert run is not None
         if run.identity != frame.invocation:
             raise ProtocolError("a reply to another invocation")
-        failed = frame.kind == Kind.ERROR
+        failed = frame.kind == _ERROR
         self._finish(
-            Verdict(
-                process.channel.payload(frame),
-                0.0,
-                0,
-                verdict.UNHANDLED if failed else None,
-                done.error_type if failed else None,
-                done.microseconds / 1e6,
-            )
+            process.channel.payload(frame),
+            done.error_type if failed else None,
+            done.microseconds / 1e6,
         )
 
     def _on_broken(self, reason: str) -> None:
@@ -330,10 +329,19 @@ class ExecutionContext:
 
     # -- endings
 
-    def _finish(self, reached: Verdict, platform_error: str | None = None) -> None:
+    def _finish(
+        self,
+        payload: bytes,
+        error_type: str | None = None,
+        in_handler: float | None = None,
+        *,
+        by_platform: bool = False,
+        refused: str | None = None,
+        broken: str | None = None,
+    ) -> None:
         """The run is over: log it, free the context, deliver the verdict.
 
-        `reached` lacks duration, memory and log tail; `platform_error`: the type that REPORT shows.
+        `by_platform`: the platform reports the error, not the runtime: REPORT shows its type.
         """
         run, self._run = self._run, None
         assert run is not None and self.placement is not None
@@ -346,9 +354,19 @@ class ExecutionContext:
         tail = b""
         process = self._process
         if process is not None and process.output.listening:
-            tail = self._log_end(process, run, duration, platform_error)
+            tail = self._log_end(process, run, duration, error_type if by_platform else None)
         self.invocations += 1
-        final = reached._replace(duration=duration, memory_used=self.memory_used, log_tail=tail)
+        final = Verdict(
+            payload,
+            duration,
+            self.memory_used,
+            verdict.UNHANDLED if error_type is not None else None,
+            error_type,
+            in_handler,
+            tail,
+            refused,
+            broken,
+        )
         if process is not None and process.channel.turn is Turn.IDLE:
             assert self._listener is not None
             self._listener.context_free(self)
@@ -391,7 +409,7 @@ class ExecutionContext:
                     timeout = self.placement.version.configuration.timeout
                     error = verdict.timed_out(request_id, timeout)
                 payload, error_type = error.to_json(), error.error_type
-            self._finish(Verdict(payload, 0.0, 0, verdict.UNHANDLED, error_type), error_type)
+            self._finish(payload, error_type, by_platform=True)
         self._process_over("its process ended", lost=not exited.tmp_kept, run_over=run is not None)
 
     def _log_failed_init(self, phase: str) -> None:
@@ -409,7 +427,7 @@ class ExecutionContext:
         """The process is no more; the context lives on without one unless its mounts are lost."""
         self._withdraw_deadline()
         if self._run is not None:
-            self._finish(Verdict(b"", 0.0, 0, broken=reason))
+            self._finish(b"", broken=reason)
             run_over = True
         self._close_process()
         self._out_of_time = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from samovar.clock import Clock
@@ -25,7 +26,7 @@ class Invoker:
         self._scheduler = scheduler
         self._clock = clock
 
-    async def invoke(
+    def invoke(
         self,
         name: str,
         payload: bytes,
@@ -36,12 +37,13 @@ class Invoker:
         trace: str | None = None,
         log_tail: bool = False,
         request_id: str | None = None,
-    ) -> Outcome:
-        """Run a function and wait for its outcome.
+    ) -> asyncio.Future[Outcome]:
+        """Run a function; the future has its outcome, or ClientError or EngineError.
 
         `payload` is raw JSON (empty: the handler gets `{}`); `function_arn` is the ARN as invoked,
-        made from `name` and `qualifier` if not given. Raises ClientError (unknown function, not
-        JSON, too large, throttled) and EngineError.
+        made from `name` and `qualifier` if not given. Not a coroutine: a second one on the way of
+        each invocation would cost a microsecond. Raises ClientError (unknown function, too large);
+        the future may raise others (not JSON, throttled, lost).
         """
         version = self._resolve(name, qualifier)
         if len(payload) > MAX_PAYLOAD:
@@ -60,4 +62,4 @@ class Invoker:
             trace or new_trace(self._clock.wall()),
             log_tail,
         )
-        return await self._scheduler.submit(invocation, version)
+        return self._scheduler.submit(invocation, version)

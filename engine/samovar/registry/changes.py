@@ -208,6 +208,8 @@ class Changes:
         revision_id: str | None,
         change: Callable[[FunctionVersion], FunctionVersion],
     ) -> FunctionVersion:
+        # What is under way is refused and not waited for; asked again once the lock is held.
+        transitions.demand_settled(self._index.entry(name).shown)
         async with self._lock(name):
             entry = self._index.entry(name)
             transitions.demand_settled(entry.shown)
@@ -230,6 +232,7 @@ class Changes:
 
     async def retag(self, name: str, change: Callable[[Mapping[str, str]], dict[str, str]]) -> None:
         """Replace a function's tags by what `change` makes of them."""
+        transitions.demand_settled(self._index.entry(name).shown)
         async with self._lock(name):
             entry = self._index.entry(name)
             transitions.demand_settled(entry.shown)

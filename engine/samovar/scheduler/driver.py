@@ -150,13 +150,13 @@ class Scheduler(ContextListener):
 
     def _handle(self, event: Event) -> None:
         for command in self._state.handle(event):
-            self._carry_out(command)
+            if type(command) is Dispatch:  # nearly all of them
+                self._dispatch(command.context, command.ticket)
+            else:
+                self._carry_out(command)
 
     def _carry_out(self, command: Command) -> None:
-        kind = type(command)
-        if kind is Dispatch:
-            self._dispatch(command.context, command.ticket)  # type: ignore[union-attr]
-        elif isinstance(command, StartContext):
+        if isinstance(command, StartContext):
             self._births[command.lifecycle.context] = _Birth(self._clock.monotonic())
             task = self._loop.create_task(self._start(command.lifecycle))
             self._starts.add(task)

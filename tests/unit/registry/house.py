@@ -44,7 +44,10 @@ class HandClock:
         self.pending.append(Pending(callback))
         return self.pending[-1]
 
-    def fire(self) -> None:
+    async def fire(self) -> None:
+        """Run what is put off, as soon as there is something."""
+        while not self.pending:
+            await asyncio.sleep(0)
         pending, self.pending = self.pending, []
         for timer in pending:
             if not timer.cancelled:
@@ -63,24 +66,45 @@ class Pending:
 
 
 class SlowStore:
-    """A store whose writes wait while `gate` is closed, and fail while `broken`."""
+    """A store whose writes wait after `hold`, or fail after `fail`, until `let_go`."""
 
     def __init__(self, inner: FunctionStore) -> None:
         self._inner = inner
         self.open = inner.open
         self.close = inner.close
         self.load = inner.load
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.waiting = asyncio.Event()
-        self.broken = False
+        self._gate = asyncio.Event()
+        self._gate.set()
+        self._passing = 0
+        self._failing = False
+        self.reached = asyncio.Event()
+
+    def hold(self, after: int = 0) -> None:
+        """Let `after` more writes pass; the next one sets `reached` and waits."""
+        self._passing, self._failing = after, False
+        self.reached.clear()
+        self._gate.clear()
+
+    def fail(self, after: int = 0) -> None:
+        """Let `after` more writes pass; each one behind them sets `reached` and fails."""
+        self.hold(after)
+        self._failing = True
+
+    def let_go(self) -> None:
+        """Writes pass again, those that wait too."""
+        self._failing = False
+        self._gate.set()
 
     async def _pass(self) -> None:
-        self.waiting.set()
-        await self.gate.wait()
-        self.waiting.clear()
-        if self.broken:
+        if self._gate.is_set():
+            return
+        if self._passing > 0:
+            self._passing -= 1
+            return
+        self.reached.set()
+        if self._failing:
             raise EngineError("the disk is full")
+        await self._gate.wait()
 
     async def put_function(
         self, function: StoredFunction, *, expected: str | None, tags: StoredTags | None = None
@@ -117,14 +141,6 @@ class House:
     clock: HandClock
     listener: Listener
 
-    async def hold(self) -> None:
-        """Keep the next write waiting until `let_go`."""
-        self.store.gate.clear()
-        self.store.waiting.clear()
-
-    def let_go(self) -> None:
-        self.store.gate.set()
-
     async def active(self, name: str = "f", **changes: object) -> FunctionVersion:
         """A function that has been created and has turned Active."""
         await self.registry.create(new(name, **changes))
@@ -145,7 +161,7 @@ async def house(data_dir: Path, **settings: str) -> AsyncIterator[House]:
     try:
         yield House(registry, store, code, clock, listener)
     finally:
-        store.gate.set()
+        store.let_go()
         await registry.close()
 
 

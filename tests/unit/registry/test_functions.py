@@ -42,7 +42,6 @@ async def refused(awaitable: Awaitable[object], error: AwsError, message: str) -
 
 def test_create_is_pending_and_turns_active(tmp_path: Path) -> None:
     async def check(home: House) -> None:
-        home.store.gate.set()
         created = await home.registry.create(new(environment={}))
         assert created.arn == f"{PREFIX}f"
         assert (created.state, created.state_reason, created.state_reason_code) == (
@@ -73,10 +72,8 @@ def test_create_is_pending_and_turns_active(tmp_path: Path) -> None:
 
 def test_while_pending(tmp_path: Path) -> None:
     async def check(home: House) -> None:
-        creation = asyncio.create_task(home.registry.create(new()))
-        created = await creation
-        # The write of the creation has passed; the one that makes it Active is still to come.
-        await home.hold()
+        home.store.hold(after=1)  # the write of the creation passes, the one to Active waits
+        created = await home.registry.create(new())
         assert home.registry.get("f") == created
         with pytest.raises(ClientError) as caught:
             home.registry.resolve("f")
@@ -92,7 +89,7 @@ def test_while_pending(tmp_path: Path) -> None:
         )
         registry = home.registry
         await refused(registry.update_code("f", OTHER), AWS.RESOURCE_CONFLICT, busy)
-        home.let_go()
+        home.store.let_go()
         await registry.wait_settled("f")
 
     run(tmp_path, check)
@@ -102,8 +99,8 @@ def test_update_of_code(tmp_path: Path) -> None:
     async def check(home: House) -> None:
         old = await home.active()
         home.clock.now += 60
+        home.store.hold(after=1)
         updated = await home.registry.update_code("f", OTHER)
-        await home.hold()
         assert updated.state is State.ACTIVE
         assert (updated.update_status, updated.update_reason, updated.update_reason_code) == (
             UpdateStatus.IN_PROGRESS,
@@ -123,8 +120,9 @@ def test_update_of_code(tmp_path: Path) -> None:
         changes = ConfigurationChanges(timeout=9)
         registry = home.registry
         await refused(registry.update_code("f", OTHER), AWS.RESOURCE_CONFLICT, busy)
-        home.let_go()
         await refused(registry.update_configuration("f", changes), AWS.RESOURCE_CONFLICT, busy)
+        await refused(registry.tag("f", {"a": "b"}), AWS.RESOURCE_CONFLICT, busy)
+        home.store.let_go()
         done = await home.registry.wait_settled("f")
         assert done.update_status is UpdateStatus.SUCCESSFUL
         assert (done.update_reason, done.update_reason_code) == (None, None)
@@ -334,15 +332,15 @@ def test_delete(tmp_path: Path) -> None:
 def test_delete_while_an_update_is_in_progress(tmp_path: Path) -> None:
     async def check(home: House) -> None:
         active = await home.active()
+        home.store.hold(after=1)
         await home.registry.update_code("f", OTHER)
-        await home.hold()
         deletion = asyncio.create_task(home.registry.delete("f"))
         waiter = asyncio.create_task(home.registry.wait_settled("f"))
-        await home.store.waiting.wait()
-        home.let_go()
+        await home.store.reached.wait()
+        home.store.let_go()
         await deletion
-        assert home.listener.told[0] == (None, active)
-        assert home.listener.told[-1][1] is None
+        (_, done), (old, updated), (last, nothing) = home.listener.told
+        assert (done, old, last, nothing) == (active, active, updated, None)
         with pytest.raises(ClientError):
             home.registry.resolve("f")
         # Whether it saw the update's end or the deletion: it does not wait for ever.
@@ -358,18 +356,17 @@ def test_delete_while_an_update_is_in_progress(tmp_path: Path) -> None:
 
 def test_delete_while_pending(tmp_path: Path) -> None:
     async def check(home: House) -> None:
-        home.store.broken = False
+        home.store.fail(after=1)  # it can't turn Active
         await home.registry.create(new())
-        home.store.broken = True  # it can't turn Active
-        while not home.clock.pending:
-            await asyncio.sleep(0)
-        home.store.broken = False
+        await home.store.reached.wait()
+        home.store.let_go()
         waiter = asyncio.create_task(home.registry.wait_settled("f"))
         await asyncio.sleep(0)
         await home.registry.delete("f")
         with pytest.raises(ClientError, match="Function not found"):
             await waiter
-        home.clock.fire()
+        await home.clock.fire()  # the next try finds nothing to do
+        await home.registry.close()
         assert home.listener.told == []
 
     run(tmp_path, check)
@@ -377,14 +374,14 @@ def test_delete_while_pending(tmp_path: Path) -> None:
 
 def test_a_client_that_hangs_up_does_not_stop_a_change(tmp_path: Path) -> None:
     async def check(home: House) -> None:
-        await home.hold()
+        home.store.hold()
         creation = asyncio.create_task(home.registry.create(new()))
-        await home.store.waiting.wait()
+        await home.store.reached.wait()
         creation.cancel()
         with pytest.raises(asyncio.CancelledError):
             await creation
         assert home.registry.list().functions == ()
-        home.let_go()
+        home.store.let_go()
 
     run(tmp_path, check)  # closing waits for the change
 
@@ -397,7 +394,7 @@ def test_a_client_that_hangs_up_does_not_stop_a_change(tmp_path: Path) -> None:
 def test_a_disk_that_fails_changes_nothing(tmp_path: Path) -> None:
     async def check(home: House) -> None:
         active = await home.active()
-        home.store.broken = True
+        home.store.fail()
         for call in (
             home.registry.create(new("g")),
             home.registry.update_code("f", OTHER),
@@ -416,16 +413,13 @@ def test_a_disk_that_fails_changes_nothing(tmp_path: Path) -> None:
 
 def test_a_transition_is_tried_again_until_the_disk_is_well(tmp_path: Path) -> None:
     async def check(home: House) -> None:
+        home.store.fail(after=1)
         await home.registry.create(new())
-        home.store.broken = True
-        while not home.clock.pending:
-            await asyncio.sleep(0)
-        home.clock.fire()
-        while not home.clock.pending:
-            await asyncio.sleep(0)
+        await home.clock.fire()
+        await home.store.reached.wait()
         assert home.registry.get("f").state is State.PENDING
-        home.store.broken = False
-        home.clock.fire()
+        home.store.let_go()
+        await home.clock.fire()
         assert (await home.registry.wait_settled("f")).state is State.ACTIVE
 
     run(tmp_path, check)
@@ -558,7 +552,7 @@ def test_nothing_is_collected_while_code_arrives(tmp_path: Path) -> None:
         creation = asyncio.create_task(home.registry.create(new()))
         await home.store.waiting.wait()  # the package is there, the function is not
         assert await home.registry.collect() == ()
-        home.let_go()
+        home.store.let_go()
         await creation
         await home.registry.ensure_extracted(await home.registry.wait_settled("f"))
 

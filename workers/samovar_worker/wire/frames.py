@@ -68,7 +68,7 @@ class Decoder:
         """All frames that `data` completes; usually one."""
         if self._buffer:
             data = self._buffer + data
-        frames = []
+        frames: list[Frame] = []
         start = 0
         size = len(data)
         while size - start >= HEADER.size:

@@ -113,6 +113,17 @@ def pack(message: tuple[object, ...]) -> bytes:
     return packed
 
 
+def unpack_done(data: bytes) -> Done:
+    """As `unpack(Done, data)`, at a third of its cost: one comes with every reply."""
+    try:
+        microseconds, peak_kb, error_type = _unpackb(data)
+    except Exception as error:
+        raise ProtocolError(f"Done: not an array of 3: {error!r}") from error
+    if type(microseconds) is not int or type(peak_kb) is not int or type(error_type) is not str:
+        raise ProtocolError("Done: a field of another type")
+    return Done(microseconds, peak_kb, error_type)
+
+
 def unpack(kind: type[MessageT], data: bytes) -> MessageT:
     """The message of `kind` in `data`; raises ProtocolError unless each field has its type."""
     try:

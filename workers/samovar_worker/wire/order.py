@@ -14,6 +14,8 @@ from samovar_worker.wire.messages import Kind
 class Turn(Enum):
     """Where the conversation with one worker process stands, as the engine sees it."""
 
+    __hash__ = object.__hash__  # Enum's own is a Python function, on the way of every message
+
     FORKED = "forked"
     READY = "ready"
     INITIALIZING = "initializing"
@@ -22,22 +24,22 @@ class Turn(Enum):
     FAILED = "failed"  # the init failed; the process is about to exit
 
 
-TABLE: dict[tuple[Turn, Kind], Turn] = {
-    (Turn.FORKED, Kind.READY): Turn.READY,
-    (Turn.READY, Kind.INIT): Turn.INITIALIZING,
-    (Turn.INITIALIZING, Kind.INIT_DONE): Turn.IDLE,
-    (Turn.INITIALIZING, Kind.INIT_FAILED): Turn.FAILED,
-    (Turn.IDLE, Kind.INVOKE): Turn.RUNNING,
-    (Turn.RUNNING, Kind.RESULT): Turn.IDLE,
-    (Turn.RUNNING, Kind.ERROR): Turn.IDLE,
-    (Turn.RUNNING, Kind.REFUSED): Turn.IDLE,
+TABLE: dict[tuple[Turn, int], Turn] = {
+    (Turn.FORKED, int(Kind.READY)): Turn.READY,
+    (Turn.READY, int(Kind.INIT)): Turn.INITIALIZING,
+    (Turn.INITIALIZING, int(Kind.INIT_DONE)): Turn.IDLE,
+    (Turn.INITIALIZING, int(Kind.INIT_FAILED)): Turn.FAILED,
+    (Turn.IDLE, int(Kind.INVOKE)): Turn.RUNNING,
+    (Turn.RUNNING, int(Kind.RESULT)): Turn.IDLE,
+    (Turn.RUNNING, int(Kind.ERROR)): Turn.IDLE,
+    (Turn.RUNNING, int(Kind.REFUSED)): Turn.IDLE,
 }
 
 
 def after(turn: Turn, kind: int) -> Turn:
     """The turn after a message of `kind`; raises ProtocolError if it may not come now."""
     try:
-        return TABLE[turn, kind]  # type: ignore[index]  # an int that equals a Kind finds it
+        return TABLE[turn, kind]
     except KeyError:
         name = Kind(kind).name if kind in Kind.__members__.values() else f"kind {kind}"
         raise ProtocolError(f"{name} is not legal while {turn.value}") from None

@@ -45,7 +45,7 @@ def functions(as_json: bool, endpoint_url: str | None) -> None:
         table.add_column(heading)
     for heading in ("memory", "timeout", "package"):
         table.add_column(heading, justify="right")
-    table.add_column("last modified")
+    table.add_column("last modified", overflow="fold")
     for item in found:
         table.add_row(
             item["FunctionName"],
@@ -53,7 +53,7 @@ def functions(as_json: bool, endpoint_url: str | None) -> None:
             item["Handler"],
             f"{item['MemorySize']} MB",
             f"{item['Timeout']} s",
-            f"{item['CodeSize'] / 1e6:.1f} MB",
+            f"{item['CodeSize'] / 1000:,.1f} kB",
             item["LastModified"],
         )
     Console().print(table)

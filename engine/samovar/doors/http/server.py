@@ -10,6 +10,7 @@ import asyncio
 import errno
 import ipaddress
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from uvicorn.config import Config
@@ -21,6 +22,7 @@ from samovar.errors import SettingsError
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
+_LAST_WORDS = 1.0  # seconds that replies have to leave once the grace is over
 _BACKLOG = 2048  # connections that the kernel holds while the loop is busy; cut to its somaxconn
 
 
@@ -122,6 +124,9 @@ class HttpServer:
         except TimeoutError:
             for task in list(self._state.tasks):
                 task.cancel()
+            # A cancelled request still says so to its client, if that one reads.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._drained(), _LAST_WORDS)
             for connection in list(self._state.connections):
                 connection.transport.abort()
             await self._drained()

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from samovar.doors.cli.exits import Exit, Failure
 from samovar.doors.cli.headers import read_details
 
-FUNCTION = "thumbnail"
+FUNCTION = "samovar-demo-thumbnail"  # nobody's own function is called that
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 ROLE = "arn:aws:iam::000000000000:role/demo"
 WARM = 20
@@ -39,7 +40,9 @@ class Call:
 
 
 def deploy(client: Any, package: bytes) -> None:
-    """Create the function and wait until it can be invoked."""
+    """Create the function and wait until it can be invoked; an earlier demo's is replaced."""
+    with suppress(client.exceptions.ResourceNotFoundException):
+        client.delete_function(FunctionName=FUNCTION)
     client.create_function(
         FunctionName=FUNCTION,
         Runtime=RUNTIME,

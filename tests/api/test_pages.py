@@ -1,0 +1,140 @@
+"""The engine's own pages, and requests that are none of anything."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tests.api.house import House, RawClient, RawReply, request, run
+
+
+async def ask(it: House, method: str, path: str, body: bytes = b"", **headers: str) -> RawReply:
+    async with RawClient.to(it.port) as client:
+        await client.send(request(method, path, body, **headers))
+        reply = await client.reply(head_only=method == "HEAD")
+    assert len(reply.headers["x-amzn-requestid"]) == 36
+    assert reply.headers["date"].endswith(" GMT")
+    return reply
+
+
+@pytest.mark.parametrize("path", ["/_samovar/health", "/healthz"])
+def test_health(tmp_path: Path, path: str) -> None:
+    async def scene(it: House) -> None:
+        it.engine.reason = "not ready, and alive all the same"
+        reply = await ask(it, "GET", path)
+        assert (reply.status, reply.json) == (200, {"status": "ok"})
+
+    run(tmp_path, scene)
+
+
+@pytest.mark.parametrize("path", ["/_samovar/ready", "/readyz"])
+def test_readiness(tmp_path: Path, path: str) -> None:
+    async def scene(it: House) -> None:
+        assert (await ask(it, "GET", path)).status == 200
+        it.engine.reason = "no interpreter was found"
+        reply = await ask(it, "GET", path)
+        assert reply.status == 503
+        assert reply.json == {"status": "not ready", "reason": "no interpreter was found"}
+
+    run(tmp_path, scene)
+
+
+@pytest.mark.parametrize("path", ["/_samovar/metrics", "/metrics"])
+def test_metrics(tmp_path: Path, path: str) -> None:
+    async def scene(it: House) -> None:
+        reply = await ask(it, "GET", path)
+        assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
+        assert reply.body == it.engine.metrics_text()
+
+    run(tmp_path, scene)
+
+
+def test_contexts(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        reply = await ask(it, "GET", "/_samovar/contexts")
+        assert reply.json == {"contexts": [{"context": "c-1", "state": "idle"}]}
+
+    run(tmp_path, scene)
+
+
+def test_head_has_headers_only(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        reply = await ask(it, "HEAD", "/_samovar/health")
+        assert (reply.status, reply.headers["content-length"]) == (200, "15")
+        async with RawClient.to(it.port) as client:
+            await client.send(
+                request("HEAD", "/_samovar/health") + request("GET", "/_samovar/health")
+            )
+            assert (await client.reply(head_only=True)).status == 200
+            assert (await client.reply()).json == {"status": "ok"}
+
+    run(tmp_path, scene)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/_samovar/nothing", 404, "NotFoundException"),
+        ("GET", "/_samovar/code/nothing", 404, "NotFoundException"),
+        ("POST", "/_samovar/health", 404, "NotFoundException"),
+        ("GET", "/", 404, "UnknownOperationException"),
+        ("GET", "/2015-03-31/nothing", 404, "UnknownOperationException"),
+        ("PATCH", "/2015-03-31/functions/f", 404, "UnknownOperationException"),
+        ("GET", "/2015-03-31/functions/f/invocations", 404, "UnknownOperationException"),
+        ("DELETE", "/2015-03-31/functions/f/aliases/a", 501, "NotImplementedException"),
+        ("GET", "/2015-03-31/functions?MaxItems=x", 400, "SerializationException"),
+    ],
+)
+def test_what_is_not_there(tmp_path: Path, method: str, path: str, status: int, code: str) -> None:
+    async def scene(it: House) -> None:
+        reply = await ask(it, method, path)
+        assert (reply.status, reply.headers["x-amzn-errortype"]) == (status, code)
+        assert reply.json
+
+    run(tmp_path, scene)
+
+
+@pytest.mark.parametrize("body", [b"{", b"[1]", b"[" * 100_000])
+def test_bodies_that_are_no_request(tmp_path: Path, body: bytes) -> None:
+    async def scene(it: House) -> None:
+        reply = await ask(it, "POST", "/2015-03-31/functions", body)
+        assert (reply.status, reply.json["Type"]) == (400, "User")
+        assert reply.headers["x-amzn-errortype"] == "SerializationException"
+
+    run(tmp_path, scene)
+
+
+def test_a_body_without_a_content_type_is_read(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        reply = await ask(it, "POST", "/2015-03-31/functions", b"{}")
+        assert "4 validation errors" not in reply.json["message"]
+        assert "Value null at 'functionName'" in reply.json["message"]
+
+    run(tmp_path, scene)
+
+
+def test_web_pages_are_not_served(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        reply = await ask(it, "GET", "/2015-03-31/functions", Origin="http://evil.example")
+        assert (reply.status, reply.headers["x-amzn-errortype"]) == (403, "AccessDeniedException")
+        reply = await ask(it, "GET", "/_samovar/contexts", Origin="null")
+        assert reply.status == 403
+
+    run(tmp_path, scene)
+
+
+def test_a_package_that_is_gone(tmp_path: Path) -> None:
+    def lose_packages() -> None:
+        for kept in tmp_path.rglob("*.zip"):
+            kept.unlink()
+
+    async def scene(it: House) -> None:
+        await it.active()
+        found = await it.call("get_function", FunctionName="f")
+        await asyncio.to_thread(lose_packages)
+        reply = await ask(it, "GET", "/_samovar/code/" + found["Code"]["Location"].split("/")[-1])
+        assert reply.status == 500
+        assert reply.json["Type"] == "Service"
+
+    run(tmp_path, scene)

@@ -1,0 +1,90 @@
+"""The command line as its users start it: in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+PATIENCE = 60  # seconds after which a command has hung
+
+
+def cli_command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "samovar.doors.cli", *arguments]
+
+
+@pytest.fixture(scope="session")
+def cli_environment(checkout: Path) -> dict[str, str]:
+    """What the commands inherit: nothing that a developer may have set for an engine of theirs."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SAMOVAR_", "AWS_"))
+    }
+    path = os.pathsep.join(str(checkout / top) for top in ("engine", "workers"))
+    return {**inherited, "PYTHONPATH": path, "COLUMNS": "120"}
+
+
+@pytest.fixture
+def cli(cli_environment: dict[str, str], tmp_path: Path) -> Cli:
+    """Run a command to its end; `environment` adds variables."""
+
+    def run(
+        *arguments: str, environment: dict[str, str] | None = None, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            cli_command(*arguments),
+            capture_output=True,
+            text=True,
+            check=False,
+            input=stdin,
+            cwd=tmp_path,
+            env={**cli_environment, **(environment or {})},
+            timeout=PATIENCE,
+        )
+
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A running `samovar start`."""
+
+    process: subprocess.Popen[str]
+    endpoint: str
+    data_dir: Path
+    lines: list[str]
+
+
+@pytest.fixture
+def start(cli_environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[[], Started]]:
+    """Starts engines on free ports; those that still run at the end of the test are killed."""
+    running: list[subprocess.Popen[str]] = []
+
+    def begin() -> Started:
+        data_dir = tmp_path / f"data-{len(running)}"
+        process = subprocess.Popen(
+            cli_command("start", "--port", "0", "--data-dir", str(data_dir)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=cli_environment,
+        )
+        running.append(process)
+        assert process.stdout is not None
+        lines = [process.stdout.readline()]
+        assert "listens on" in lines[0], process.communicate()
+        while "walls" not in lines[-1]:
+            lines.append(process.stdout.readline())
+        return Started(process, lines[0].split()[-1], data_dir, lines)
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,274 @@
+"""The commands against a real engine, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from urllib.request import urlopen
+
+import boto3
+import pytest
+from PIL import Image
+from tests.unit.cli.conftest import PATIENCE, Cli, Started, cli_command
+
+Start = Callable[[], Started]
+
+
+def readme_examples(checkout: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (checkout / "README.md").read_text(), re.DOTALL)
+
+
+def wait_for_busy_context(endpoint: str) -> None:
+    """Until a context runs an invocation; AssertionError after PATIENCE seconds."""
+    pause = threading.Event()
+    for _ in range(PATIENCE * 20):
+        with urlopen(f"{endpoint}/_samovar/contexts") as reply:
+            if b'"busy"' in reply.read():
+                return
+        pause.wait(0.05)
+    raise AssertionError("no context became busy")
+
+
+def create(endpoint: str, package: bytes, runtime: str) -> None:
+    client = boto3.client(
+        "lambda",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+    )
+    try:
+        client.create_function(
+            FunctionName="f",
+            Runtime=runtime,
+            Role="arn:aws:iam::000000000000:role/any",
+            Handler="f.handler",
+            Code={"ZipFile": package},
+            Timeout=60,
+        )
+        client.get_waiter("function_active_v2").wait(FunctionName="f")
+    finally:
+        client.close()
+
+
+def zipped(source: str) -> bytes:
+    import io
+    import zipfile
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("f.py", source)
+    return buffer.getvalue()
+
+
+RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def test_a_session_at_a_terminal(start: Start, cli: Cli, checkout: Path, tmp_path: Path) -> None:
+    engine = start()
+    there = {"AWS_ENDPOINT_URL_LAMBDA": engine.endpoint}
+    assert RUNTIME in "".join(engine.lines)
+
+    empty = cli("functions", environment=there)
+    assert (empty.returncode, empty.stdout) == (0, "")
+    assert f"no functions at {engine.endpoint}" in empty.stderr
+
+    # The README's own words, with the port that was free.
+    source = readme_examples(checkout)[0].replace("http://127.0.0.1:4566", engine.endpoint)
+    example = subprocess.run(
+        [sys.executable, "-c", source.replace('"python3.11"', repr(RUNTIME))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert example.stdout == "Hello, tea\n", example.stderr
+
+    listed = cli("functions", environment=there)
+    assert listed.stdout.splitlines()[
+        1
+    ].split()[:5] == ["greet", RUNTIME, "greet.handler", "128", "MB"]
+    documents = json.loads(cli("functions", "--json", environment=there).stdout)
+    assert [item["FunctionName"] for item in documents] == ["greet"]
+
+    invoked = cli("invoke", "greet", "-e", "-", "--log", environment=there, stdin='{"name": "me"}')
+    assert (invoked.returncode, invoked.stdout) == (0, '"Hello, me"')
+    assert "REPORT RequestId" in invoked.stderr
+    assert re.search(r"^(cold|warm) start, context \S+: .*handler", invoked.stderr, re.MULTILINE)
+
+    (tmp_path / "event.json").write_text('{"name": "you"}')
+    invoked = cli("invoke", "greet", "-e", "event.json", "--endpoint-url", engine.endpoint)
+    assert (invoked.stdout, invoked.stderr) == ('"Hello, you"', "")
+
+    failed = cli("invoke", "greet", environment=there)
+    assert failed.returncode == 1
+    assert json.loads(failed.stdout)["errorType"] == "KeyError"
+
+    refused = cli("invoke", "nobody", environment=there)
+    assert refused.returncode == 4
+    assert "ResourceNotFoundException" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+    second = cli("start", "--port", "0", "--data-dir", str(engine.data_dir))
+    assert second.returncode == 6
+    assert str(engine.process.pid) in second.stderr
+
+    engine.process.send_signal(signal.SIGTERM)
+    _, said = engine.process.communicate(timeout=PATIENCE)
+    assert engine.process.returncode == 0
+    assert "stopping" in said
+    gone = cli("functions", environment=there)
+    assert gone.returncode == 3
+    assert "samovar start" in gone.stderr
+
+
+def test_the_first_signal_waits_for_an_invocation_and_the_second_does_not(
+    start: Start, cli_environment: dict[str, str]
+) -> None:
+    engine = start()
+    create(
+        engine.endpoint, zipped("import time\ndef handler(e, c):\n    time.sleep(50)\n"), RUNTIME
+    )
+    caller = subprocess.Popen(
+        cli_command("invoke", "f", "--endpoint-url", engine.endpoint),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=cli_environment,
+    )
+    try:
+        wait_for_busy_context(engine.endpoint)
+        engine.process.send_signal(signal.SIGINT)
+        assert engine.process.stderr is not None
+        assert "once more to force it" in engine.process.stderr.readline()
+        assert caller.poll() is None
+        engine.process.send_signal(signal.SIGINT)
+        assert engine.process.wait(timeout=PATIENCE) == 128 + signal.SIGINT
+        _, said = caller.communicate(timeout=PATIENCE)
+        assert caller.returncode == 3, said
+    finally:
+        caller.kill()
+        caller.communicate()
+    # That zygotes and workers are gone too is what the leak check sees to.
+
+
+def test_an_invocation_in_progress_is_answered_before_the_engine_stops(
+    start: Start, cli_environment: dict[str, str], tmp_path: Path
+) -> None:
+    engine = start()
+    source = "import time\ndef handler(e, c):\n    time.sleep(1.5)\n    return 'done'\n"
+    create(engine.endpoint, zipped(source), RUNTIME)
+    caller = subprocess.Popen(
+        cli_command("invoke", "f", "--endpoint-url", engine.endpoint),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=cli_environment,
+    )
+    try:
+        wait_for_busy_context(engine.endpoint)
+        engine.process.send_signal(signal.SIGTERM)
+        out, said = caller.communicate(timeout=PATIENCE)
+        assert (caller.returncode, out) == (0, '"done"'), said
+        engine.process.communicate(timeout=PATIENCE)
+        assert engine.process.returncode == 0
+    finally:
+        caller.kill()
+        caller.communicate()
+
+
+def test_start_serves_on_when_nobody_reads_what_it_says(start: Start, cli: Cli) -> None:
+    engine = start()
+    assert engine.process.stdout is not None
+    engine.process.stdout.close()
+    assert cli("functions", "--endpoint-url", engine.endpoint).returncode == 0
+    engine.process.stdout = None
+
+
+def test_the_demo_makes_thumbnails_and_says_where_the_time_went(cli: Cli, tmp_path: Path) -> None:
+    shown = cli("demo", "--output", "there", "--json")
+    assert shown.returncode == 0, shown.stderr
+    document = json.loads(shown.stdout)
+    calls = document["calls"]
+    assert [call["round"] for call in calls] == ["cold"] + ["warm"] * 20 + ["at once"] * 8
+    assert calls[0]["start"] == "cold"
+    assert calls[0]["phases"].keys() >= {"environment", "package", "init", "handler"}
+    assert {(call["start"], call["context"]) for call in calls[1:21]} == {
+        ("warm", calls[0]["context"])
+    }
+    assert len({call["context"] for call in calls[21:]}) > 1
+    sizes = {}
+    for path in document["thumbnails"]:
+        with Image.open(tmp_path / path) as picture:
+            sizes[Path(path).name] = (picture.format, max(picture.size))
+    assert sizes == {f"thumbnail-{size}.jpg": ("JPEG", size) for size in (512, 256, 128, 64)}
+
+
+def test_the_demo_prints_tables_and_keeps_the_data_directory_that_was_named(
+    cli: Cli, tmp_path: Path
+) -> None:
+    shown = cli("demo", "--data-dir", "data")
+    assert shown.returncode == 0, shown.stderr
+    for said in ("environment", "p99", "samovar-demo/thumbnail-512.jpg", "at once"):
+        assert said in shown.stdout
+    assert (tmp_path / "samovar-demo" / "thumbnail-512.jpg").exists()
+    assert (tmp_path / "data").is_dir()
+    again = cli("demo", "--data-dir", "data")
+    assert again.returncode == 0, again.stderr
+
+
+def test_the_demo_refuses_an_output_that_it_cannot_write_to(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    refused = cli("demo", "--output", "file/there")
+    assert refused.returncode == 2
+    assert "--output" in refused.stderr
+
+
+def test_doctor_tries_every_wall(cli: Cli, tmp_path: Path) -> None:
+    shown = cli("doctor", "--json", "--data-dir", "data")
+    facts = json.loads(shown.stdout)
+    subjects = [fact["subject"] for fact in facts]
+    assert RUNTIME in subjects
+    walls = {fact["subject"]: fact["verdict"] for fact in facts if fact["subject"][:4] == "wall"}
+    assert walls
+    if os.geteuid() == 0:
+        assert set(walls.values()) == {"ok"}, facts
+    assert not (tmp_path / "data").exists(), "doctor only looks"
+    missing = [fact for fact in facts if fact["verdict"] == "missing"]
+    assert shown.returncode == (8 if missing else 0)
+
+
+def test_doctor_tells_what_is_left_out_by_will(cli: Cli) -> None:
+    shown = cli("doctor", "--isolation", "none", "--data-dir", "data")
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "isolation is set to none" in shown.stdout
+
+
+def test_the_readmes_program_of_ones_own(
+    checkout: Path, cli_environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "greet").mkdir()
+    (tmp_path / "greet" / "greet.py").write_text("def handler(event, context):\n    return event\n")
+    program = subprocess.run(
+        [sys.executable, "-c", readme_examples(checkout)[1]],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=cli_environment,
+        timeout=PATIENCE,
+    )
+    assert program.stdout == 'cold b\'{"name": "tea"}\'\n', program.stderr
+
+
+@pytest.mark.parametrize("command", [["--help"], ["--version"], ["start", "-h"]])
+def test_help_and_version(cli: Cli, command: list[str]) -> None:
+    shown = cli(*command)
+    assert shown.returncode == 0
+    assert "samovar" in shown.stdout

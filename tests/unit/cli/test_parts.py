@@ -1,0 +1,248 @@
+"""The command line's pure parts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass, field
+from io import BytesIO, StringIO
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError as RefusedByApi
+from botocore.exceptions import EndpointConnectionError
+from rich.console import Console
+
+from samovar.doors.cli import host
+from samovar.doors.cli.demo import package, tables
+from samovar.doors.cli.demo.calls import Call
+from samovar.doors.cli.doctor import from_report
+from samovar.doors.cli.exits import Exit, Failure, failures
+from samovar.doors.cli.headers import read_details
+from samovar.doors.cli.host import Verdict
+from samovar.doors.cli.remote import endpoint_of, lambda_client
+from samovar.doors.cli.report import start_lines
+from samovar.errors import AWS, ClientError, DataDirectoryInUse, EngineError, SettingsError
+from samovar.settings import Isolation, Settings
+
+# exits
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (SettingsError("port: no"), Exit.SETTINGS, "port: no"),
+        (DataDirectoryInUse("held"), Exit.DATA_DIRECTORY_IN_USE, "held"),
+        (ClientError(AWS.VALIDATION, "wrong"), Exit.ENGINE, "wrong"),
+        (EngineError("broke"), Exit.ENGINE, "broke"),
+        (RefusedByApi({"Error": {"Code": "C", "Message": "m"}}, "Invoke"), Exit.REFUSED, "C: m"),
+        (EndpointConnectionError(endpoint_url="http://e"), Exit.UNREACHABLE, "samovar start"),
+    ],
+)
+def test_what_was_raised_becomes_an_exit_code_and_a_message(
+    error: Exception, code: Exit, said: str
+) -> None:
+    with pytest.raises(Failure) as raised, failures("http://e"):
+        raise error
+    assert raised.value.exit_code == code
+    assert said in raised.value.message
+
+
+# remote
+
+
+def test_the_endpoint_is_the_given_one_then_awss_variable_then_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_ENDPOINT_URL_LAMBDA", "SAMOVAR_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    assert endpoint_of(None) == "http://127.0.0.1:4566"
+    monkeypatch.setenv("SAMOVAR_PORT", "9000")
+    assert endpoint_of(None) == "http://127.0.0.1:9000"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", "http://there:1")
+    assert endpoint_of(None) == "http://there:1"
+    assert endpoint_of("https://here:2") == "https://here:2"
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:4566", "ftp://host", "http://"])
+def test_an_endpoint_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(Failure, match=r"write it like http://127\.0\.0\.1:4566"):
+        endpoint_of(text)
+
+
+@pytest.mark.parametrize("host_name", ["127.0.0.1", "[::1]", "localhost"])
+def test_an_engine_next_door_never_sees_real_credentials(
+    host_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "real")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    client = lambda_client(f"http://{host_name}:1")
+    try:
+        assert client._request_signer._credentials.access_key == "samovar"
+    finally:
+        client.close()
+
+
+# headers
+
+
+def test_details_are_read_from_a_reply() -> None:
+    headers = {
+        "x-samovar-context": "7",
+        "x-samovar-start": "cold",
+        "x-samovar-phases": '{"init": 12.25, "handler": 3}',
+    }
+    details = read_details({"ResponseMetadata": {"HTTPHeaders": headers}})
+    assert (details.context, details.start, details.phases["init"]) == ("7", "cold", 12.25)
+    assert details.sentence() == "cold start, context 7: init 12.2 ms, handler 3.0 ms"
+
+
+def test_another_emulators_reply_has_no_details() -> None:
+    details = read_details({"ResponseMetadata": {"HTTPHeaders": {}}})
+    assert "not Samovar" in details.sentence()
+
+
+# report and doctor
+
+
+@dataclass(frozen=True)
+class Found:
+    runtime: str = "python3.12"
+    version: str = "3.12.1"
+    executable: str = "/opt/python3.12"
+
+
+@dataclass(frozen=True)
+class Told:
+    interpreters: tuple[Found, ...] = (Found(),)
+    walls_held: tuple[str, ...] = ("pid namespace",)
+    walls_missing: dict[str, str] = field(default_factory=lambda: {"private /tmp": "mount: EPERM"})
+
+
+def test_the_start_up_lines_say_where_with_what_and_what_is_missing() -> None:
+    settings = Settings(data_dir=Path("/data"))
+    text = "\n".join(start_lines(settings, "http://127.0.0.1:1", Told()))
+    assert text.splitlines()[0].endswith("listens on http://127.0.0.1:1")
+    for said in ("/data", "python3.12 (3.12.1)", "pid namespace", "private /tmp: mount: EPERM"):
+        assert said in text
+
+
+def test_doctor_tells_a_refused_wall_from_one_left_out_by_will() -> None:
+    def wall(isolation: Isolation) -> host.Fact:
+        facts = from_report(Told(), Settings(isolation=isolation))
+        return next(fact for fact in facts if fact.subject == "wall: private /tmp")
+
+    assert wall(Isolation.AUTO).verdict is Verdict.MISSING
+    assert wall(Isolation.AUTO).finding == "mount: EPERM"
+    assert wall(Isolation.NONE).verdict is Verdict.WARNING
+
+
+def test_doctor_says_what_to_do_without_interpreters() -> None:
+    fact = from_report(Told(interpreters=()), Settings())[0]
+    assert fact.verdict is Verdict.MISSING
+    assert "--interpreters" in fact.advice
+
+
+# host
+
+
+def test_a_data_directory_is_fine_before_it_exists(tmp_path: Path) -> None:
+    fact = host.data_directory(tmp_path / "not" / "yet")
+    assert fact.verdict is not Verdict.MISSING
+    assert not (tmp_path / "not").exists()
+
+
+def test_a_data_directory_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    fact = host.data_directory(tmp_path / "file" / "data")
+    assert fact.verdict is Verdict.MISSING
+    assert "SAMOVAR_DATA_DIR" in fact.advice
+
+
+@pytest.mark.parametrize("look", [host.descriptors, host.processes, host.memory])
+def test_too_many_contexts_for_a_limit_are_told(look: object) -> None:
+    assert callable(look)
+    fact = look(10**12)
+    if "unlimited" in fact.finding or "no limit" in fact.finding:
+        pytest.skip("this host sets no such limit")
+    assert fact.verdict is Verdict.WARNING
+    assert "--max-contexts" in fact.advice
+    assert look(1).verdict is Verdict.OK
+
+
+# demo
+
+
+def call(round_name: str, context: str, start: str, total: float) -> Call:
+    return Call(round_name, context, start, {"handler": total / 2}, total)
+
+
+CALLS = [
+    call("cold", "17", "cold", 200.0),
+    *(call("warm", "17", "warm", float(total)) for total in range(1, 21)),
+    call("at once", "18", "cold", 300.0),
+    call("at once", "17", "warm", 50.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.5, 10.0), (0.99, 20.0), (0.05, 1.0), (0.051, 2.0), (1.0, 20.0)]
+)
+def test_percentiles_are_values_that_were_measured(share: float, expected: float) -> None:
+    assert tables.percentile([float(value) for value in range(20, 0, -1)], share) == expected
+
+
+def test_rounds_and_starts_are_kept_apart() -> None:
+    groups = [(group.round, group.start, group.calls) for group in tables.grouped(CALLS)]
+    assert groups == [
+        ("cold", "cold", 1),
+        ("warm", "warm", 20),
+        ("at once", "cold", 1),
+        ("at once", "warm", 1),
+    ]
+    assert (tables.grouped(CALLS)[1].p50, tables.grouped(CALLS)[1].p99) == (10.0, 20.0)
+
+
+def test_the_tables_name_contexts_phases_and_thumbnails() -> None:
+    out = StringIO()
+    tables.show(Console(file=out, width=100), CALLS, [Path("there/thumbnail-64.jpg")])
+    lines = [line.split() for line in out.getvalue().splitlines()]
+    assert ["warm", "20", "#1", "warm", "-", "-", "-", "5.0", "10.0"] in lines
+    assert ["at", "once", "1", "#2", "cold", "-", "-", "-", "150.0", "300.0"] in lines
+    assert "there/thumbnail-64.jpg" in out.getvalue()
+
+
+def test_the_document_holds_every_call() -> None:
+    document = json.loads(json.dumps(tables.as_document(CALLS, 7, [Path("a.jpg")])))
+    assert len(document["calls"]) == len(CALLS)
+    assert document["calls"][0]["phases"] == {"handler": 100.0}
+    assert document["groups"][1]["p99"] == 20.0
+    assert document["package_bytes"] == 7
+
+
+def test_the_package_brings_its_own_pillow(tmp_path: Path) -> None:
+    data = package.build_package(package.example_directory())
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        archive.extractall(tmp_path)
+    program = (
+        "import handler, PIL; picture = handler.read({'path': 'samovar.jpg'});"
+        "print(PIL.__file__, picture.resize((8, 8)).size)"
+    )
+    # -S: no site-packages; what is imported comes from the package, native libraries included.
+    run = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stdout == f"{tmp_path}/PIL/__init__.py (8, 8)\n", run.stderr
+    assert not [name for name in archive.namelist() if name.endswith(".pyc") or ".." in name]
+
+
+def test_the_picture_is_small_enough_to_ship() -> None:
+    picture = package.example_directory() / package.PICTURE
+    assert picture.stat().st_size < 300_000

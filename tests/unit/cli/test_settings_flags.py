@@ -1,0 +1,90 @@
+"""Settings, flags, environment variables and the README say the same."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from samovar.doors.cli import exits, options
+from samovar.doors.cli.main import main
+from samovar.settings import Settings
+
+SETTINGS = [item.name for item in fields(Settings)]
+
+
+@click.command()
+@options.setting_flags(leave_out={"region"})
+def show(**flags: object) -> None:
+    settings = options.read_settings(flags, account_id="123456789012")
+    click.echo(
+        f"{settings.port} {settings.time_scale} {settings.account_id} {settings.interpreters}"
+    )
+
+
+def run(*arguments: str, **environment: str) -> tuple[int, str]:
+    result = CliRunner(env={"SAMOVAR_PORT": None, **environment}).invoke(show, arguments)
+    return result.exit_code, result.output
+
+
+def test_flags_win_over_the_environment_and_the_command_over_both() -> None:
+    assert run() == (0, "4566 1.0 123456789012 {}\n")
+    assert run(SAMOVAR_PORT="1", SAMOVAR_TIME_SCALE="0.5") == (0, "1 0.5 123456789012 {}\n")
+    status, output = run("--port", "2", "--account-id", "000000000001", SAMOVAR_PORT="1")
+    assert (status, output) == (0, "2 1.0 123456789012 {}\n")
+
+
+def test_pairs_are_read() -> None:
+    _, output = run("--interpreters", "python3.12=/a, python3.13=/b")
+    assert "{'python3.12': '/a', 'python3.13': '/b'}" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "status", "said"),
+    [
+        (("--port", "tea"), {}, exits.Exit.USAGE, "port='tea': must be int"),
+        (("--port", "70000"), {}, exits.Exit.SETTINGS, "between 0 and 65535"),
+        (("--isolation", "some"), {}, exits.Exit.USAGE, "auto, namespaces, none"),
+        (("--interpreters", "python3.12"), {}, exits.Exit.USAGE, "name=value pairs"),
+        ((), {"SAMOVAR_PORT": "tea"}, exits.Exit.SETTINGS, "port='tea': must be int"),
+        ((), {"SAMOVAR_PROT": "1"}, exits.Exit.SETTINGS, "unknown setting SAMOVAR_PROT"),
+        (("--region", "x"), {}, exits.Exit.USAGE, "No such option"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_it_may_be(
+    arguments: tuple[str, ...], variable: dict[str, str], status: exits.Exit, said: str
+) -> None:
+    code, output = run(*arguments, **variable)
+    assert code == status
+    assert said in output
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_start_has_a_flag_for_every_setting(name: str) -> None:
+    page = CliRunner().invoke(main, ["start", "--help"]).output
+    assert f"{options.flag(name)} VALUE" in page
+    assert f"SAMOVAR_{name.upper()};" in " ".join(page.split())
+
+
+def test_the_readme_carries_the_table_of_settings(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    assert options.markdown_table() in (checkout / "README.md").read_text()
+
+
+def test_the_readme_and_the_help_carry_the_exit_codes(checkout: Path) -> None:
+    page = CliRunner().invoke(main, ["--help"]).output
+    readme = (checkout / "README.md").read_text()
+    for code in exits.Exit:
+        assert f"| {code.value} | {exits.MEANING[code]} |" in readme
+        assert f"{code.value}  {exits.MEANING[code]}" in page
+
+
+@pytest.mark.parametrize("command", sorted(main.commands))
+def test_every_command_has_examples(command: str) -> None:
+    page = CliRunner().invoke(main, [command, "--help"]).output
+    assert f"samovar {command}" in page.partition("Example")[2]
