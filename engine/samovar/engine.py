@@ -323,7 +323,7 @@ class _Parts:
             nursery, registry.runtimes, registry.ensure_extracted, clock, region
         )
         scheduler = Scheduler(
-            Policy(settings.idle_timeout, settings.max_contexts),
+            Policy(settings.idle_timeout, settings.max_contexts, settings.max_waiting),
             provisioner.prepare,
             provisioner.release,
             clock,

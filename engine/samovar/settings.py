@@ -58,6 +58,9 @@ class Settings:
     )
     spares: int = _setting("contexts forked ahead of need, per interpreter and preload", 2)
     max_contexts: int = _setting("contexts that may exist at once", 1000)
+    max_waiting: int = _setting(
+        "invocations that may wait when max_contexts are busy; 0 throttles them, as AWS does", 0
+    )
     worker_uid: int = _setting("uid and gid of functions when the engine runs as root", 51051)
     interpreters: Mapping[str, str] = _setting(
         "runtime=path pairs that override what is found, e.g. python3.12=/opt/py/bin/python3",
@@ -83,6 +86,7 @@ class Settings:
         need(self.init_timeout > 0, "init_timeout", "must be positive")
         need(self.spares >= 0, "spares", "must not be negative")
         need(self.max_contexts >= 1, "max_contexts", "must be at least 1")
+        need(self.max_waiting >= 0, "max_waiting", "must not be negative")
         need(1 <= self.worker_uid < 2**32 - 1, "worker_uid", "must be an unprivileged uid")
 
     @classmethod

@@ -42,6 +42,9 @@ SESSION = boto3.Session(
 
 T = TypeVar("T")
 
+# What `run` makes its loop with, None for asyncio's own; the fixture `each_loop` changes it.
+LOOP: dict[str, Callable[[], asyncio.AbstractEventLoop] | None] = {"factory": None}
+
 
 @dataclass
 class PretendEngine:
@@ -222,7 +225,8 @@ def run(
         async with house(data_dir, limits) as it:
             return await scene(it)
 
-    return asyncio.run(play())
+    with asyncio.Runner(loop_factory=LOOP["factory"]) as runner:
+        return runner.run(play())
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from tests.api.house import ARN, House, RawClient, invocation, run, until
 
+pytestmark = pytest.mark.usefixtures("each_loop")
+
 UNKNOWN = f"Function not found: {ARN}none:$LATEST"
 
 

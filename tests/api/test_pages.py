@@ -78,6 +78,7 @@ def test_head_has_headers_only(tmp_path: Path) -> None:
         ("GET", "/_samovar/nothing", 404, "NotFoundException"),
         ("GET", "/_samovar/code/nothing", 404, "NotFoundException"),
         ("POST", "/_samovar/health", 404, "NotFoundException"),
+        ("OPTIONS", "*", 404, "UnknownOperationException"),
         ("GET", "/", 404, "UnknownOperationException"),
         ("GET", "/2015-03-31/nothing", 404, "UnknownOperationException"),
         ("PATCH", "/2015-03-31/functions/f", 404, "UnknownOperationException"),

@@ -165,8 +165,7 @@ def test_of_concurrent_writers_one_wins(store: FunctionStore) -> None:
     async def check(store: FunctionStore) -> None:
         await store.put_function(function("a", "r0"), expected=None)
         writes = [
-            store.put_function(function("a", f"r{number}"), expected="r0")
-            for number in range(1, 9)
+            store.put_function(function("a", f"r{number}"), expected="r0") for number in range(1, 9)
         ]
         results = await asyncio.gather(*writes, return_exceptions=True)
         losers = [result for result in results if isinstance(result, RevisionConflict)]

@@ -9,7 +9,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 
@@ -116,3 +116,58 @@ def named(marker: str) -> list[int]:
         except psutil.Error:
             continue
     return found
+
+
+class Gate:
+    """Handlers of `tests/functions/gate.py` wait here; `async with Gate() as gate`.
+
+    `waiting` counts those that do; `open(n)` lets the first n of them go, `open()` everyone from
+    now on.
+    """
+
+    def __init__(self) -> None:
+        self.port = 0
+        self._inside: list[asyncio.StreamWriter] = []
+        self._wide_open = False
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._arrived, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self.open()
+        self._server.close()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._inside)
+
+    def event(self) -> dict[str, int]:
+        """What a handler has to be told."""
+        return {"port": self.port}
+
+    def invoke(self, engine: Engine, name: str = "f") -> asyncio.Task[Outcome]:
+        """An invocation that is on its way to the gate."""
+        return asyncio.create_task(engine.invoke(name, self.event()))
+
+    async def reached(self, count: int) -> None:
+        """Wait until `count` handlers wait here."""
+        await eventually(lambda: self.waiting == count, f"{count} handlers wait at the gate")
+
+    def open(self, count: int | None = None) -> None:
+        if count is None:
+            self._wide_open = True
+            count = len(self._inside)
+        for writer in self._inside[:count]:
+            writer.write(b"x")
+            writer.close()
+        del self._inside[:count]
+
+    async def _arrived(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        self._inside.append(writer)
+        if self._wide_open:
+            self.open()

@@ -90,8 +90,8 @@ def _keep_descriptors(fds: list[int], zygote: int) -> int:
 
 
 def _finish_walls(init: messages.Init) -> None:
-    if init.revived:
-        return  # the first process of this context did it, in these same mounts
+    if init.revived and not os.path.exists(f"{_HIDDEN}/worker"):
+        return  # an earlier process of this context did it, in these same mounts
     if init.tmp_size != 512:
         flags = walls.MS_REMOUNT | walls.MS_NOSUID | walls.MS_NODEV
         walls.mount("tmp", "/tmp", "tmpfs", flags, f"size={init.tmp_size}m")  # noqa: S108

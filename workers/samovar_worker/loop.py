@@ -16,13 +16,15 @@ from samovar_worker import handler, logs, marshal
 from samovar_worker.handler import Fault
 from samovar_worker.lambda_context import LambdaContext
 from samovar_worker.pipes import Wires
+from samovar_worker.trace import set_trace
 from samovar_worker.wire import frames, memory, messages
 from samovar_worker.wire.messages import Kind
 
 # Looked up per invocation: a global costs a tenth of an attribute of an enum.
 _INIT_DONE = int(Kind.INIT_DONE)
 _RESULT = int(Kind.RESULT)
-_TRACE = "_X_AMZN_TRACE_ID"
+_QUICK = 500  # microseconds
+_PEAK_AGE = 16
 _TOO_LARGE = (
     b'{"errorMessage":"Response payload size exceeded maximum allowed payload size '
     b'(%d bytes).","errorType":"Function.ResponseSizeTooLarge"}'
@@ -37,6 +39,8 @@ class Loop:
         self._wires = wires
         self._init = init
         self._started = started
+        self._peak_kb = 0
+        self._peak_age = _PEAK_AGE  # invocations since the kernel was asked
 
     def run(self) -> None:
         logs.install()
@@ -55,9 +59,8 @@ class Loop:
     def _serve(self, function: Callable[[Any, Any], Any]) -> None:
         frame = self._wires.read()
         started = time.perf_counter_ns()
-        invoke = messages.Invoke(*unpackb(frame.metadata))  # from the engine: not to be doubted
-        text = frame.invocation.hex()
-        request_id = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        # The fields of an Invoke; it comes from the engine and needs no doubting.
+        request_id, deadline_ms, function_arn, trace, client_context = unpackb(frame.metadata)
         try:
             event = marshal.load_event(self._wires.payload(frame))
         except marshal.InvalidEvent as error:
@@ -65,12 +68,14 @@ class Loop:
             self._wires.write(Kind.REFUSED, reason, b"", frame.invocation)
             return
         logs.set_request(request_id)
-        if invoke.trace is not None:
-            os.environ[_TRACE] = invoke.trace
-        elif _TRACE in os.environ:
-            del os.environ[_TRACE]
+        set_trace(trace)
         try:
-            payload = self._call(function, event, request_id, invoke)
+            try:
+                context = LambdaContext(request_id, deadline_ms, function_arn, client_context)
+            except ValueError as error:
+                message = f"Unable to parse Client Context JSON: {error}"
+                raise Fault("Runtime.LambdaContextUnmarshalError", message) from None
+            payload = marshal.dump_result(function(event, context))
         except SystemExit as stop:
             self._exit(stop)
         except KeyboardInterrupt as stop:
@@ -85,23 +90,6 @@ class Loop:
             self._wires.write(Kind.ERROR, done, text_too_large, frame.invocation)
             return
         self._wires.write(_RESULT, self._done(started, ""), payload, frame.invocation)
-
-    @staticmethod
-    def _call(
-        function: Callable[[Any, Any], Any], event: object, request_id: str, invoke: messages.Invoke
-    ) -> bytes:
-        try:
-            context = LambdaContext(
-                request_id, invoke.deadline_ms, invoke.function_arn, invoke.client_context
-            )
-        except ValueError as error:
-            message = f"Unable to parse Client Context JSON: {error}"
-            raise Fault("Runtime.LambdaContextUnmarshalError", message) from None
-        result = function(event, context)
-        try:
-            return marshal.dump_result(result)
-        except marshal.MarshalError as error:
-            raise Fault("Runtime.MarshalError", str(error)) from None
 
     def _fail(
         self, frame: frames.Frame, error: BaseException, request_id: str, started: int
@@ -138,8 +126,12 @@ class Loop:
             logs.flush()
             os._exit((code or 0) & 0xFF)
 
-    @staticmethod
-    def _done(started: int, error_type: str) -> bytes:
+    def _done(self, started: int, error_type: str) -> bytes:
         microseconds = (time.perf_counter_ns() - started) // 1000
-        peak = getrusage(RUSAGE_SELF).ru_maxrss
+        # A quick invocation can't have grown by much, and asking costs as much as the rest here.
+        if microseconds >= _QUICK or error_type or self._peak_age >= _PEAK_AGE:
+            self._peak_kb = getrusage(RUSAGE_SELF).ru_maxrss
+            self._peak_age = 0
+        self._peak_age += 1
+        peak = self._peak_kb
         return messages.pack((microseconds, peak, error_type[:256]))  # a Done, as it travels

@@ -48,9 +48,7 @@ class Wires:
             return memory.read_exactly(MEMORY, frame.payload_length, 0)
         return frame.payload
 
-    def write(
-        self, kind: int, metadata: bytes, payload: bytes = b"", invocation: bytes = frames.NO_ID
-    ) -> None:
+    def write(self, kind: int, metadata: bytes, payload: bytes = b"", invocation: int = 0) -> None:
         """Write a frame whole. A child that the function forked never gets here alive."""
         self.exit_if_forked()
         if len(payload) > memory.INLINE_LIMIT:

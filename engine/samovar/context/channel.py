@@ -56,9 +56,7 @@ class Channel:
         os.set_blocking(reply_fd, False)
         self._loop.add_reader(reply_fd, self.read)
 
-    def send(
-        self, kind: int, metadata: bytes, payload: bytes = b"", invocation: bytes = frames.NO_ID
-    ) -> None:
+    def send(self, kind: int, metadata: bytes, payload: bytes = b"", invocation: int = 0) -> None:
         """Write a frame; raises ProtocolError if it is not its turn."""
         self.turn = order.after(self.turn, kind)
         if len(payload) > memory.INLINE_LIMIT:

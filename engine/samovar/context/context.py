@@ -146,6 +146,7 @@ class ExecutionContext:
         process = self._process
         if process is None:
             self._suppressed = True
+            self.init_began = now
             try:
                 process = self._fork(revive=True)
             except OSError as error:
@@ -155,11 +156,6 @@ class ExecutionContext:
         else:
             process.output.begin(run.invocation.log_tail)
             self._send_invoke(process)
-        if process.output.listening:
-            process.output.line(
-                f"START RequestId: {run.invocation.request_id} "
-                f"Version: {placement.version.version}\n"
-            )
 
     def stop(self, reason: str) -> None:
         """Kill the process and let the mounts go; `listener.context_gone` follows."""
@@ -255,10 +251,17 @@ class ExecutionContext:
         deadline_ms = int((clock.wall() + left) * 1000)
         # A plain tuple packs as the Invoke message that it is, without the cost of making one.
         metadata = messages.pack(
-            (deadline_ms, invocation.function_arn, invocation.trace, invocation.client_context)
+            (
+                invocation.request_id,
+                deadline_ms,
+                invocation.function_arn,
+                invocation.trace,
+                invocation.client_context,
+            )
         )
-        run.identity = bytes.fromhex(invocation.request_id.replace("-", ""))
-        process.channel.send(_INVOKE, metadata, invocation.payload, run.identity)
+        process.channel.send(_INVOKE, metadata, invocation.payload, self.invocations)
+        if process.output.listening:
+            self._log_start(process, run)
 
     def _on_frame(self, frame: Frame) -> None:
         process = self._process
@@ -289,6 +292,8 @@ class ExecutionContext:
 
     def _init_done(self, process: WorkerProcess, now: float) -> None:
         self.init_seconds = now - self.init_began
+        if process.output.listening:
+            process.output.drain()  # what the init wrote comes before START
         if self._run is not None:
             self._send_invoke(process)
             return
@@ -297,9 +302,7 @@ class ExecutionContext:
         self._listener.context_ready(self)
 
     def _answered(self, process: WorkerProcess, frame: Frame, done: messages.Done) -> None:
-        run = self._run
-        assert run is not None
-        if run.identity != frame.invocation:
+        if frame.invocation != self.invocations:
             raise ProtocolError("a reply to another invocation")
         failed = frame.kind == _ERROR
         self._finish(
@@ -372,12 +375,20 @@ class ExecutionContext:
             self._listener.context_free(self)
         run.finished(final)
 
+    def _log_start(self, process: WorkerProcess, run: Run) -> None:
+        """Behind the output of an init that the run has to repeat, as on AWS."""
+        assert self.placement is not None
+        request_id, version = run.invocation.request_id, self.placement.version.version
+        process.output.line(f"START RequestId: {request_id} Version: {version}\n")
+
     def _log_end(
         self, process: WorkerProcess, run: Run, duration: float, platform_error: str | None
     ) -> bytes:
         assert self.placement is not None
         output = process.output
         output.drain()
+        if process.channel.turn not in (Turn.RUNNING, Turn.IDLE):
+            self._log_start(process, run)  # its init was repeated in vain
         output.line(f"END RequestId: {run.invocation.request_id}\n")
         output.line(
             verdict.report_line(
@@ -400,15 +411,15 @@ class ExecutionContext:
         else:
             assert self.placement is not None
             request_id = run.invocation.request_id
-            if self._suppressed and self._failed_init is not None and not self._out_of_time:
+            error = verdict.exited(request_id, exited.code, exited.signal)
+            if self._out_of_time:
+                timeout = self.placement.version.configuration.timeout
+                error = verdict.timed_out(request_id, timeout)
+            payload, error_type = error.to_json(), error.error_type
+            if self._process is not None and self._process.channel.turn is not Turn.RUNNING:
                 self._log_failed_init("invoke")
-                payload, error_type = self._failed_init
-            else:
-                error = verdict.exited(request_id, exited.code, exited.signal)
-                if self._out_of_time:
-                    timeout = self.placement.version.configuration.timeout
-                    error = verdict.timed_out(request_id, timeout)
-                payload, error_type = error.to_json(), error.error_type
+                if self._failed_init is not None and not self._out_of_time:
+                    payload, error_type = self._failed_init
             self._finish(payload, error_type, by_platform=True)
         self._process_over("its process ended", lost=not exited.tmp_kept, run_over=run is not None)
 

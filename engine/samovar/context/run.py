@@ -29,13 +29,12 @@ class Verdict(NamedTuple):
 class Run(Protocol):
     """What a context needs to run an invocation, and whom to tell.
 
-    `started` (monotonic) and `identity` (the request id as 16 bytes) are the context's to set;
-    `init_shown`: seconds of Init Duration that this run's REPORT has to carry, or None.
+    `started` (monotonic) is the context's to set; `init_shown`: seconds of Init Duration that
+    this run's REPORT has to carry, or None.
     """
 
     invocation: Invocation
     started: float
-    identity: bytes
     init_shown: float | None
 
     def finished(self, verdict: Verdict) -> None:

@@ -128,7 +128,9 @@ def _fetch(source: S3Object, target: Path, settings: Settings) -> None:
             f"Error occurred while GetObject. S3 Error Code: {answer.get('Code', '')}. "
             f"S3 Error Message: {answer.get('Message', '')}",
         ) from error
-    except faults.BotoCoreError as error:
+    except faults.ParamValidationError as error:
+        raise ClientError(AWS.INVALID_PARAMETER, str(error)) from error
+    except (faults.BotoCoreError, ValueError) as error:  # ValueError: the endpoint is no URL
         neighbour = settings.aws_endpoint or "AWS"
         raise EngineError(
             f"The package s3://{source.bucket}/{source.key} could not be fetched from "

@@ -11,7 +11,10 @@ START_ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`idle_timeout`: seconds an idle context is kept; `max_contexts`: how many may exist."""
+    """`idle_timeout`: seconds an idle context is kept; `max_contexts`: how many may exist;
+    `max_waiting`: how many invocations may wait for one of them once they all exist and are busy
+    (0: none, they are throttled, as on AWS)."""
 
     idle_timeout: float
     max_contexts: int
+    max_waiting: int = 0

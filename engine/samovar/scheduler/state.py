@@ -47,6 +47,9 @@ class SchedulerState:
         self.contexts: dict[int, Lifecycle] = {}
         self._next_context = 1
         self._wake: float | None = None
+        # Tickets that wait while there is no room for a context of theirs: in all, and per pool.
+        self._short = 0
+        self._missing: dict[str, int] = {}
         self._stopping = False
         self._handlers: dict[type[Event], Callable[[Any], list[Command]]] = {
             InvokeRequested: self._invoke_requested,
@@ -82,15 +85,16 @@ class SchedulerState:
         commands: list[Command] = []
         # A start that nobody waits for any more (its ticket found a freed context) serves this one.
         if pool.starting <= len(pool.waiting):
-            if len(self.contexts) >= self._policy.max_contexts:
-                victim = self._coldest()
-                if victim is None:
-                    reason = f"{self._policy.max_contexts} contexts exist and none is idle"
-                    self._forget_if_empty(pool)
-                    return [Reject(event.ticket, Refusal.CONCURRENCY, reason)]
-                commands.append(self._stop(victim, "evicted"))
-            commands.append(self._start(pool))
+            if len(self.contexts) < self._policy.max_contexts:
+                commands.append(self._start(pool))
+            elif victim := self._coldest():
+                commands += (self._stop(victim, "evicted"), self._start(pool))
+            elif self._short >= self._policy.max_waiting:
+                reason = f"{self._policy.max_contexts} contexts exist and none is idle"
+                self._forget_if_empty(pool)
+                return [Reject(event.ticket, Refusal.CONCURRENCY, reason)]
         pool.waiting.append(event.ticket)
+        self._recount(pool)
         return commands
 
     def _context_ready(self, event: ContextReady) -> list[Command]:
@@ -113,9 +117,14 @@ class SchedulerState:
     def _free(self, pool: Pool, context: Lifecycle, now: float) -> list[Command]:
         if pool.waiting:
             context.move(_RESERVED)
-            return [Dispatch(context.context, pool.waiting.popleft())]
+            ticket = pool.waiting.popleft()
+            if self._short:
+                self._recount(pool)
+            return [Dispatch(context.context, ticket)]
         if pool.retired or self._stopping:
             return [self._stop(context, "drained")]
+        if self._short:
+            return [self._stop(context, "evicted")]  # its place goes to a pool that has none
         context.idle_since = now
         pool.idle.append(context)
         if self._wake is None:
@@ -139,10 +148,25 @@ class SchedulerState:
                 pool.failures = 0
                 ticket = pool.waiting.popleft()
                 commands.append(Reject(ticket, Refusal.START_FAILED, event.reason))
-        while pool.starting < len(pool.waiting):
-            commands.append(self._start(pool))
+        for key in dict.fromkeys((pool.key, *self._missing)):
+            commands += self._start_for_waiting(self.pools[key])
         self._forget_if_empty(pool)
         return commands
+
+    def _start_for_waiting(self, pool: Pool) -> list[Command]:
+        """A start for each ticket that has none coming, as far as there is room."""
+        commands: list[Command] = []
+        while pool.starting < len(pool.waiting) and len(self.contexts) < self._policy.max_contexts:
+            commands.append(self._start(pool))
+        self._recount(pool)
+        return commands
+
+    def _recount(self, pool: Pool) -> None:
+        """Note how many tickets of `pool` wait without a start that is theirs."""
+        missing = max(0, len(pool.waiting) - pool.starting)
+        self._short += missing - self._missing.pop(pool.key, 0)
+        if missing:
+            self._missing[pool.key] = missing
 
     def _pool_retired(self, event: PoolRetired) -> list[Command]:
         pool = self.pools.get(event.pool)

@@ -26,7 +26,6 @@ class Ticket:
         "cold",
         "context_id",
         "future",
-        "identity",
         "init_shown",
         "invocation",
         "started",
@@ -50,7 +49,6 @@ class Ticket:
         self.waited = False
         self.cold: ColdStart | None = None
         self.started = 0.0
-        self.identity = b""
         self.init_shown: float | None = None
         self._observer = observer
 

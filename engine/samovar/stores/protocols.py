@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol
 from samovar.errors import SamovarError
 
 
-class RevisionConflict(SamovarError):  # noqa: N818 - a word of the protocol
+class RevisionConflict(SamovarError):
     """A conditional write found another revision than the one it was made for.
 
     Nothing was written. `expected` and `found` are revisions; None stands for «no such record».

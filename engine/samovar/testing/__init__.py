@@ -3,6 +3,7 @@
 `samovar.testing.plugin` is a pytest plugin with a `samovar_engine` fixture.
 """
 
-from samovar.testing.manual_clock import ManualClock
+from samovar.testing.manual_clock import ManualClock, ManualTimer
+from samovar.testing.temporary import engine, run_function
 
-__all__ = ["ManualClock"]
+__all__ = ["ManualClock", "ManualTimer", "engine", "run_function"]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.unit.registry.zips import handler_zip
 
@@ -33,6 +34,7 @@ class HandClock:
 
     now: float = 1_700_000_000.0
     pending: list[Pending] = field(default_factory=list)
+    _filled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def monotonic(self) -> float:
         return self.now
@@ -42,12 +44,13 @@ class HandClock:
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Pending:
         self.pending.append(Pending(callback))
+        self._filled.set()
         return self.pending[-1]
 
     async def fire(self) -> None:
         """Run what is put off, as soon as there is something."""
-        while not self.pending:
-            await asyncio.sleep(0)
+        await self._filled.wait()
+        self._filled.clear()
         pending, self.pending = self.pending, []
         for timer in pending:
             if not timer.cancelled:
@@ -141,14 +144,14 @@ class House:
     clock: HandClock
     listener: Listener
 
-    async def active(self, name: str = "f", **changes: object) -> FunctionVersion:
+    async def active(self, name: str = "f", **changes: Any) -> FunctionVersion:
         """A function that has been created and has turned Active."""
         await self.registry.create(new(name, **changes))
         return await self.registry.wait_settled(name)
 
 
 @asynccontextmanager
-async def house(data_dir: Path, **settings: str) -> AsyncIterator[House]:
+async def house(data_dir: Path, **settings: Any) -> AsyncIterator[House]:
     store = SlowStore(SqliteFunctionStore(data_dir))
     code = FileCodeStore(data_dir)
     clock = HandClock()
@@ -159,23 +162,29 @@ async def house(data_dir: Path, **settings: str) -> AsyncIterator[House]:
     registry.subscribe(listener)
     await registry.open()
     try:
-        yield House(registry, store, code, clock, listener)
+        async with asyncio.timeout(60):  # a test that would hang fails
+            yield House(registry, store, code, clock, listener)
     finally:
         store.let_go()
         await registry.close()
 
 
-def configuration(**changes: object) -> Configuration:
+def configuration(**changes: Any) -> Configuration:
     """A small valid one."""
-    given = {"handler": "app.handler", "runtime": "python3.12", "role": ROLE, **changes}
-    return Configuration(**given)  # type: ignore[arg-type]
+    given: dict[str, Any] = {
+        "handler": "app.handler",
+        "runtime": "python3.12",
+        "role": ROLE,
+        **changes,
+    }
+    return Configuration(**given)
 
 
 def new(
     name: str = "f",
     source: CodeSource | None = None,
     tags: dict[str, str] | None = None,
-    **changes: object,
+    **changes: Any,
 ) -> NewFunction:
     """A request for a function of one small file."""
     return NewFunction(

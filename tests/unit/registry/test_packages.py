@@ -178,10 +178,12 @@ def test_the_unzipped_size_is_counted(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_bomb_of_the_real_size(tmp_path: Path) -> None:
     # 256 MB of zeros in 256 KB.
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        with archive.open("zeros", "w") as stream:
-            for _ in range(256):
-                stream.write(bytes(1024 * 1024))
+    with (
+        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
+        archive.open("zeros", "w") as stream,
+    ):
+        for _ in range(256):
+            stream.write(bytes(1024 * 1024))
     assert len(buffer.getvalue()) < 300_000
     error = refusal(buffer.getvalue(), tmp_path)
     assert error.message == "Unzipped size must be smaller than 262144000 bytes"

@@ -10,11 +10,14 @@ _UNIX = 3
 
 
 def make_zip(files: dict[str, bytes | str], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """A zip as `ZipFile.writestr` makes it."""
+    """A zip as `ZipFile.writestr` makes it of names, but for the time: the same at every call."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, content in files.items():
-            archive.writestr(name, content)
+            info = zipfile.ZipInfo(name, (2024, 1, 1, 0, 0, 0))
+            info.compress_type = method
+            info.external_attr = (0o40775 if name.endswith("/") else 0o600) << 16
+            archive.writestr(info, content)
     return buffer.getvalue()
 
 

@@ -38,12 +38,13 @@ async def put(store: SqliteFunctionStore) -> None:
 
 
 def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
+    def files() -> list[Path]:
+        return list(tmp_path.glob("samovar.db*"))
+
     async def check(store: SqliteFunctionStore) -> None:
         await put(store)
-        modes = {
-            path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("samovar.db*")
-        }
-        assert modes == {name: 0o600 for name in modes}
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in files()}
+        assert modes == dict.fromkeys(modes, 0o600)
         assert set(modes) >= {"samovar.db", "samovar.db-wal"}
 
     (tmp_path / "samovar.db").touch(0o644)  # one that was restored from a backup, say

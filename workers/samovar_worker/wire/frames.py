@@ -1,9 +1,12 @@
 """Frames: how bytes on a pipe are cut. Sans-io: bytes in, frames out.
 
 A frame is a fixed header, then msgpack metadata, then a payload that nobody between door and
-handler parses. The header is 28 bytes, little endian:
+handler parses. The header is 20 bytes, little endian:
 
-    kind u8 | flags u8 | version u16 | metadata length u32 | payload length u32 | invocation id 16 B
+    kind u8 | flags u8 | version u16 | metadata length u32 | payload length u32 | invocation u64
+
+The invocation's number counts the runs of a context, so that a late reply is told from the right
+one; the request id that people know travels in the metadata.
 
 With `IN_MEMORY` set the payload is not behind the metadata but in the context's shared memory
 (see `samovar_worker.wire.memory`); its length still stands in the header.
@@ -15,8 +18,8 @@ import struct
 from typing import NamedTuple
 
 VERSION = 1
-HEADER = struct.Struct("<BBHII16s")
-NO_ID = bytes(16)
+HEADER = struct.Struct("<BBHIIQ")
+NO_INVOCATION = 0
 
 IN_MEMORY = 0x01
 
@@ -24,6 +27,10 @@ IN_MEMORY = 0x01
 # a client context (3,583 B) or an ARN; inline payloads end where shared memory starts.
 MAX_METADATA = 256 * 1024
 MAX_INLINE_PAYLOAD = 64 * 1024
+
+
+_HEADER_SIZE = HEADER.size
+_unpack = HEADER.unpack_from
 
 
 class ProtocolError(Exception):
@@ -35,14 +42,14 @@ class Frame(NamedTuple):
 
     kind: int
     flags: int
-    invocation: bytes
+    invocation: int
     metadata: bytes
     payload: bytes
     payload_length: int
 
 
 def encode(
-    kind: int, invocation: bytes, metadata: bytes, payload: bytes = b"", in_memory: int = 0
+    kind: int, invocation: int, metadata: bytes, payload: bytes = b"", in_memory: int = 0
 ) -> bytes:
     """The bytes of a frame. `in_memory` is the length of a payload that lies in shared memory."""
     if in_memory:
@@ -66,6 +73,20 @@ class Decoder:
 
     def feed(self, data: bytes) -> list[Frame]:
         """All frames that `data` completes; usually one."""
+        if not self._buffer and len(data) >= _HEADER_SIZE:
+            # Nearly always `data` is exactly one small frame.
+            kind, flags, version, metadata, payload, invocation = _unpack(data)
+            middle = _HEADER_SIZE + metadata
+            if (
+                middle + payload == len(data)
+                and not flags
+                and version == VERSION
+                and metadata <= MAX_METADATA
+                and payload <= MAX_INLINE_PAYLOAD
+            ):
+                return [
+                    Frame(kind, 0, invocation, data[_HEADER_SIZE:middle], data[middle:], payload)
+                ]
         if self._buffer:
             data = self._buffer + data
         frames: list[Frame] = []

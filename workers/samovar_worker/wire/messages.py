@@ -48,11 +48,12 @@ class Init(NamedTuple):
 
 
 class Invoke(NamedTuple):
-    """One invocation; its id is in the frame's header, its event is the payload.
+    """One invocation; its event is the payload.
 
     `deadline_ms`: epoch milliseconds; `client_context`: JSON text.
     """
 
+    request_id: str
     deadline_ms: int
     function_arn: str
     trace: str | None

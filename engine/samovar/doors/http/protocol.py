@@ -7,18 +7,15 @@ comparisons for all of this; a timer runs only while a request is half there.
 from __future__ import annotations
 
 import asyncio
-import logging
-from email.utils import formatdate
 from enum import Enum, auto
 from typing import Any
 
 import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-from uvicorn.server import ServerState
 
 from samovar.doors.http import faults
-from samovar.doors.http.limits import ConnectionLimits
+from samovar.doors.http.door_state import DoorState
 from samovar.doors.http.replies import RawHeaders, Reply, aws_error
 from samovar.doors.http.request_ids import RequestIds
 from samovar.errors import AWS, AwsError
@@ -34,36 +31,6 @@ class _Phase(Enum):
     BETWEEN = auto()  # nothing of a next one
     HEADERS = auto()
     BODY = auto()
-
-
-class DoorState(ServerState):
-    """What all connections of one door share."""
-
-    def __init__(self, limits: ConnectionLimits, request_ids: RequestIds) -> None:
-        super().__init__()
-        self.limits = limits
-        self.request_ids = request_ids
-        self.logger = logging.getLogger("samovar.http")
-        self.stopping = False
-        self._date_until = 0.0
-        self._waiting: asyncio.Future[None] | None = None
-
-    def refresh_date(self, now: float) -> None:
-        """Keep the Date header right to the second; `now` is the loop's time."""
-        if now >= self._date_until:
-            self._date_until = now + 1.0
-            self.default_headers = [(b"date", formatdate(usegmt=True).encode())]
-
-    def connection_closed(self) -> None:
-        """A connection is gone; wakes `all_closed` after the last one."""
-        if not self.connections and self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-    async def all_closed(self) -> None:
-        """Wait until no connection is left."""
-        if self.connections:
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
 
 
 class DoorProtocol(HttpToolsProtocol):
@@ -92,6 +59,7 @@ class DoorProtocol(HttpToolsProtocol):
         self._body_bytes = 0  # come while a body was awaited …
         self._content_bytes = 0  # … and what of that was content
         self._fault: tuple[AwsError, str] | None = None
+        self._again = b""  # a request's head, to be parsed anew
         self._deaf = False  # nothing more is read from this connection
 
     # The transport's calls.
@@ -173,14 +141,19 @@ class DoorProtocol(HttpToolsProtocol):
                 AWS.TOO_MANY_REQUESTS,
                 f"More than {self.limits.pipelined} requests wait on this connection.",
             )
-        self._phase = _Phase.BODY
+        if self.parser.should_upgrade():
+            self._again = self._without_upgrade()
+            return
         super().on_headers_complete()
+        self._phase = _Phase.BODY
 
     def on_body(self, body: bytes) -> None:
         self._content_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._again:
+            return
         self._phase = _Phase.BETWEEN
         self._head_bytes = self._body_bytes = self._content_bytes = 0
         super().on_message_complete()
@@ -200,15 +173,27 @@ class DoorProtocol(HttpToolsProtocol):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                # «Upgrade: h2c» is an offer that we don't take up (Java's client makes it on its
-                # first request); whatever follows that request is HTTP/1.1 as before.
-                data = data[upgrade.args[0] :]
-                if data:
-                    continue
+                # The parser takes what follows the headers for another protocol's, the body too.
+                data, self._again = self._again + data[upgrade.args[0] :], b""
+                continue
             except httptools.HttpParserError as error:
                 self._refuse(*(self._fault or (faults.BAD_REQUEST, f"Not HTTP/1.1: {error}")))
                 return False
             return True
+
+    def _without_upgrade(self) -> bytes:
+        """The head of the request once more, without its offer to change the protocol.
+
+        «Upgrade: h2c» is an offer that may be declined by not taking it up; Java's client makes it
+        with its first request. CONNECT can't be declined so.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            raise self._stop(faults.BAD_REQUEST, "CONNECT is for proxies, and Samovar is none.")
+        kept = (header for header in self.headers if header[0] != b"upgrade")
+        lines = b"".join(b"%s: %s\r\n" % header for header in kept)
+        version = self.parser.get_http_version().encode()
+        return b"%s %s HTTP/%s\r\n%s\r\n" % (method, self.url, version, lines)
 
     def _stop(self, error: AwsError, message: str) -> Exception:
         """Remember why, for `_feed`; what a callback raises comes back as a parser error."""

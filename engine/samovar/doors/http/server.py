@@ -15,8 +15,9 @@ from typing import Any
 
 from uvicorn.config import Config
 
+from samovar.doors.http.door_state import DoorState
 from samovar.doors.http.limits import ConnectionLimits
-from samovar.doors.http.protocol import DoorProtocol, DoorState
+from samovar.doors.http.protocol import DoorProtocol
 from samovar.doors.http.request_ids import RequestIds
 from samovar.errors import SettingsError
 

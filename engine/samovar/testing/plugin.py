@@ -1,0 +1,28 @@
+"""A pytest plugin: `pytest_plugins = ["samovar.testing.plugin"]` in the top conftest.py.
+
+`samovar_engine` is an engine of the test's own; override `samovar_settings` to set it up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from samovar.blocking import BlockingEngine
+from samovar.testing.temporary import temporary_settings
+
+
+@pytest.fixture
+def samovar_settings() -> dict[str, Any]:
+    """Settings of `samovar_engine`, by the names of the fields of `samovar.Settings`."""
+    return {}
+
+
+@pytest.fixture
+def samovar_engine(tmp_path: Path, samovar_settings: dict[str, Any]) -> Iterator[BlockingEngine]:
+    """A running engine with no functions, on a directory below the test's `tmp_path`."""
+    with BlockingEngine(temporary_settings(tmp_path / "samovar", **samovar_settings)) as engine:
+        yield engine
