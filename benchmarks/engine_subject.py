@@ -27,6 +27,8 @@ _HANDLERS = Path(__file__).with_name("functions") / "handlers.py"
 # gets a second and a third try with twice the time.
 _SECONDS_PER_CONTEXT = 0.02
 _TRIES = 3
+# More callers than contexts wait in the engine, as they do in the pools it is held against.
+_MAX_WAITING = 1000
 
 
 class EngineSubject(Subject):
@@ -61,7 +63,12 @@ class EngineSubject(Subject):
         self._doors = AsyncExitStack()
         self._package = _package()
         self._engine: Engine = Engine(
-            Settings(data_dir=Path(self._directory) / "data", port=0, max_contexts=contexts)
+            Settings(
+                data_dir=Path(self._directory) / "data",
+                port=0,
+                max_contexts=contexts,
+                max_waiting=_MAX_WAITING,
+            )
         )
 
     async def start(self) -> dict[str, Any]:
@@ -106,15 +113,7 @@ class EngineSubject(Subject):
             if outcome.function_error:
                 raise RuntimeError(f"{function} failed: {outcome.payload!r}")
 
-        if in_flight <= self._contexts:
-            return await drive(call, payload, count, in_flight)
-        turns = asyncio.Semaphore(self._contexts)
-
-        async def call_in_turn(event: bytes) -> None:
-            async with turns:
-                await call(event)
-
-        return await drive(call_in_turn, payload, count, in_flight)
+        return await drive(call, payload, count, in_flight)
 
     async def fill(self, count: int) -> int:
         """Bring the function `hold` to at least `count` idle contexts; returns how many it has."""

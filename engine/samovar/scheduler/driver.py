@@ -31,6 +31,7 @@ from samovar.scheduler.events import (
     ContextDied,
     ContextReady,
     Event,
+    GraceOver,
     InvocationEnded,
     InvokeRequested,
     PoolRetired,
@@ -49,10 +50,14 @@ Prepare = Callable[[FunctionVersion], Awaitable[Prepared]]
 
 @dataclass(slots=True)
 class _Birth:
-    """When a context was asked for, and what getting its package took (seconds)."""
+    """When a context was asked for, and what getting its package took (seconds).
+
+    `awaited`: somebody waits for it as it gets ready; that one has a cold start.
+    """
 
     requested: float
     package: float = 0.0
+    awaited: bool = False
 
 
 class Scheduler(ContextListener):
@@ -110,12 +115,15 @@ class Scheduler(ContextListener):
             timer.cancel()
         if self._wake is not None:
             self._wake.cancel()
+        self._handle(GraceOver())
         for task in list(self._starts):
             task.cancel()
         await asyncio.gather(*self._starts, return_exceptions=True)
         for context in list(self.contexts.values()):
             context.abandon("the engine stopped before the invocation was over")
         self.contexts.clear()
+        for lifecycle in list(self._state.contexts.values()):
+            self._died(lifecycle, "the engine stopped before it had started")
 
     def lifecycles(self) -> Iterator[Lifecycle]:
         """All contexts as the state sees them."""
@@ -135,7 +143,11 @@ class Scheduler(ContextListener):
                 cold.package,
                 cold.init,
             )
+        if birth is not None:
+            birth.awaited = True
         self._handle(ContextReady(number, self._clock.monotonic()))
+        if birth is not None:
+            birth.awaited = False  # whoever comes now finds it ready
 
     def context_free(self, context: ExecutionContext) -> None:
         assert context.lifecycle is not None
@@ -181,7 +193,7 @@ class Scheduler(ContextListener):
         if self._births:
             birth = self._births.pop(number, None)
             if birth is not None:
-                ticket.waited = birth.requested >= ticket.accepted
+                ticket.waited = birth.awaited
                 ticket.init_shown = context.init_seconds
                 if ticket.waited:
                     ticket.cold = self._cold_start(context, birth)

@@ -56,6 +56,10 @@ class StopRequested(NamedTuple):
     """The engine stops: idle contexts go now, busy ones when they are done."""
 
 
+class GraceOver(NamedTuple):
+    """The engine ends now: whoever still waits for a context is told; the driver ends the rest."""
+
+
 Event = (
     InvokeRequested
     | ContextReady
@@ -64,4 +68,5 @@ Event = (
     | PoolRetired
     | Tick
     | StopRequested
+    | GraceOver
 )

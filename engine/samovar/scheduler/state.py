@@ -24,6 +24,7 @@ from samovar.scheduler.events import (
     ContextDied,
     ContextReady,
     Event,
+    GraceOver,
     InvocationEnded,
     InvokeRequested,
     PoolRetired,
@@ -35,6 +36,7 @@ from samovar.scheduler.pool import Pool
 
 _IDLE = ContextState.IDLE
 _RESERVED = ContextState.RESERVED
+_STOPPING = ContextState.STOPPING
 _BEFORE_READY = (ContextState.STARTING, ContextState.INITIALIZING)
 
 
@@ -47,6 +49,7 @@ class SchedulerState:
         self.contexts: dict[int, Lifecycle] = {}
         self._next_context = 1
         self._wake: float | None = None
+        self._ending = 0  # contexts that are STOPPING: they have no part in what is counted
         # Tickets that wait while there is no room for a context of theirs: in all, and per pool.
         self._short = 0
         self._missing: dict[str, int] = {}
@@ -59,6 +62,7 @@ class SchedulerState:
             PoolRetired: self._pool_retired,
             Tick: self._tick,
             StopRequested: self._stop_requested,
+            GraceOver: self._grace_over,
         }
 
     def handle(self, event: Event) -> list[Command]:
@@ -85,7 +89,7 @@ class SchedulerState:
         commands: list[Command] = []
         # A start that nobody waits for any more (its ticket found a freed context) serves this one.
         if pool.starting <= len(pool.waiting):
-            if len(self.contexts) < self._policy.max_contexts:
+            if self._room:
                 commands.append(self._start(pool))
             elif victim := self._coldest():
                 commands += (self._stop(victim, "evicted"), self._start(pool))
@@ -123,8 +127,8 @@ class SchedulerState:
             return [Dispatch(context.context, ticket)]
         if pool.retired or self._stopping:
             return [self._stop(context, "drained")]
-        if self._short:
-            return [self._stop(context, "evicted")]  # its place goes to a pool that has none
+        if self._short:  # its place goes to a pool that has none
+            return [self._stop(context, "evicted"), *self._start_for_missing()]
         context.idle_since = now
         pool.idle.append(context)
         if self._wake is None:
@@ -139,6 +143,7 @@ class SchedulerState:
         pool = self.pools[context.pool]
         del pool.members[event.context]
         started = context.state not in _BEFORE_READY
+        self._ending -= context.state is _STOPPING
         context.move(ContextState.DEAD, event.reason)
         commands: list[Command] = []
         if not started:
@@ -148,15 +153,21 @@ class SchedulerState:
                 pool.failures = 0
                 ticket = pool.waiting.popleft()
                 commands.append(Reject(ticket, Refusal.START_FAILED, event.reason))
-        for key in dict.fromkeys((pool.key, *self._missing)):
-            commands += self._start_for_waiting(self.pools[key])
+        commands += self._start_for_waiting(pool)
+        commands += self._start_for_missing()
         self._forget_if_empty(pool)
+        return commands
+
+    def _start_for_missing(self) -> list[Command]:
+        commands: list[Command] = []
+        for key in list(self._missing):
+            commands += self._start_for_waiting(self.pools[key])
         return commands
 
     def _start_for_waiting(self, pool: Pool) -> list[Command]:
         """A start for each ticket that has none coming, as far as there is room."""
         commands: list[Command] = []
-        while pool.starting < len(pool.waiting) and len(self.contexts) < self._policy.max_contexts:
+        while pool.starting < len(pool.waiting) and self._room:
             commands.append(self._start(pool))
         self._recount(pool)
         return commands
@@ -205,6 +216,16 @@ class SchedulerState:
             commands += self._stop_idle(pool, "the engine stops")
         return commands
 
+    def _grace_over(self, _: GraceOver) -> list[Command]:
+        reason = "the engine stopped before there was a context"
+        commands: list[Command] = []
+        for pool in list(self.pools.values()):
+            commands += (Reject(ticket, Refusal.STOPPING, reason) for ticket in pool.waiting)
+            pool.waiting.clear()
+            self._recount(pool)
+            self._forget_if_empty(pool)
+        return commands
+
     def _stop_idle(self, pool: Pool, reason: str) -> list[Command]:
         commands: list[Command] = [
             self._stop(context, reason) for context in pool.idle if context.state is _IDLE
@@ -220,10 +241,15 @@ class SchedulerState:
         pool.starting += 1
         return StartContext(context)
 
-    @staticmethod
-    def _stop(context: Lifecycle, reason: str) -> StopContext:
-        context.move(ContextState.STOPPING, reason)
+    def _stop(self, context: Lifecycle, reason: str) -> StopContext:
+        context.move(_STOPPING, reason)
+        self._ending += 1
         return StopContext(context.context, reason)
+
+    @property
+    def _room(self) -> bool:
+        """Whether one more context may be."""
+        return len(self.contexts) - self._ending < self._policy.max_contexts
 
     def _coldest(self) -> Lifecycle | None:
         """The context that has been idle longest, of all pools. O(pools), only when full."""
