@@ -284,5 +284,3 @@ def test_nothing_of_an_error_is_lost_in_translation(run_engine: RunEngine) -> No
         assert told["errorMessage"] == "<unprintable Unprintable object>"
 
     run_engine(scenario)
-
-

@@ -64,7 +64,7 @@ def test_a_handlers_exception_is_reported_and_keeps_the_context_warm(
         ]
         for frame, name in zip(told["stackTrace"], ("mixed", "_deeper"), strict=True):
             assert frame.startswith(f'  File "{root}')
-            assert f'/life.py", line ' in frame
+            assert '/life.py", line ' in frame
             assert frame.splitlines()[0].endswith(f", in {name}")
             assert frame.endswith("\n")
         after = await result(engine)

@@ -91,9 +91,13 @@ def test_a_session_at_a_terminal(start: Start, cli: Cli, checkout: Path, tmp_pat
     assert example.stdout == "Hello, tea\n", example.stderr
 
     listed = cli("functions", environment=there)
-    assert listed.stdout.splitlines()[
-        1
-    ].split()[:5] == ["greet", RUNTIME, "greet.handler", "128", "MB"]
+    assert listed.stdout.splitlines()[1].split()[:5] == [
+        "greet",
+        RUNTIME,
+        "greet.handler",
+        "128",
+        "MB",
+    ]
     documents = json.loads(cli("functions", "--json", environment=there).stdout)
     assert [item["FunctionName"] for item in documents] == ["greet"]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import platform
 from typing import Any
 
 from samovar.doors.http.serialization import last_modified
 from samovar.model.function import FunctionVersion
+from samovar.model.runtime_version import runtime_version_arn
 from samovar.registry.functions import FunctionRegistry
 
 # What AWS calls the processors; functions run on the engine's own.
@@ -64,12 +64,6 @@ def function_configuration(
         arn = runtime_version_arn(region, interpreter.runtime, interpreter.version)
         shown["RuntimeVersionConfig"] = {"RuntimeVersionArn": arn}
     return shown
-
-
-def runtime_version_arn(region: str, runtime: str, version: str) -> str:
-    """The ARN of an interpreter's version: like AWS's, a digest that changes with the patch."""
-    digest = hashlib.sha256(f"{runtime} {version}".encode()).hexdigest()
-    return f"arn:aws:lambda:{region}::runtime:{digest}"
 
 
 def default_log_group(name: str) -> str:
