@@ -37,6 +37,8 @@ def main(control_fd: int) -> None:
         except OSError as error:
             version = sys.version.split()[0]
             hello = control.Hello([], {"namespaces": str(error)}, version, False)
+            # Taken now: a socket closed over unread data gives the engine an error, not the Hello.
+            connection.recv(control.MAX_PACKET)
             connection.send(control.pack(hello))
             return
     os.set_inheritable(control_fd, True)
@@ -85,7 +87,7 @@ def build_root(launch: control.Launch) -> None:
         with open(root + path, "w", encoding="utf-8") as file:
             file.write(text)
     walls.read_only(root)
-    # After the sealing: a context needs to write to /proc when it maps its user.
+    # After the sealing: a context writes to /proc when it maps its user.
     walls.bind("/proc", f"{root}/proc")
     walls.pivot_root(root)
 

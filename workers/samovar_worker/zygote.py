@@ -57,11 +57,10 @@ class Zygote:
         self._pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
-    def serve(self) -> None:
-        """Answer packets and reap until the engine is gone, then kill everything."""
+    def serve(self, engine: int) -> None:
+        """Answer packets and reap until the engine (a pidfd) is gone, then kill everything."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        engine = os.pidfd_open(self._launch.engine_pid)
         poll = select.poll()
         poll.register(self._connection, select.POLLIN)
         poll.register(self._wake_read, select.POLLIN)
@@ -121,7 +120,7 @@ class Zygote:
         if child.mounts >= 0:  # the new processes hold the namespace now
             os.close(child.mounts)
             child.mounts = -1
-        forked = control.pack(control.Forked(packet.context, child.worker))
+        forked = control.pack(control.Forked(packet.context))
         socket.send_fds(self._connection, [forked], [pidfd])
         os.close(pidfd)
 
@@ -289,6 +288,31 @@ def _holds(pid: int, inode: int) -> bool:
         return False
 
 
+def _enter_own_pid_namespace(engine: int) -> None:
+    """Go on as pid 1 of a pid namespace that belongs to the zygote's own user namespace.
+
+    Stepping back from a context's pid namespace into one's own takes rights over one's own, which
+    an unprivileged user has only over what was made in his user namespace. Nobody enters a pid
+    namespace but by being born in it: the parent stays outside and waits. When the engine dies it
+    kills the child, and when it is killed itself the child dies with it.
+    """
+    walls.unshare(walls.CLONE_NEWPID)
+    pid = os.fork()
+    if pid == 0:
+        walls.die_with_parent()
+        boot.mount_proc()
+        return
+    os.closerange(3, engine)
+    os.closerange(engine + 1, 64)
+    poll = select.poll()
+    poll.register(engine, select.POLLIN)
+    poll.register(os.pidfd_open(pid), select.POLLIN)
+    poll.poll()
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os._exit(0)
+
+
 def try_walls(launch: control.Launch) -> None:
     """Fork a context's walls once and take them down again; raises OSError where they fail."""
     pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
@@ -328,6 +352,14 @@ def main(control_fd: int, walled: bool) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(limit, _OPEN_FILES), limit))
     launch = control.unpack(connection.recv(control.MAX_PACKET))
     assert isinstance(launch, control.Launch)
+    engine = os.pidfd_open(launch.engine_pid)
+    if walled and not launch.uid:
+        try:
+            _enter_own_pid_namespace(engine)
+        except OSError as error:
+            refused = control.Hello([], {"namespaces": str(error)}, sys.version.split()[0], False)
+            connection.send(control.pack(refused))
+            return
     version = sys.version.split()[0]
     missing: dict[str, str] = {}
     try:
@@ -352,4 +384,4 @@ def main(control_fd: int, walled: bool) -> None:
     connection.send(control.pack(hello))
     gc.collect()
     gc.freeze()
-    Zygote(connection, launch, walled).serve()
+    Zygote(connection, launch, walled).serve(engine)

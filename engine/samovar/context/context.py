@@ -185,12 +185,12 @@ class ExecutionContext:
 
     # -- what the zygote says
 
-    def process_forked(self, pid: int, pidfd: int) -> None:
+    def process_forked(self, pidfd: int) -> None:
         process = self._process
         if process is None:
             os.close(pidfd)
             return
-        process.forked(pid, pidfd)
+        process.forked(pidfd)
         if self._out_of_time or self._broken:
             process.kill()
 

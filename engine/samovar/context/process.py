@@ -70,9 +70,9 @@ class WorkerProcess:
             os.close(fd)
         self.theirs = []
 
-    def forked(self, pid: int, pidfd: int) -> None:
-        self.pid = pid
+    def forked(self, pidfd: int) -> None:
         self._pidfd = pidfd
+        self.pid = _pid_of(pidfd)
 
     def kill(self) -> None:
         """SIGKILL, if it is there; the zygote reports the reaping."""
@@ -112,3 +112,13 @@ class WorkerProcess:
     def _on_output(self) -> None:
         if not self.output.on_readable():
             self._loop.remove_reader(self._output_fd)
+
+
+def _pid_of(pidfd: int) -> int:
+    """The process's pid as this process sees it, 0 if it is gone: a zygote without root's rights
+    lives in a pid namespace of its own and knows another number."""
+    with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:  # noqa: PTH123
+        for line in file:
+            if line.startswith("Pid:"):
+                return max(0, int(line.split()[1]))
+    return 0

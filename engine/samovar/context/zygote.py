@@ -30,7 +30,7 @@ _SEND_BUFFER = 1 << 20
 class ForkListener(Protocol):
     """What a context is told by its zygote."""
 
-    def process_forked(self, pid: int, pidfd: int) -> None: ...
+    def process_forked(self, pidfd: int) -> None: ...
 
     def process_refused(self, reason: str) -> None: ...
 
@@ -165,7 +165,7 @@ class Zygote:
             for fd in fds:
                 os.close(fd)
         elif isinstance(packet, control.Forked) and fds:
-            listener.process_forked(packet.pid, fds[0])
+            listener.process_forked(fds[0])
         elif isinstance(packet, control.Refusal):
             listener.process_refused(packet.reason)
         elif isinstance(packet, control.Exited):

@@ -35,7 +35,8 @@ def reported(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> dict[s
     run = subprocess.run(
         [
             *(UNSHARE if may_mount else []),
-            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-o"),
+            # -rN: in CI pytest's summary repeats each message, which would count twice below.
+            *(sys.executable, "-m", "pytest", "-rN", "-p", "no:cacheprovider", "-o"),
             *(f"pythonpath={checkout}", f"--basetemp={place / 'base'}", str(place)),
         ],
         capture_output=True,

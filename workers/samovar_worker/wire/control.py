@@ -68,7 +68,6 @@ class Forked(NamedTuple):
     """A context's process exists; its pidfd comes with the packet."""
 
     context: int
-    pid: int
 
 
 class Refusal(NamedTuple):

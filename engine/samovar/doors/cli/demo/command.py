@@ -104,6 +104,7 @@ def _run(endpoint: str, output: Path, *, as_json: bool) -> None:
     console = Console()
     console.print(
         f"[bold]{calls.FUNCTION}[/bold] ({calls.RUNTIME}, {len(package) / 1e6:.1f} MB with Pillow)"
-        f" at {endpoint}\n"
+        f" at {endpoint}\n",
+        soft_wrap=True,
     )
     tables.show(console, made, paths)
