@@ -197,8 +197,8 @@ def _candidates() -> list[str]:
         for entry in os.environ.get("PATH", "").split(os.pathsep)
         if entry and os.path.realpath(entry) != shims
     ]
-    directories += sorted(pyenv.glob("versions/*/bin"))
-    directories += sorted(uv.glob("*/bin"))
+    directories += _below(pyenv, "versions/*/bin")
+    directories += _below(uv, "*/bin")
     names = [name for name in known_runtimes() if (_minor(name) or (0, 0)) >= OLDEST]
     found: dict[str, None] = {}
     # Of an interpreter in a virtual environment only the one it was made from is of use.
@@ -210,6 +210,13 @@ def _candidates() -> list[str]:
         if os.access(directory / "python3", os.X_OK):
             found[os.path.realpath(directory / "python3")] = None
     return list(found)
+
+
+def _below(directory: Path, pattern: str) -> list[Path]:
+    try:
+        return sorted(directory.glob(pattern))
+    except OSError:
+        return []  # another user's: PYENV_ROOT is often inherited where it can't be read
 
 
 def _ask(path: str) -> _Answer | _UnusableError:

@@ -1,0 +1,49 @@
+"""Run by test_unprivileged.py as another user: an engine's walls, and what a function sees."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from samovar.engine import Engine
+from samovar.settings import Settings
+
+HANDLER = """
+import os, subprocess
+def handler(event, context):
+    with open("/proc/self/status") as file:
+        status = dict(line.split(":", 1) for line in file)
+    return {
+        "uid": os.getuid(),
+        "pid": os.getpid(),
+        "capabilities": int(status["CapEff"], 16),
+        "no_new_privs": status["NoNewPrivs"].strip(),
+        "root": sorted(os.listdir("/")),
+        "seen": subprocess.run(["ls", "/tmp"], capture_output=True, text=True).stdout,
+    }
+"""
+
+
+async def main(place: Path) -> None:
+    code = place / "code"
+    code.mkdir()
+    (code / "app.py").write_text(HANDLER)
+    async with Engine(Settings(data_dir=place / "data", spares=1)) as engine:
+        report = engine.report()
+        await engine.create_function("look", code=code, handler="app.handler", timeout=30)
+        outcome = await engine.invoke("look")
+    print(
+        json.dumps(
+            {
+                "held": list(report.walls_held),
+                "missing": dict(report.walls_missing),
+                "error": outcome.function_error,
+                "saw": json.loads(outcome.payload),
+            }
+        )
+    )
+
+
+asyncio.run(main(Path(sys.argv[1])))

@@ -1,0 +1,66 @@
+"""Engines without root's rights, and where namespaces are refused: real user namespaces."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPORT = Path(__file__).with_name("engine_report.py")
+PATIENCE = 60.0  # seconds; only an engine that hangs takes them
+
+
+def report(place: Path, command: list[str]) -> dict[str, Any]:
+    """What an engine run through `command` says of its walls and its function."""
+    checkout = REPORT.parents[2]
+    run = subprocess.run(
+        [*command, sys.executable, str(REPORT), str(place)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env={**os.environ, "PYTHONPATH": f"{checkout / 'engine'}:{checkout / 'workers'}"},
+    )
+    assert run.returncode == 0, run.stderr
+    found: dict[str, Any] = json.loads(run.stdout)
+    assert found["error"] is None, found
+    return found
+
+
+@pytest.fixture
+def unprivileged() -> list[str]:
+    """A command that runs another as a user who is not root and has no capabilities."""
+    command = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
+    if subprocess.run([*command, "true"], check=False).returncode:
+        assert os.geteuid() != 0, "root without user namespaces: the walls can't be tested here"
+        pytest.skip("this host gives unprivileged users no user namespaces")
+    return command
+
+
+def test_an_unprivileged_engine_has_all_walls(tmp_path: Path, unprivileged: list[str]) -> None:
+    found = report(tmp_path, unprivileged)
+    assert found["missing"] == {}
+    assert {"mount namespace", "private /tmp", "pid namespace"} <= set(found["held"])
+    saw = found["saw"]
+    assert saw["uid"] not in (0, 1000)
+    assert saw["pid"] == 2  # pid 1 holds the namespace
+    assert saw["capabilities"] == 0
+    assert saw["no_new_privs"] == "1"
+    assert "home" not in saw["root"]
+    assert saw["seen"] == ""
+
+
+def test_refused_namespaces_are_reported_and_functions_run(
+    tmp_path: Path, unprivileged: list[str]
+) -> None:
+    refused = 'echo 0 > /proc/sys/user/max_mnt_namespaces && exec "$@"'
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c", refused, "sh"]
+    found = report(tmp_path, command)
+    assert {"namespaces", "private /tmp", "pid namespace"} <= set(found["missing"])
+    assert "unshare" in found["missing"]["namespaces"]
+    assert found["saw"]["no_new_privs"] == "1"
