@@ -25,6 +25,7 @@ from samovar_worker.wire.messages import Kind
 _OPEN_FILES = 1024  # AWS quota: file descriptors per execution environment
 _HIDDEN = "/run/samovar"
 _MODULES = ("samovar_worker", "msgpack")
+_hidden: list[types.ModuleType] = []
 # Who a function is where its uid can't be changed to one of the engine's choosing.
 _USER_IN_NAMESPACE = 1051
 
@@ -168,10 +169,11 @@ def _enter(init: messages.Init, runtime_paths: list[str], walled: bool) -> None:
         *runtime,
         *standard,
     ]
-    sys.path_importer_cache.clear()
     sys.argv[:] = [""]
+    # Hidden, but kept alive: to free them would touch, and so copy, every page they lie on.
     for name in list(sys.modules):
         if name.split(".")[0] in _MODULES:
-            del sys.modules[name]
+            _hidden.append(sys.modules.pop(name))
+    _hidden.append(sys.modules["__main__"])
     sys.modules["__main__"] = types.ModuleType("__main__")
     gc.enable()
