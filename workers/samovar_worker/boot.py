@@ -30,19 +30,6 @@ _hidden: list[types.ModuleType] = []
 _USER_IN_NAMESPACE = 1051
 
 
-def hold_namespace(uid: int, zygote: int) -> None:
-    """Be pid 1 of a context: hold the namespaces, let the kernel reap orphans, do nothing."""
-    signal.set_wakeup_fd(-1)
-    # With SIGCHLD ignored the kernel reaps by itself: no wake-ups, nothing to run.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    os.setsid()
-    _give_up_rights(uid, walled=True)
-    _die_with(zygote)
-    os.closerange(0, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    while True:
-        signal.pause()
-
-
 def run_worker(fds: list[int], launch: control.Launch, walled: bool, zygote: int) -> None:
     """Be a context's worker; never returns normally."""
     signal.set_wakeup_fd(-1)
@@ -171,9 +158,7 @@ def _enter(init: messages.Init, runtime_paths: list[str], walled: bool) -> None:
     ]
     sys.argv[:] = [""]
     # Hidden, but kept alive: to free them would touch, and so copy, every page they lie on.
-    for name in list(sys.modules):
-        if name.split(".")[0] in _MODULES:
-            _hidden.append(sys.modules.pop(name))
-    _hidden.append(sys.modules["__main__"])
+    own = [name for name in sys.modules if name.split(".")[0] in _MODULES]
+    _hidden.extend(sys.modules.pop(name) for name in (*own, "__main__"))
     sys.modules["__main__"] = types.ModuleType("__main__")
     gc.enable()

@@ -15,7 +15,7 @@ from tests.unit.registry.house import House, house, new
 
 from samovar.errors import EngineError
 from samovar.model.function import State, UpdateStatus
-from samovar.registry.functions import ConfigurationChanges, ZipBytes
+from samovar.registry.functions import ConfigurationChanges
 
 KILLED = """
 import asyncio, os, signal, sys
@@ -98,8 +98,7 @@ def test_functions_of_other_regions_are_kept_and_not_shown(tmp_path: Path) -> No
 
     async def elsewhere(home: House) -> None:
         assert home.registry.list().functions == ()
-        other = ZipBytes(new().source.data + b"")  # type: ignore[union-attr]
-        await home.active(source=other)
+        await home.active()  # of the same name and with the same package
         await home.registry.delete("f")
         assert await home.registry.collect() == ()  # it is still referred to, from elsewhere
 
