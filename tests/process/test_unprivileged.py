@@ -64,3 +64,15 @@ def test_refused_namespaces_are_reported_and_functions_run(
     assert {"namespaces", "private /tmp", "pid namespace"} <= set(found["missing"])
     assert "unshare" in found["missing"]["namespaces"]
     assert found["saw"]["no_new_privs"] == "1"
+
+
+def test_a_host_whose_env_ignores_no_signals_has_all_walls_too(tmp_path: Path) -> None:
+    old = tmp_path / "env"
+    old.write_text("#!/bin/sh\nexit 125\n")  # what a coreutils before 8.31 says to the option
+    old.chmod(0o755)
+    covered = f'mount --bind {old} /usr/bin/env && exec "$@"'
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", covered, "sh"]
+    found = report(tmp_path, command)
+    assert found["missing"] == {}
+    assert found["saw"]["pid"] == 2
+    assert found["saw"]["capabilities"] == 0

@@ -3,78 +3,156 @@
 Two steps. A fresh worker closes what is not its own, reports READY and waits as a spare, still
 holding the rights to finish its walls; told whose code to run, it finishes them, drops the rights
 for good and hides every trace of itself before the first line of the function's code.
+
+What can be done before the fork is: each line that a child runs for the first time copies the pages
+of what it touches, 4 KB for a reference count.
 """
 
 from __future__ import annotations
 
 import gc
+import importlib.util
 import os
 import resource
 import select
-import signal
 import sys
 import time
 import types
 
-from samovar_worker import walls
+# Not from `signal`, which makes an enum of everything: pages that each child would copy.
+from _signal import (  # type: ignore[import-not-found]
+    SIG_DFL,
+    SIG_IGN,
+    SIGCHLD,
+    pause,
+    set_wakeup_fd,
+    signal,
+)
+from fcntl import F_DUPFD, fcntl
+
+from samovar_worker import at_fork, logs, walls
 from samovar_worker.loop import Loop
 from samovar_worker.pipes import OUTPUT, REQUEST, Wires
-from samovar_worker.wire import control, messages
+from samovar_worker.wire import control, frames, messages
 from samovar_worker.wire.messages import Kind
 
 _OPEN_FILES = 1024  # AWS quota: file descriptors per execution environment
 _HIDDEN = "/run/samovar"
 _MODULES = ("samovar_worker", "msgpack")
-_hidden: list[types.ModuleType] = []
+_WATCH = 3  # descriptor of the zygote's pidfd until the rights are gone
+_TASK_ROOT = "/var/task"
 # Who a function is where its uid can't be changed to one of the engine's choosing.
 _USER_IN_NAMESPACE = 1051
+_hidden: list[types.ModuleType] = []
 
 
-def run_worker(fds: list[int], launch: control.Launch, walled: bool, zygote: int) -> None:
-    """Be a context's worker; never returns normally."""
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+class Boot:
+    """The start of every worker of one zygote. Made before the fork; `run` is the child's."""
+
+    def __init__(self, launch: control.Launch, walled: bool, pure_msgpack: bool) -> None:
+        """Turns this process into what its children are to be: streams, logging, `sys.path`, an
+        empty `__main__`, none of our own modules in sight."""
+        self._uid = launch.uid
+        self._walled = walled
+        self._top = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._wires = Wires()
+        ready = messages.pack(messages.Ready(sys.version.split()[0], pure_msgpack))
+        self._ready = frames.encode(Kind.READY, frames.NO_INVOCATION, ready)
+        self._loop = Loop(self._wires)
+        self._time_zone = os.environ.get("TZ")
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        self._layers = (
+            [f"/opt/python/lib/python{version}/site-packages", "/opt/python"] if walled else []
+        )
+        self._runtime = launch.runtime_paths
+        self._standard = sys.path[1:]
+        logs.install()
+        os.environ.clear()
+        sys.argv[:] = [""]
+        sys.path[:] = [*self._runtime, *self._standard]
+        # Have the directories of the interpreter listed; children need not do it.
+        importlib.util.find_spec("no_such_module")
+        # Hidden, but kept alive: to free them would touch, and so copy, every page they lie on.
+        own = [name for name in sys.modules if name.split(".")[0] in _MODULES]
+        _hidden.extend(sys.modules.pop(name) for name in (*own, "__main__"))
+        sys.modules["__main__"] = types.ModuleType("__main__")
+
+    def run(self, fds: tuple[int, ...], zygote: int) -> None:
+        """Be a context's worker; never returns normally."""
+        set_wakeup_fd(-1)
+        signal(SIGCHLD, SIG_DFL)
+        os.setsid()
+        os.umask(0o022)
+        walls.die_with_parent()
+        self._keep_descriptors(fds, zygote)
+        wires = self._wires
+        wires.own()
+        if self._walled:
+            mount_proc()
+        wires.send(self._ready)
+        frame = wires.read()
+        started = time.perf_counter_ns()
+        init = messages.trusted_init(frame.metadata)
+        if self._walled:
+            _finish_walls(init)
+        drop_rights(self._uid, self._walled)
+        if self._uid:
+            walls.set_dumpable()
+        _die_with(_WATCH)
+        os.close(_WATCH)
+        self._enter(init)
+        self._loop.run(init, started)
+
+    def _keep_descriptors(self, fds: tuple[int, ...], zygote: int) -> None:
+        """Move the wires to the top of the allowed range and close everything else."""
+        if max(fds) >= OUTPUT:  # a zygote that holds many mounts: none may be in another's place
+            fds = tuple(fcntl(fd, F_DUPFD, _OPEN_FILES) for fd in fds)
+        request, reply, output, memory = fds
+        os.dup2(request, REQUEST, False)
+        os.dup2(reply, REQUEST + 1, False)
+        os.dup2(output, OUTPUT, False)
+        os.dup2(memory, REQUEST + 2, False)
+        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+        os.dup2(OUTPUT, 1)
+        os.dup2(OUTPUT, 2)
+        if zygote != _WATCH:
+            os.dup2(zygote, _WATCH, False)
+        os.closerange(_WATCH + 1, OUTPUT)
+        os.closerange(_OPEN_FILES, self._top)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+    def _enter(self, init: messages.Init) -> None:
+        """Environment, working directory, `sys.path`, and what the function's own forks need."""
+        environment = init.environment
+        if init.tmp_dir is not None:
+            environment["TMPDIR"] = init.tmp_dir
+        for name, value in environment.items():  # `update` would ask every ABC for its subclasses
+            os.environ[name] = value
+        if environment.get("TZ") != self._time_zone:
+            time.tzset()
+        root = _TASK_ROOT if self._walled else init.task_root
+        os.chdir(root)
+        python_path = environment.get("PYTHONPATH", "")
+        if python_path == ":".join(self._runtime):
+            own = self._runtime
+        else:
+            extra = [path for path in python_path.split(":") if path]
+            own = extra + [path for path in self._runtime if path not in extra]
+        sys.path[:] = [root, *self._layers, *init.import_paths, *own, *self._standard]
+        at_fork.hand_over()
+        gc.enable()
+
+
+def hold_namespace(zygote: int) -> None:
+    """Be pid 1 of a context where no smaller program can be."""
+    set_wakeup_fd(-1)
+    signal(SIGCHLD, SIG_IGN)  # the kernel reaps by itself
     os.setsid()
-    os.umask(0o022)
-    walls.die_with_parent()
-    watch = _keep_descriptors(fds, zygote)
-    wires = Wires()
-    if walled:
-        mount_proc()
-    wires.write(
-        Kind.READY,
-        metadata=messages.pack(
-            messages.Ready(sys.version.split()[0], "msgpack._cmsgpack" not in sys.modules)
-        ),
-    )
-    frame = wires.read()
-    started = time.perf_counter_ns()
-    init = messages.unpack(messages.Init, frame.metadata)
-    if walled:
-        _finish_walls(init)
-    drop_rights(launch.uid, walled)
-    if launch.uid:
-        walls.set_dumpable()
-    _die_with(watch)
-    os.close(watch)
-    _enter(init, launch.runtime_paths, walled)
-    Loop(wires, init, started).run()
-
-
-def _keep_descriptors(fds: list[int], zygote: int) -> int:
-    """Move the wires to the top of the allowed range and close everything else."""
-    for target, source in zip((REQUEST, REQUEST + 1, OUTPUT, REQUEST + 2), fds, strict=True):
-        os.dup2(source, target, inheritable=False)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.dup2(OUTPUT, 1)
-    os.dup2(OUTPUT, 2)
-    watch = os.dup2(zygote, 3, inheritable=False) if zygote != 3 else 3
-    os.closerange(4, OUTPUT)
-    os.closerange(_OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    return watch
+    _die_with(zygote)
+    os.closerange(0, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    while True:
+        pause()
 
 
 def _finish_walls(init: messages.Init) -> None:
@@ -89,11 +167,6 @@ def _finish_walls(init: messages.Init) -> None:
 
 def drop_rights(uid: int, walled: bool) -> None:
     """Become nobody of importance, for good."""
-    _give_up_rights(uid, walled)
-    walls.no_new_privileges()
-
-
-def _give_up_rights(uid: int, walled: bool) -> None:
     if uid:
         walls.become(uid)
     elif walled:
@@ -101,6 +174,7 @@ def _give_up_rights(uid: int, walled: bool) -> None:
         walls.unshare(walls.CLONE_NEWUSER)
         walls.map_user(_USER_IN_NAMESPACE, 0, 0)
         walls.drop_capabilities()
+    walls.no_new_privileges()
 
 
 def mount_proc() -> None:
@@ -132,33 +206,3 @@ def _die_with(zygote: int) -> None:
     poll.register(zygote, select.POLLIN)
     if poll.poll(0):
         os._exit(0)
-
-
-def _enter(init: messages.Init, runtime_paths: list[str], walled: bool) -> None:
-    """Environment, working directory, `sys.path`; forget the worker's own modules."""
-    os.environ.clear()
-    os.environ.update(init.environment)
-    if init.tmp_dir is not None:
-        os.environ["TMPDIR"] = init.tmp_dir
-    time.tzset()
-    root = "/var/task" if walled else init.task_root
-    os.chdir(root)
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    layers = [f"/opt/python/lib/python{version}/site-packages", "/opt/python"]
-    standard = [path for path in sys.path[1:] if path not in runtime_paths]
-    extra = [path for path in os.environ.get("PYTHONPATH", "").split(":") if path]
-    runtime = [path for path in runtime_paths if path not in extra]
-    sys.path[:] = [
-        root,
-        *(layers if walled else []),
-        *init.import_paths,
-        *extra,
-        *runtime,
-        *standard,
-    ]
-    sys.argv[:] = [""]
-    # Hidden, but kept alive: to free them would touch, and so copy, every page they lie on.
-    own = [name for name in sys.modules if name.split(".")[0] in _MODULES]
-    _hidden.extend(sys.modules.pop(name) for name in (*own, "__main__"))
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    gc.enable()

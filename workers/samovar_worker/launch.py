@@ -20,7 +20,7 @@ _DEVICES = ("null", "zero", "full", "random", "urandom")
 _DIRECTORIES = ("proc", "tmp", "dev", "etc", "run", "var/task/lib", "opt/lib", "var/runtime")
 _SECOND_STAGE = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from samovar_worker.zygote import main; main(int(sys.argv[2]), sys.argv[3] == 'walled')"
+    "from samovar_worker.prepare import main; main(int(sys.argv[2]), sys.argv[3] == 'walled')"
 )
 
 
@@ -55,11 +55,12 @@ def main(control_fd: int) -> None:
 def build_root(launch: control.Launch) -> None:
     """Enter a new mount namespace whose root holds what functions may see, all of it read-only.
 
-    As root in a mount namespace of its own; otherwise in a user namespace too, where the own uid is
-    0. Raises OSError when the host refuses any of it.
+    Where contexts can become another user (`launch.uid`), in a mount namespace of its own;
+    otherwise in a user namespace too, where the own uid is 0. Raises OSError when the host refuses
+    any of it.
     """
     uid, gid = os.getuid(), os.getgid()
-    if uid == 0:
+    if launch.uid:
         walls.unshare(walls.CLONE_NEWNS)
     else:
         walls.unshare(walls.CLONE_NEWUSER | walls.CLONE_NEWNS)

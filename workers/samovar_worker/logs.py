@@ -48,14 +48,19 @@ def install() -> None:
     handler.addFilter(_RequestFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    level = os.environ.get("AWS_LAMBDA_LOG_LEVEL")
-    if level:
-        root.setLevel({"TRACE": "DEBUG", "FATAL": "CRITICAL"}.get(level, level))
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  # stays open on purpose
     sys.stdout = _stream(1)
     sys.stderr = _stream(2)
     for name in ("stdin", "stdout", "stderr"):
         setattr(sys, f"__{name}__", getattr(sys, name))
+
+
+def set_level() -> None:
+    """The level that the function's LoggingConfig asks for."""
+    level = os.environ.get("AWS_LAMBDA_LOG_LEVEL")
+    if level:
+        root = logging.getLogger()
+        root.setLevel({"TRACE": "DEBUG", "FATAL": "CRITICAL"}.get(level, level))
 
 
 def _stream(fd: int) -> io.TextIOWrapper:

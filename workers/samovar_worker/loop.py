@@ -34,18 +34,18 @@ _TOO_LARGE = (
 class Loop:
     """Runs one function in this process until the engine closes the request pipe."""
 
-    def __init__(self, wires: Wires, init: messages.Init, started: int) -> None:
-        """`started`: when the Init message arrived, on the `perf_counter_ns` clock."""
+    def __init__(self, wires: Wires) -> None:
         self._wires = wires
-        self._init = init
-        self._started = started
+        self._started = 0
         self._peak_kb = 0
         self._peak_age = _PEAK_AGE  # invocations since the kernel was asked
 
-    def run(self) -> None:
-        logs.install()
+    def run(self, init: messages.Init, started: int) -> None:
+        """`started`: when the Init message arrived, on the `perf_counter_ns` clock."""
+        self._started = started
+        logs.set_level()
         try:
-            function = handler.load(self._init.handler)
+            function = handler.load(init.handler)
         except SystemExit as stop:
             self._exit(stop)
         except Exception as error:

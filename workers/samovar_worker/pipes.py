@@ -24,6 +24,10 @@ class Wires:
 
     def __init__(self) -> None:
         self._decoder = frames.Decoder(memory.MAX_REQUEST)
+        self._pid = 0
+
+    def own(self) -> None:
+        """This process is the worker, and no other that descends from it."""
         self._pid = os.getpid()
 
     def read(self) -> frames.Frame:
@@ -56,6 +60,10 @@ class Wires:
             data = frames.encode(kind, invocation, metadata, in_memory=len(payload))
         else:
             data = frames.encode(kind, invocation, metadata, payload)
+        self.send(data)
+
+    def send(self, data: bytes) -> None:
+        """Write the bytes of a frame whole."""
         written = os.write(REPLY, data)
         while written < len(data):
             written += os.write(REPLY, data[written:])

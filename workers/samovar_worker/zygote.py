@@ -1,7 +1,6 @@
 """The zygote: one thread that forks on request, reaps and reports. The only module that forks.
 
-It preloads, freezes the garbage collector's view of what it preloaded (so that children share it),
-and then waits for packets. Contexts forked here come in pairs where there are namespaces: pid 1 of
+Contexts forked here come in pairs where there are namespaces: pid 1 of
 the context's pid namespace, which does nothing but hold the namespace and reap orphans, and the
 worker. Both are children of the zygote, so that it gets the worker's real exit status; when the
 worker ends, pid 1 is killed and the kernel ends everything else in there.
@@ -9,13 +8,11 @@ worker ends, pid 1 is killed and the kernel ends everything else in there.
 
 from __future__ import annotations
 
-import gc
-import importlib
 import os
-import resource
 import select
 import signal
 import socket
+import struct
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -23,12 +20,16 @@ from typing import NoReturn
 from samovar_worker import boot, walls
 from samovar_worker.wire import control
 
-_OPEN_FILES = 16384  # a mount namespace is held by a descriptor between two processes
 # pid 1 of a context: a small program that waits for its input to end and lets the kernel reap. Not
-# a fork of the zygote: an idle Python process un-shares a megabyte by merely having been forked.
+# a fork of the zygote where it can be helped: an idle Python process un-shares half a megabyte by
+# merely having been forked.
 _HOLDER = ["/usr/bin/env", "--ignore-signal=CHLD", "cat"]
+_MAX_REQUEST = 256  # bytes of a Fork or a Discard
+_DESCRIPTOR = struct.Struct("i")
+_DESCRIPTORS = struct.Struct("4i")  # those of a Fork
+_DESCRIPTORS_SPACE = socket.CMSG_SPACE(_DESCRIPTORS.size)
+_SOL_SOCKET, _SCM_RIGHTS = int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS)
 _TMP_SIZE_MB = 512  # AWS's default; a function with more gets its /tmp remounted
-_NAMESPACES = ("mount namespace", "private /tmp", "read-only root", "pid namespace")
 
 
 class Child:
@@ -49,10 +50,11 @@ class Child:
 class Zygote:
     """Serves one engine over `connection` until either of them ends."""
 
-    def __init__(self, connection: socket.socket, launch: control.Launch, walled: bool) -> None:
+    def __init__(self, connection: socket.socket, walled: bool, worker: boot.Boot) -> None:
+        """`worker`: what its children live."""
         self._connection = connection
-        self._launch = launch
         self._walled = walled
+        self._worker = worker
         self._children: dict[int, Child] = {}
         self._context_of: dict[int, int] = {}  # pid -> context
         self._pidfd = os.pidfd_open(os.getpid())
@@ -62,42 +64,43 @@ class Zygote:
         # Holders read from here; nobody writes, and the zygote's end is their end.
         read_end, self._holders = os.pipe2(os.O_CLOEXEC)
         self._holder_input = [(os.POSIX_SPAWN_DUP2, read_end, 0)]
+        self._spawns = walled and _knows_holder()
 
     def serve(self, engine: int) -> None:
         """Answer packets and reap until the engine (a pidfd) is gone, then kill everything."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        wakes = self._wake_read
         poll = select.poll()
         poll.register(self._connection, select.POLLIN)
-        poll.register(self._wake_read, select.POLLIN)
+        poll.register(wakes, select.POLLIN)
         poll.register(engine, select.POLLIN)
         try:
             while True:
-                ready = {fd for fd, _ in poll.poll()}
-                if self._wake_read in ready:
-                    os.read(self._wake_read, 4096)
-                    self._reap()
-                if engine in ready:
-                    return
-                if self._connection.fileno() in ready and not self._read_packet():
-                    return
+                for fd, _ in poll.poll():
+                    if fd == wakes:
+                        os.read(wakes, 64)
+                        self._reap()
+                    elif fd == engine or not self._read_packet():
+                        return
         except (BrokenPipeError, ConnectionResetError):
             return
         finally:
             self._end_everything()
 
     def _read_packet(self) -> bool:
-        data, fds, _, _ = socket.recv_fds(self._connection, control.MAX_PACKET, 4)
+        # Not through socket.recv_fds: what the zygote runs between two forks, it copies too.
+        data, ancillary, _, _ = self._connection.recvmsg(_MAX_REQUEST, _DESCRIPTORS_SPACE)
         if not data:
             return False
         packet = control.unpack(data)
-        if isinstance(packet, control.Fork):
-            self._fork(packet, fds)
-        elif isinstance(packet, control.Discard):
+        if type(packet) is control.Fork:
+            self._fork(packet, _DESCRIPTORS.unpack(ancillary[0][2]))
+        elif type(packet) is control.Discard:
             self._discard(packet.context)
         return True
 
-    def _fork(self, packet: control.Fork, fds: list[int]) -> None:
+    def _fork(self, packet: control.Fork, fds: tuple[int, ...]) -> None:
         child = self._children.get(packet.context) if packet.revive else Child()
         if child is None:
             self._refuse(packet.context, "its mounts are gone")
@@ -127,10 +130,11 @@ class Zygote:
             os.close(child.mounts)
             child.mounts = -1
         forked = control.pack(control.Forked(packet.context))
-        socket.send_fds(self._connection, [forked], [pidfd])
+        rights = (_SOL_SOCKET, _SCM_RIGHTS, _DESCRIPTOR.pack(pidfd))
+        self._connection.sendmsg([forked], [rights])
         os.close(pidfd)
 
-    def _fork_processes(self, child: Child, packet: control.Fork, fds: list[int]) -> None:
+    def _fork_processes(self, child: Child, packet: control.Fork, fds: tuple[int, ...]) -> None:
         if not self._walled:
             child.worker = self._fork_worker(fds)
             return
@@ -145,16 +149,24 @@ class Zygote:
                 options = f"size={_TMP_SIZE_MB}m,mode=1777"
                 walls.mount("tmp", "/tmp", "tmpfs", flags, options)  # noqa: S108
             walls.unshare(walls.CLONE_NEWPID)
-            child.holder = os.posix_spawn(_HOLDER[0], _HOLDER, {}, file_actions=self._holder_input)
+            child.holder = self._start_holder()
             child.worker = self._fork_worker(fds)
         finally:
             walls.setns(self._pids, walls.CLONE_NEWPID)
             walls.setns(self._mounts, walls.CLONE_NEWNS)
 
-    def _fork_worker(self, fds: list[int]) -> int:
+    def _start_holder(self) -> int:
+        if self._spawns:
+            return os.posix_spawn(_HOLDER[0], _HOLDER, {}, file_actions=self._holder_input)
         pid = os.fork()
         if pid == 0:
-            _end_with(boot.run_worker, fds, self._launch, self._walled, self._pidfd)
+            _end_with(boot.hold_namespace, self._pidfd)
+        return pid
+
+    def _fork_worker(self, fds: tuple[int, ...]) -> int:
+        pid = os.fork()
+        if pid == 0:
+            _end_with(self._worker.run, fds, self._pidfd)
         return pid
 
     def _discard(self, context: int) -> None:
@@ -256,7 +268,7 @@ class Zygote:
                 os.waitpid(-1, 0)
 
     @staticmethod
-    def _close(fds: list[int]) -> None:
+    def _close(fds: tuple[int, ...]) -> None:
         for fd in fds:
             os.close(fd)
 
@@ -269,6 +281,15 @@ def _end_with(life: Callable[..., None], *arguments: object) -> NoReturn:
         sys.excepthook(*sys.exc_info())  # to the context's output
     finally:
         os._exit(70)
+
+
+def _knows_holder() -> bool:
+    """Whether this host's `env` can ignore a signal (coreutils since 8.31; not busybox)."""
+    try:
+        pid = os.posix_spawn(_HOLDER[0], [*_HOLDER[:2], "true"], {})
+    except OSError:
+        return False
+    return os.waitpid(pid, 0)[1] == 0
 
 
 def _sid(pid: int) -> int:
@@ -288,7 +309,7 @@ def _holds(pid: int, inode: int) -> bool:
         return False
 
 
-def _enter_own_pid_namespace(engine: int) -> None:
+def enter_own_pid_namespace(engine: int) -> None:
     """Go on as pid 1 of a pid namespace that belongs to the zygote's own user namespace.
 
     Stepping back from a context's pid namespace into one's own takes rights over one's own, which
@@ -341,47 +362,3 @@ def try_walls(launch: control.Launch) -> None:
             os.close(fd)
     if problem:
         raise OSError(1, problem.decode())
-
-
-def main(control_fd: int, walled: bool) -> None:
-    """Second stage: preload, say hello, serve."""
-    connection = socket.socket(fileno=control_fd)
-    connection.set_inheritable(False)
-    # Few enough that closing «all» is quick wherever there is no close_range.
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(limit, _OPEN_FILES), limit))
-    launch = control.unpack(connection.recv(control.MAX_PACKET))
-    assert isinstance(launch, control.Launch)
-    engine = os.pidfd_open(launch.engine_pid)
-    if walled and not launch.uid:
-        try:
-            _enter_own_pid_namespace(engine)
-        except OSError as error:
-            refused = control.Hello([], {"namespaces": str(error)}, sys.version.split()[0], False)
-            connection.send(control.pack(refused))
-            return
-    version = sys.version.split()[0]
-    missing: dict[str, str] = {}
-    try:
-        if walled:
-            try_walls(launch)
-            held = [*_NAMESPACES, "unprivileged uid"]
-        else:
-            walls.become_subreaper()
-            held, missing = boot.walls_without_namespaces(launch)
-    except OSError as error:
-        refused = control.Hello([], {"namespaces": str(error)}, version, False)
-        connection.send(control.pack(refused))
-        return
-    # In order, behind the worker's own path: the preloads come from where functions would find
-    # them (/var/runtime), never from the interpreter's own site-packages.
-    sys.path[1:1] = launch.runtime_paths
-    for name in launch.preload:
-        importlib.import_module(name)
-    del sys.path[1 : 1 + len(launch.runtime_paths)]
-    pure = "msgpack._cmsgpack" not in sys.modules
-    hello = control.Hello([*held, "no_new_privs", "open files"], missing, version, pure)
-    connection.send(control.pack(hello))
-    gc.collect()
-    gc.freeze()
-    Zygote(connection, launch, walled).serve(engine)

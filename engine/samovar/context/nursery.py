@@ -57,7 +57,7 @@ class Nursery:
         self._surroundings = surroundings
         self._isolation = isolation
         self._spares = spares
-        self._worker_uid = worker_uid
+        self._uid = worker_uid if os.geteuid() == 0 else 0  # 0: contexts stay who they are
         self._branches: dict[Family, _Branch] = {}
         self._numbers = itertools.count(1)
         self._stopping = False
@@ -138,18 +138,28 @@ class Nursery:
 
     async def _start(self, family: Family) -> Zygote:
         try:
-            return await self._launch(family)
+            return await self._launch_walled(family)
         except WallsRefused as refused:
             if self._isolation is not Isolation.AUTO:
                 raise
             self._isolation = Isolation.NONE
-            zygote = await self._launch(family)
+            zygote = await self._launch(family, self._uid)
             self.missing.update(refused.missing)
             return zygote
 
-    async def _launch(self, family: Family) -> Zygote:
+    async def _launch_walled(self, family: Family) -> Zygote:
+        try:
+            return await self._launch(family, self._uid)
+        except WallsRefused:
+            if not self._uid or not self.walled:
+                raise
+            # Root of a rootless container has the name but not the rights: he can do what any user
+            # can, in a user namespace of his own.
+            self._uid = 0
+            return await self._launch(family, 0)
+
+    async def _launch(self, family: Family, uid: int) -> Zygote:
         premises = self.premises
-        uid = self._worker_uid if os.geteuid() == 0 else 0
         if not self.walled and uid and not _reachable(str(premises.code)):
             uid = 0
         launch = launch_plan.launch(family, premises, uid, os.getpid(), self._isolation.value)

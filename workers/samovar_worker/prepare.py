@@ -1,0 +1,65 @@
+"""Second stage of a zygote: preload, prepare what all workers share, say hello, serve.
+
+Whatever runs here once is not run, and its pages are not copied, in every child.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import resource
+import socket
+import sys
+
+from samovar_worker import at_fork, compact, walls
+from samovar_worker.wire import control
+
+_OPEN_FILES = 16384  # a mount namespace is held by a descriptor between two processes
+_NAMESPACES = ("mount namespace", "private /tmp", "read-only root", "pid namespace")
+
+
+def main(control_fd: int, walled: bool) -> None:
+    """Become a zygote; returns when the engine is gone, or walls are refused."""
+    at_fork.hold_back()
+    from samovar_worker import boot, zygote  # behind the line above: they import logging
+
+    connection = socket.socket(fileno=control_fd)
+    connection.set_inheritable(False)
+    # Few enough that closing «all» is quick wherever there is no close_range.
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(limit, _OPEN_FILES), limit))
+    launch = control.unpack(connection.recv(control.MAX_PACKET))
+    assert isinstance(launch, control.Launch)
+    engine = os.pidfd_open(launch.engine_pid)
+    version = sys.version.split()[0]
+    missing: dict[str, str] = {}
+    try:
+        if walled:
+            if not launch.uid:
+                zygote.enter_own_pid_namespace(engine)
+            zygote.try_walls(launch)
+            held = [*_NAMESPACES, "unprivileged uid"]
+        else:
+            walls.become_subreaper()
+            held, missing = boot.walls_without_namespaces(launch)
+    except OSError as error:
+        refused = control.Hello([], {"namespaces": str(error)}, version, False)
+        connection.send(control.pack(refused))
+        return
+    # In order, behind the worker's own path: the preloads come from where functions would find
+    # them (/var/runtime), never from the interpreter's own site-packages.
+    sys.path[1:1] = launch.runtime_paths
+    for name in launch.preload:
+        importlib.import_module(name)
+    del sys.path[1 : 1 + len(launch.runtime_paths)]
+    pure = "msgpack._cmsgpack" not in sys.modules
+    hello = control.Hello([*held, "no_new_privs", "open files"], missing, version, pure)
+    connection.send(control.pack(hello))
+    worker = boot.Boot(launch, walled, pure)
+    # Children share what is frozen: a collection of theirs would write to all of it.
+    gc.collect()
+    compact.fill_holes()
+    gc.freeze()
+    gc.disable()  # until a child has a function to run
+    zygote.Zygote(connection, walled, worker).serve(engine)
