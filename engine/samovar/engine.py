@@ -9,6 +9,7 @@ The HTTP door stands above: `async with serving(engine) as endpoint` (`samovar.d
 
 from __future__ import annotations
 
+import asyncio
 import json
 import resource
 import secrets
@@ -212,6 +213,30 @@ class Engine:
         return await self._parts.invoker.invoke(
             name,
             data,
+            qualifier=qualifier,
+            function_arn=function_arn,
+            client_context=client_context,
+            trace=trace,
+            log_tail=log_tail,
+            request_id=request_id,
+        )
+
+    def submit(
+        self,
+        name: str,
+        payload: bytes,
+        *,
+        qualifier: str | None,
+        function_arn: str,
+        client_context: str | None,
+        trace: str | None,
+        log_tail: bool,
+        request_id: str,
+    ) -> asyncio.Future[Outcome]:
+        """What `invoke` waits for, for a door that has no coroutine to wait in."""
+        return self._parts.invoker.invoke(
+            name,
+            payload,
             qualifier=qualifier,
             function_arn=function_arn,
             client_context=client_context,

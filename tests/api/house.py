@@ -62,6 +62,9 @@ class PretendEngine:
     finished: list[str] = field(default_factory=list)
     reason: str | None = None
 
+    def submit(self, name: str, payload: bytes, **told: Any) -> asyncio.Future[Outcome]:
+        return asyncio.ensure_future(self.invoke(name, payload, **told))
+
     async def invoke(
         self,
         name: str,

@@ -86,7 +86,6 @@ class Boot:
         walls.die_with_parent()
         self._keep_descriptors(fds, zygote)
         wires = self._wires
-        wires.own()
         if self._walled:
             mount_proc()
         wires.send(self._ready)
@@ -141,6 +140,7 @@ class Boot:
             own = extra + [path for path in self._runtime if path not in extra]
         sys.path[:] = [root, *self._layers, *init.import_paths, *own, *self._standard]
         at_fork.hand_over()
+        self._wires.tell_forks()
         gc.enable()
 
 

@@ -20,15 +20,19 @@ MEMORY = 1023
 class Wires:
     """One frame in, one frame out. A closed request pipe means that the engine is done with us."""
 
-    __slots__ = ("_decoder", "_pid")
+    __slots__ = ("_decoder", "_forked")
 
     def __init__(self) -> None:
         self._decoder = frames.Decoder(memory.MAX_REQUEST)
-        self._pid = 0
+        self._forked = False
 
-    def own(self) -> None:
-        """This process is the worker, and no other that descends from it."""
-        self._pid = os.getpid()
+    def tell_forks(self) -> None:
+        """From here on, what this process forks is known by it: asking for the pid every time
+        would be a system call."""
+        os.register_at_fork(after_in_child=self._note_fork)
+
+    def _note_fork(self) -> None:
+        self._forked = True
 
     def read(self) -> frames.Frame:
         """The next frame; ends the process when there will be none."""
@@ -70,7 +74,7 @@ class Wires:
 
     def exit_if_forked(self, code: int = 0) -> None:
         """End a process that is not the worker: os.fork() in a handler returns here twice."""
-        if os.getpid() != self._pid:
+        if self._forked:
             os._exit(code)
 
 

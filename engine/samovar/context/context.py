@@ -30,9 +30,12 @@ from samovar_worker.wire.order import Turn
 
 _log = logging.getLogger(__name__)
 # Compared for every frame: a global costs a tenth of an attribute of an enum.
-_READY, _REFUSED, _ERROR = int(Kind.READY), int(Kind.REFUSED), int(Kind.ERROR)
+_READY, _REFUSED, _RESULT = int(Kind.READY), int(Kind.REFUSED), int(Kind.RESULT)
+_ERROR = int(Kind.ERROR)
 _INIT_DONE, _INIT_FAILED = int(Kind.INIT_DONE), int(Kind.INIT_FAILED)
 _INVOKE = int(Kind.INVOKE)
+_IDLE_TURN = Turn.IDLE
+_new = tuple.__new__  # a named tuple's own is a Python function: twice the cost
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
@@ -90,6 +93,7 @@ class ExecutionContext:
         self.init_began = 0.0  # monotonic
         self.init_seconds: float | None = None
         self._s = surroundings
+        self._clock = surroundings.clock
         self._listener: ContextListener | None = None
         self._loop = asyncio.get_running_loop()
         self._process: WorkerProcess | None = None
@@ -139,7 +143,7 @@ class ExecutionContext:
         placement = self.placement
         assert placement is not None
         self._run = run
-        now = run.started = self._s.clock.monotonic()
+        now = run.started = self._clock.monotonic()
         timeout = placement.version.configuration.timeout
         self._deadline = timeout
         self._s.deadlines.add(timeout, self, now, self._expired)
@@ -225,7 +229,7 @@ class ExecutionContext:
         placement, process = self.placement, self._process
         assert placement is not None and process is not None
         configuration = placement.version.configuration
-        now = self.init_began = self._s.clock.monotonic()
+        now = self.init_began = self._clock.monotonic()
         if self.lifecycle is not None and self.lifecycle.state is ContextState.STARTING:
             self.lifecycle.move(ContextState.INITIALIZING)
             self._deadline = self._s.init_timeout
@@ -244,7 +248,7 @@ class ExecutionContext:
         process.channel.send(Kind.INIT, messages.pack(init))
 
     def _send_invoke(self, process: WorkerProcess) -> None:
-        run, placement, clock = self._run, self.placement, self._s.clock
+        run, placement, clock = self._run, self.placement, self._clock
         assert run is not None and placement is not None
         invocation = run.invocation
         left = run.started + placement.version.configuration.timeout - clock.monotonic()
@@ -276,19 +280,26 @@ class ExecutionContext:
             return  # too late: it is being killed
         if kind == _REFUSED:
             refused = messages.unpack(messages.Refused, frame.metadata)
-            self._finish(b"", refused=refused.reason)
+            self._finish(self._clock.monotonic(), b"", refused=refused.reason)
             return
-        done = messages.unpack_done(frame.metadata)
-        now = self._s.clock.monotonic()
-        process.note_memory(done.peak_kb, now)
+        microseconds, peak_kb, error_type = messages.unpack_done(frame.metadata)
+        now = self._clock.monotonic()
+        process.note_memory(peak_kb, now)
         self.memory_used = process.memory_used
-        if kind == _INIT_DONE:
+        if kind == _RESULT or kind == _ERROR:  # noqa: PLR1714, SIM109  # on the way of every reply
+            if frame.invocation != self.invocations:
+                raise ProtocolError("a reply to another invocation")
+            self._finish(
+                now,
+                process.channel.payload(frame) if frame.flags else frame.payload,
+                error_type if kind == _ERROR else None,
+                microseconds / 1e6,
+            )
+        elif kind == _INIT_DONE:
             self._init_done(process, now)
         elif kind == _INIT_FAILED:
-            self._failed_init = (process.channel.payload(frame), done.error_type)
+            self._failed_init = (process.channel.payload(frame), error_type)
             process.kill()  # it is about to exit; one that does not is not waited for
-        else:
-            self._answered(process, frame, done)
 
     def _init_done(self, process: WorkerProcess, now: float) -> None:
         self.init_seconds = now - self.init_began
@@ -301,16 +312,6 @@ class ExecutionContext:
         assert self._listener is not None
         self._listener.context_ready(self)
 
-    def _answered(self, process: WorkerProcess, frame: Frame, done: messages.Done) -> None:
-        if frame.invocation != self.invocations:
-            raise ProtocolError("a reply to another invocation")
-        failed = frame.kind == _ERROR
-        self._finish(
-            process.channel.payload(frame),
-            done.error_type if failed else None,
-            done.microseconds / 1e6,
-        )
-
     def _on_broken(self, reason: str) -> None:
         _log.warning("context %s is killed: %s", self.number, reason)
         self._broken = reason
@@ -322,7 +323,7 @@ class ExecutionContext:
         self._deadline = None
         self._out_of_time = True
         if self._process is not None:
-            self._process.look_at_memory(self._s.clock.monotonic())
+            self._process.look_at_memory(self._clock.monotonic())
             self._process.kill()
 
     def _withdraw_deadline(self) -> None:
@@ -334,6 +335,7 @@ class ExecutionContext:
 
     def _finish(
         self,
+        now: float,
         payload: bytes,
         error_type: str | None = None,
         in_handler: float | None = None,
@@ -347,33 +349,37 @@ class ExecutionContext:
         `by_platform`: the platform reports the error, not the runtime: REPORT shows its type.
         """
         run, self._run = self._run, None
-        assert run is not None and self.placement is not None
-        self._withdraw_deadline()
+        assert run is not None
+        if self._deadline is not None:
+            self._s.deadlines.withdraw(self._deadline, self)
+            self._deadline = None
         self._suppressed = False
-        duration = self._s.clock.monotonic() - run.started
+        duration = now - run.started
         if self._out_of_time:
             # AWS reports a timeout with the duration clamped to it.
+            assert self.placement is not None
             duration = float(self.placement.version.configuration.timeout)
         tail = b""
         process = self._process
         if process is not None and process.output.listening:
             tail = self._log_end(process, run, duration, error_type if by_platform else None)
         self.invocations += 1
-        final = Verdict(
+        failed = None if error_type is None else verdict.UNHANDLED
+        final = (
             payload,
             duration,
             self.memory_used,
-            verdict.UNHANDLED if error_type is not None else None,
+            failed,
             error_type,
             in_handler,
             tail,
             refused,
             broken,
         )
-        if process is not None and process.channel.turn is Turn.IDLE:
+        if process is not None and process.channel.turn is _IDLE_TURN:
             assert self._listener is not None
             self._listener.context_free(self)
-        run.finished(final)
+        run.finished(_new(Verdict, final))
 
     def _log_start(self, process: WorkerProcess, run: Run) -> None:
         """Behind the output of an init that the run has to repeat, as on AWS."""
@@ -420,7 +426,7 @@ class ExecutionContext:
                 self._log_failed_init("invoke")
                 if self._failed_init is not None and not self._out_of_time:
                     payload, error_type = self._failed_init
-            self._finish(payload, error_type, by_platform=True)
+            self._finish(self._clock.monotonic(), payload, error_type, by_platform=True)
         self._process_over("its process ended", lost=not exited.tmp_kept, run_over=run is not None)
 
     def _log_failed_init(self, phase: str) -> None:
@@ -431,14 +437,14 @@ class ExecutionContext:
         error_type = None
         if not self._out_of_time:
             error_type = self._failed_init[1] if self._failed_init else "Runtime.ExitError"
-        seconds = self._s.clock.monotonic() - self.init_began
+        seconds = self._clock.monotonic() - self.init_began
         process.output.line(verdict.init_report_line(seconds, phase, error_type))
 
     def _process_over(self, reason: str, *, lost: bool, run_over: bool = False) -> None:
         """The process is no more; the context lives on without one unless its mounts are lost."""
         self._withdraw_deadline()
         if self._run is not None:
-            self._finish(b"", broken=reason)
+            self._finish(self._clock.monotonic(), b"", broken=reason)
             run_over = True
         self._close_process()
         self._out_of_time = False

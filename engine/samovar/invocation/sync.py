@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from samovar.clock import Clock
 from samovar.errors import AWS, ClientError
-from samovar.invocation.identity import new_request_id, new_trace
+from samovar.invocation.identity import Identities
 from samovar.model.function import FunctionVersion
 from samovar.model.invocation import Invocation, Outcome
 from samovar.scheduler.driver import Scheduler
@@ -25,6 +25,7 @@ class Invoker:
         self._resolve = resolve
         self._scheduler = scheduler
         self._clock = clock
+        self._identities = Identities()
 
     def invoke(
         self,
@@ -55,11 +56,11 @@ class Invoker:
         if function_arn is None:
             function_arn = f"{version.arn}:{qualifier}" if qualifier else version.arn
         invocation = Invocation(
-            request_id or new_request_id(),
+            request_id or self._identities.request_id(),
             function_arn,
             payload,
             client_context,
-            trace or new_trace(self._clock.wall()),
+            trace or self._identities.trace(self._clock.wall()),
             log_tail,
         )
         return self._scheduler.submit(invocation, version)

@@ -10,15 +10,15 @@ from samovar.doors.http import code_links, invoke
 from samovar.doors.http.api_model import operation_models
 from samovar.doors.http.code_links import CodeLinks
 from samovar.doors.http.operations import OPERATIONS
-from samovar.doors.http.request_ids import RequestIds, is_uuid
 from samovar.doors.http.server import demand_loopback
 from samovar.errors import SettingsError
+from samovar.invocation.identity import Identities, is_uuid
 from samovar.model.function import CodePackage, Configuration, FunctionVersion
 
 
 def test_request_ids_are_random_uuids() -> None:
-    ids = RequestIds()
-    made = [ids.next() for _ in range(1000)]
+    ids = Identities()
+    made = [ids.request_id() for _ in range(1000)]
     assert len(set(made)) == 1000
     for text in made:
         parsed = uuid.UUID(text)
@@ -27,8 +27,8 @@ def test_request_ids_are_random_uuids() -> None:
 
 
 def test_all_variants_occur() -> None:
-    ids = RequestIds()
-    assert {ids.next()[19] for _ in range(1000)} == set("89ab")
+    ids = Identities()
+    assert {ids.request_id()[19] for _ in range(1000)} == set("89ab")
 
 
 @pytest.mark.parametrize("text", ["", "x", str(uuid.uuid4()) + "0", uuid.uuid4().hex, "\n"])

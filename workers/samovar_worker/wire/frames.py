@@ -31,6 +31,7 @@ MAX_INLINE_PAYLOAD = 64 * 1024
 
 _HEADER_SIZE = HEADER.size
 _unpack = HEADER.unpack_from
+_new = tuple.__new__  # a named tuple's own is a Python function: twice the cost
 
 
 class ProtocolError(Exception):
@@ -84,9 +85,8 @@ class Decoder:
                 and metadata <= MAX_METADATA
                 and payload <= MAX_INLINE_PAYLOAD
             ):
-                return [
-                    Frame(kind, 0, invocation, data[_HEADER_SIZE:middle], data[middle:], payload)
-                ]
+                whole = (kind, 0, invocation, data[_HEADER_SIZE:middle], data[middle:], payload)
+                return [_new(Frame, whole)]
         if self._buffer:
             data = self._buffer + data
         frames: list[Frame] = []

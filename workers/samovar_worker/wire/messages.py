@@ -114,7 +114,7 @@ def pack(message: tuple[object, ...]) -> bytes:
     return packed
 
 
-def unpack_done(data: bytes) -> Done:
+def unpack_done(data: bytes) -> tuple[int, int, str]:
     """As `unpack(Done, data)`, at a third of its cost: one comes with every reply."""
     try:
         microseconds, peak_kb, error_type = _unpackb(data)
@@ -122,7 +122,7 @@ def unpack_done(data: bytes) -> Done:
         raise ProtocolError(f"Done: not an array of 3: {error!r}") from error
     if type(microseconds) is not int or type(peak_kb) is not int or type(error_type) is not str:
         raise ProtocolError("Done: a field of another type")
-    return Done(microseconds, peak_kb, error_type)
+    return microseconds, peak_kb, error_type
 
 
 def trusted_init(data: bytes) -> Init:

@@ -12,15 +12,15 @@ from samovar.doors.http.body import BodyTooLargeError, ClientGoneError, Receive,
 from samovar.doors.http.code_links import CodeLinks
 from samovar.doors.http.constraints import check_constraints
 from samovar.doors.http.engine_seam import ServedEngine
-from samovar.doors.http.invoke import PREFIX, SUFFIX, InvokePath
+from samovar.doors.http.invoke import InvokePath, is_plain
 from samovar.doors.http.operations import OPERATIONS
 from samovar.doors.http.operations.table import Call
 from samovar.doors.http.parsing import parse_request
-from samovar.doors.http.replies import RawHeaders, Reply, aws_error, error_reply
-from samovar.doors.http.request_ids import RequestIds
+from samovar.doors.http.replies import RawHeaders, Reply, all_headers, cut_off_reply, error_reply
 from samovar.doors.http.routes import Match, lambda_router
 from samovar.doors.http.serialization import serialize
 from samovar.errors import AWS, ClientError
+from samovar.invocation.identity import Identities
 from samovar.model import limits
 
 _log = logging.getLogger("samovar.http")
@@ -32,41 +32,34 @@ _DEPLOYING = frozenset({"CreateFunction", "UpdateFunctionCode"})
 class LambdaApp:
     """The Lambda REST API and the engine's own pages, for one engine."""
 
-    def __init__(self, engine: ServedEngine, request_ids: RequestIds | None = None) -> None:
+    def __init__(self, engine: ServedEngine, request_ids: Identities | None = None) -> None:
         self._engine = engine
         self._links = CodeLinks()
         self._pages = AdminPages(engine, self._links)
-        self._invoke = InvokePath(engine)
-        self._request_ids = request_ids or RequestIds()
+        self.invocations = InvokePath(engine)
+        self._request_ids = request_ids or Identities()
         self._router = lambda_router()
 
     async def __call__(self, scope: Any, receive: Receive, send: Any) -> None:
-        request_id = self._request_ids.next()
+        request_id = self._request_ids.request_id()
         try:
             raw_path: bytes = scope["raw_path"]
-            if (
-                raw_path.endswith(SUFFIX)
-                and scope["method"] == "POST"
-                and raw_path.startswith(PREFIX)
-                and raw_path.count(b"/") == 4
-            ):
-                reply = await self._invoke.answer(scope, receive, request_id)
+            if scope["method"] == "POST" and is_plain(raw_path):
+                reply = await self.invocations.answer(scope, receive, request_id)
             else:
                 reply = await self._answer(scope, raw_path.decode("ascii"), receive, request_id)
         except ClientGoneError:
             return
         except asyncio.CancelledError:
             # Only the server cancels, and only when its grace is over: the last word of this task.
-            reply = aws_error(
-                faults.UNAVAILABLE, "Samovar stopped before this request was finished."
-            )
+            reply = cut_off_reply()
         except Exception as error:  # whatever broke, the client gets a reply
             reply = error_reply(error, request_id)
         await send(
             {
                 "type": "http.response.start",
                 "status": reply.status,
-                "headers": _all_headers(reply, request_id),
+                "headers": all_headers(reply, request_id),
             }
         )
         await send({"type": "http.response.body", "body": reply.body})
@@ -82,7 +75,7 @@ class LambdaApp:
         name = match.operation.name
         if name == "Invoke":  # with a slash too many; the usual spelling never gets here
             usual = {**scope, "raw_path": b"/" + scope["raw_path"].strip(b"/")}
-            return await self._invoke.answer(usual, receive, request_id)
+            return await self.invocations.answer(usual, receive, request_id)
         operation = OPERATIONS.get(name)
         if operation is None:
             raise ClientError(
@@ -94,13 +87,6 @@ class LambdaApp:
         operation.demand_carried_out(params)
         call = Call(self._engine, params, self._links, _base_url(scope))
         return serialize(match.operation, await operation.run(call))
-
-
-def _all_headers(reply: Reply, request_id: str) -> RawHeaders:
-    headers = [*reply.headers, (b"x-amzn-requestid", request_id.encode())]
-    if reply.status != 204:  # which has neither a body nor a length
-        headers.append((b"content-length", b"%d" % len(reply.body)))
-    return headers
 
 
 def _params(match: Match, headers: RawHeaders, body: bytes) -> dict[str, Any]:

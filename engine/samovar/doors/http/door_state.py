@@ -8,17 +8,21 @@ from email.utils import formatdate
 
 from uvicorn.server import ServerState
 
+from samovar.doors.http.invoke import InvokePath
 from samovar.doors.http.limits import ConnectionLimits
-from samovar.doors.http.request_ids import RequestIds
+from samovar.invocation.identity import Identities
 
 
 class DoorState(ServerState):
     """uvicorn's record of connections and tasks, with limits, the date and an end to wait for."""
 
-    def __init__(self, limits: ConnectionLimits, request_ids: RequestIds) -> None:
+    def __init__(
+        self, limits: ConnectionLimits, request_ids: Identities, invocations: InvokePath
+    ) -> None:
         super().__init__()
         self.limits = limits
         self.request_ids = request_ids
+        self.invocations = invocations
         self.logger = logging.getLogger("samovar.http")
         self.stopping = False
         self._date_until = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -24,7 +25,7 @@ class ServedEngine(Protocol):
     def registry(self) -> FunctionRegistry:
         """The functions."""
 
-    async def invoke(
+    def submit(
         self,
         name: str,
         payload: bytes,
@@ -35,8 +36,8 @@ class ServedEngine(Protocol):
         trace: str | None,
         log_tail: bool,
         request_id: str,
-    ) -> Outcome:
-        """Run a function and wait for what comes of it.
+    ) -> asyncio.Future[Outcome]:
+        """Run a function; the future has what comes of it. Cancelling it stops nothing.
 
         `payload` is the event's raw JSON, empty for `{}`; what is no JSON raises ClientError
         (InvalidRequestContentException). `function_arn` is the ARN as invoked, `client_context`

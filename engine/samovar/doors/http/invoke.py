@@ -6,6 +6,7 @@ check of the API model is written out here, and held against the model by its te
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from dataclasses import dataclass
@@ -18,14 +19,15 @@ from samovar.doors.http.constraints import validation_text, violation
 from samovar.doors.http.engine_seam import ServedEngine
 from samovar.doors.http.faults import SERIALIZATION, refused_origin
 from samovar.doors.http.replies import JSON, RawHeaders, Reply
-from samovar.doors.http.request_ids import is_uuid
 from samovar.errors import AWS, ClientError
+from samovar.invocation.identity import is_uuid
 from samovar.model import limits
 from samovar.model.arn import FunctionReference
 from samovar.model.invocation import Outcome, StartKind
 
 PREFIX = b"/2015-03-31/functions/"
 SUFFIX = b"/invocations"
+_SLASHES = 4  # one more would be another operation's path, or a name that is not encoded
 
 # The order of the values is the model's: errors print it.
 INVOCATION_TYPES = ("Event", "RequestResponse", "DryRun")
@@ -46,7 +48,6 @@ MEANT = frozenset({_TYPE, _LOG_TYPE, _CLIENT_CONTEXT, _TRACE, _REQUEST_ID, _ORIG
 
 _START = {kind: kind.value.encode() for kind in StartKind}
 
-# Longer targets than any that a client means are not worth remembering.
 _REMEMBERED_LENGTH = 1024
 
 
@@ -70,6 +71,13 @@ class _Target:
     arn: str
 
 
+@lru_cache(maxsize=4096)
+def is_plain(url: bytes) -> bool:
+    """Whether a POST to `url` is an Invoke in the usual spelling."""
+    path = url.partition(b"?")[0]
+    return path.startswith(PREFIX) and path.endswith(SUFFIX) and path.count(b"/") == _SLASHES
+
+
 class InvokePath:
     """Carries out Invoke for one engine."""
 
@@ -83,15 +91,32 @@ class InvokePath:
         """The reply to one request. Raises ClientError, EngineError, ClientGoneError."""
         raw_path: bytes = scope["raw_path"]
         raw_query: bytes = scope["query_string"]
-        if len(raw_path) + len(raw_query) <= _REMEMBERED_LENGTH:
-            target = self._remembered(raw_path, raw_query)
-        else:
-            target = self._target(raw_path, raw_query)
-        meant = [header for header in scope["headers"] if header[0] in MEANT]
-        asked = _asked(dict(meant)) if meant else _PLAIN
+        target = self._find(b"%s?%s" % (raw_path, raw_query) if raw_query else raw_path)
+        asked = _asked(scope["headers"])
         payload = await _read_payload(receive, asked.type)
+        begun = self._carry_out(target, asked, payload, request_id)
+        return begun if isinstance(begun, Reply) else outcome_reply(await begun)
+
+    def begin(
+        self, url: bytes, headers: RawHeaders, payload: bytes, request_id: str
+    ) -> asyncio.Future[Outcome] | Reply:
+        """The same for a request that is here as a whole and `is_plain`; `outcome_reply` has what
+        its reply looks like once the future is done. Raises ClientError, EngineError."""
+        target = self._find(url)
+        asked = _asked(headers)
+        if asked.type == "Event" and len(payload) > limits.ASYNC_PAYLOAD_SIZE:
+            raise _too_large(len(payload), asked.type)
+        return self._carry_out(target, asked, payload, request_id)
+
+    def _find(self, url: bytes) -> _Target:
+        # Longer ones than any that a client means are not worth remembering.
+        return self._remembered(url) if len(url) <= _REMEMBERED_LENGTH else self._target(url)
+
+    def _carry_out(
+        self, target: _Target, asked: _Asked, payload: bytes, request_id: str
+    ) -> asyncio.Future[Outcome] | Reply:
         if asked.type == "RequestResponse":
-            outcome = await self._engine.invoke(
+            return self._engine.submit(
                 target.name,
                 payload,
                 qualifier=target.qualifier,
@@ -101,7 +126,6 @@ class InvokePath:
                 log_tail=asked.log_tail,
                 request_id=request_id,
             )
-            return Reply(200, _outcome_headers(outcome), outcome.payload)
         self._engine.registry.resolve(target.name, target.qualifier)
         if asked.type == "Event":
             raise ClientError(
@@ -111,7 +135,8 @@ class InvokePath:
             )
         return Reply(204)
 
-    def _target(self, raw_path: bytes, raw_query: bytes) -> _Target:
+    def _target(self, url: bytes) -> _Target:
+        raw_path, _, raw_query = url.partition(b"?")
         raw_name = raw_path[len(PREFIX) : -len(SUFFIX)].decode("ascii")
         try:
             text = unquote(raw_name, errors="strict")
@@ -134,7 +159,11 @@ class InvokePath:
         return _Target(reference.name, reference.qualifier, reference.arn)
 
 
-def _asked(headers: dict[bytes, bytes]) -> _Asked:
+def _asked(raw_headers: RawHeaders) -> _Asked:
+    meant = [header for header in raw_headers if header[0] in MEANT]
+    if not meant:
+        return _PLAIN
+    headers = dict(meant)
     if _ORIGIN in headers:
         raise refused_origin(headers[_ORIGIN])
     given = {name: value.decode("latin-1") for name, value in headers.items()}
@@ -190,20 +219,26 @@ def _client_context(text: str) -> str:
 
 
 async def _read_payload(receive: Receive, invocation_type: str) -> bytes:
-    is_event = invocation_type == "Event"
-    limit = limits.ASYNC_PAYLOAD_SIZE if is_event else limits.SYNC_PAYLOAD_SIZE
     try:
-        return await read_body(receive, limit)
+        return await read_body(receive, _limit(invocation_type))
     except BodyTooLargeError as error:
-        kind = "Event" if is_event else "RequestResponse"
-        raise ClientError(
-            AWS.REQUEST_TOO_LARGE,
-            f"{error.size} byte payload is too large for the {kind} invocation type "
-            f"(limit {limit} bytes)",
-        ) from error
+        raise _too_large(error.size, invocation_type) from error
 
 
-def _outcome_headers(outcome: Outcome) -> RawHeaders:
+def _limit(invocation_type: str) -> int:
+    return limits.ASYNC_PAYLOAD_SIZE if invocation_type == "Event" else limits.SYNC_PAYLOAD_SIZE
+
+
+def _too_large(size: int, invocation_type: str) -> ClientError:
+    kind = "Event" if invocation_type == "Event" else "RequestResponse"
+    return ClientError(
+        AWS.REQUEST_TOO_LARGE,
+        f"{size} byte payload is too large for the {kind} invocation type "
+        f"(limit {_limit(invocation_type)} bytes)",
+    )
+
+
+def outcome_reply(outcome: Outcome) -> Reply:
     """AWS's headers, and three of ours that say what happened: which context, how it was started,
     and how many milliseconds each phase took."""
     headers = [
@@ -217,7 +252,7 @@ def _outcome_headers(outcome: Outcome) -> RawHeaders:
         headers.append((b"x-amz-function-error", outcome.function_error.encode()))
     if outcome.log_tail:
         headers.append((b"x-amz-log-result", base64.b64encode(outcome.log_tail)))
-    return headers
+    return Reply(200, headers, outcome.payload)
 
 
 def _phases(outcome: Outcome) -> bytes:

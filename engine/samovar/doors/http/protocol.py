@@ -15,10 +15,11 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from samovar.doors.http import faults
+from samovar.doors.http.direct import InvokeCycle, goes_directly
 from samovar.doors.http.door_state import DoorState
 from samovar.doors.http.replies import RawHeaders, Reply, aws_error
-from samovar.doors.http.request_ids import RequestIds
 from samovar.errors import AWS, AwsError
+from samovar.invocation.identity import Identities
 
 # Chunk sizes and trailers around a chunked body: as much again as the headers may take, plus what
 # even one-byte chunks need.
@@ -31,6 +32,9 @@ class _Phase(Enum):
     BETWEEN = auto()  # nothing of a next one
     HEADERS = auto()
     BODY = auto()
+
+
+_HEADERS = _Phase.HEADERS  # compared for every header
 
 
 class DoorProtocol(HttpToolsProtocol):
@@ -127,8 +131,11 @@ class DoorProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._phase is _Phase.HEADERS:  # a trailer is no header of the request
-            super().on_header(name, value)
+        if self._phase is _HEADERS:  # a trailer is no header of the request
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self._head_bytes > self.limits.header_bytes:
@@ -144,19 +151,48 @@ class DoorProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self._again = self._without_upgrade()
             return
-        super().on_headers_complete()
+        if goes_directly(self.parser.get_method(), self.url, self.headers):
+            self._begin_directly()
+        else:
+            super().on_headers_complete()
         self._phase = _Phase.BODY
+
+    def _begin_directly(self) -> None:
+        """As uvicorn begins a request, with a cycle that is its own app."""
+        before = self.cycle
+        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        cycle = InvokeCycle(self, self.url, self.headers, keep_alive)
+        self.cycle = cycle  # type: ignore[assignment]
+        if before is None or before.response_complete:
+            cycle.start()
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, None))  # type: ignore[arg-type]
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if type(cycle) is InvokeCycle:
+            cycle.start()
+        else:
+            super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         self._content_bytes += len(body)
-        super().on_body(body)
+        cycle: Any = self.cycle
+        if type(cycle) is InvokeCycle:
+            cycle.add(body)
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self._again:
             return
         self._phase = _Phase.BETWEEN
         self._head_bytes = self._body_bytes = self._content_bytes = 0
-        super().on_message_complete()
+        cycle: Any = self.cycle
+        if type(cycle) is InvokeCycle:
+            cycle.complete()
+        else:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -253,7 +289,7 @@ class DoorProtocol(HttpToolsProtocol):
         self._deaf = True
         self._cancel_deadline()
         reply = aws_error(error, message)
-        cycle = self.cycle  # the request parsed last, perhaps still behind others
+        cycle: Any = self.cycle  # the request parsed last, perhaps still behind others
         if cycle is None or cycle.response_complete:
             if self._phase is not _Phase.BODY:  # else this request has had its answer
                 self._write(reply)
@@ -262,8 +298,11 @@ class DoorProtocol(HttpToolsProtocol):
             cycle.keep_alive = False  # what is complete gets its answers; the last one closes
         elif self.pipeline:
             cycle.keep_alive = False
-            cycle.more_body = False
-            self.pipeline[0] = (cycle, _answering(reply, self.state.request_ids))
+            if isinstance(cycle, InvokeCycle):
+                cycle.refuse(reply)
+            else:
+                cycle.more_body = False
+                self.pipeline[0] = (cycle, _answering(reply, self.state.request_ids))
         else:
             cycle.disconnected = True  # whoever waits for the rest of the body stops waiting
             cycle.message_event.set()
@@ -278,17 +317,17 @@ class DoorProtocol(HttpToolsProtocol):
         self.transport.write(b"%s%s\r\n%s" % (STATUS_LINE[reply.status], lines, reply.body))
 
 
-def _closing_headers(reply: Reply, request_ids: RequestIds) -> RawHeaders:
+def _closing_headers(reply: Reply, request_ids: Identities) -> RawHeaders:
     """The headers of a reply that belongs to no request of the app and ends its connection."""
     return [
         *reply.headers,
-        (b"x-amzn-requestid", request_ids.next().encode()),
+        (b"x-amzn-requestid", request_ids.request_id().encode()),
         (b"content-length", str(len(reply.body)).encode()),
         (b"connection", b"close"),
     ]
 
 
-def _answering(reply: Reply, request_ids: RequestIds) -> Any:
+def _answering(reply: Reply, request_ids: Identities) -> Any:
     """An app that has one answer."""
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from samovar.doors.http import faults
 from samovar.errors import AWS, AwsError, ClientError, EngineError
 
 _log = logging.getLogger("samovar.http")
@@ -24,6 +25,14 @@ class Reply:
     status: int
     headers: RawHeaders = field(default_factory=list)
     body: bytes = b""
+
+
+def all_headers(reply: Reply, request_id: str) -> RawHeaders:
+    """The headers of `reply` as they are sent."""
+    headers = [*reply.headers, (b"x-amzn-requestid", request_id.encode())]
+    if reply.status != 204:  # which has neither a body nor a length
+        headers.append((b"content-length", b"%d" % len(reply.body)))
+    return headers
 
 
 def to_json(document: Any) -> bytes:
@@ -57,6 +66,11 @@ def error_reply(error: BaseException, request_id: str) -> Reply:
         AWS.SERVICE,
         f"Samovar failed to carry out the request {request_id}; its log has the traceback.",
     )
+
+
+def cut_off_reply() -> Reply:
+    """The last word of a request that had the whole of the grace at the end."""
+    return aws_error(faults.UNAVAILABLE, "Samovar stopped before this request was finished.")
 
 
 def aws_error(error: AwsError, message: str, extra: Mapping[str, str] | None = None) -> Reply:

@@ -9,19 +9,16 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 from uvicorn.config import Config
 
+from samovar.doors.http.app import LambdaApp
 from samovar.doors.http.door_state import DoorState
 from samovar.doors.http.limits import ConnectionLimits
 from samovar.doors.http.protocol import DoorProtocol
-from samovar.doors.http.request_ids import RequestIds
 from samovar.errors import SettingsError
-
-App = Callable[[Any, Any, Any], Awaitable[None]]
+from samovar.invocation.identity import Identities
 
 _LAST_WORDS = 1.0  # seconds that replies have to leave once the grace is over
 _BACKLOG = 2048  # connections that the kernel holds while the loop is busy; cut to its somaxconn
@@ -46,20 +43,22 @@ def demand_loopback(host: str) -> str:
 
 
 class HttpServer:
-    """Serves an ASGI app. One use: start, then stop."""
+    """Serves the Lambda API. One use: start, then stop."""
 
     def __init__(
         self,
-        app: App,
+        app: LambdaApp,
         *,
         host: str,
         port: int,
         limits: ConnectionLimits | None = None,
-        request_ids: RequestIds | None = None,
+        request_ids: Identities | None = None,
     ) -> None:
         self._host = demand_loopback(host)
         self._port = port
-        self._state = DoorState(limits or ConnectionLimits(), request_ids or RequestIds())
+        self._state = DoorState(
+            limits or ConnectionLimits(), request_ids or Identities(), app.invocations
+        )
         self._config = Config(
             app,
             http=DoorProtocol,

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from samovar.doors.http.app import LambdaApp
 from samovar.doors.http.engine_seam import ServedEngine
 from samovar.doors.http.limits import ConnectionLimits
-from samovar.doors.http.request_ids import RequestIds
 from samovar.doors.http.server import HttpServer
+from samovar.invocation.identity import Identities
 
 # Seconds that requests in progress get when serving ends; then they are answered with a 503.
 GRACE = 30.0
@@ -24,7 +24,7 @@ async def serving(
     Gives the endpoint URL. The engine must be running, on this loop, and must outlive the block;
     no signal is touched. Raises SettingsError if the address can't be had.
     """
-    request_ids = RequestIds()
+    request_ids = Identities()
     settings = engine.settings
     server = HttpServer(
         LambdaApp(engine, request_ids),
