@@ -145,8 +145,8 @@ class InvokeCycle:
             waiting.add_done_callback(door.state.tasks.discard)
             return
         self.response_started = True
-        lines = [STATUS_LINE[reply.status]]
-        for name, value in (*door.state.default_headers, *all_headers(reply, self._request_id)):
+        lines = [STATUS_LINE[reply.status], door.state.default_lines]
+        for name, value in all_headers(reply, self._request_id):
             lines += (name, b": ", value, b"\r\n")
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")

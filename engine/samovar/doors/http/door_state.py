@@ -26,6 +26,7 @@ class DoorState(ServerState):
         self.logger = logging.getLogger("samovar.http")
         self.stopping = False
         self._date_until = 0.0
+        self.default_lines = b""  # the default headers as they are sent
         self._waiting: asyncio.Future[None] | None = None
 
     def refresh_date(self, now: float) -> None:
@@ -33,6 +34,7 @@ class DoorState(ServerState):
         if now >= self._date_until:
             self._date_until = now + 1.0
             self.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+            self.default_lines = b"date: %s\r\n" % self.default_headers[0][1]
 
     def connection_closed(self) -> None:
         """A connection is gone; wakes `all_closed` after the last one."""

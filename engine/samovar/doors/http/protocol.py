@@ -50,7 +50,6 @@ class DoorProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.state = server_state
         self.limits = server_state.limits
-        self.timeout_keep_alive = self.limits.keep_alive_seconds  # type: ignore[assignment]
         self.logger = server_state.logger
         # uvicorn would write an access log as soon as the embedding program configures logging.
         self.access_log = False
@@ -59,6 +58,8 @@ class DoorProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._read_deadline: asyncio.TimerHandle | None = None
         self._unread = 0
+        self._idle_since: float | None = None  # since when the next request is awaited
+        self._idle_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0  # come since the last request ended, while headers were awaited
         self._body_bytes = 0  # come while a body was awaited …
         self._content_bytes = 0  # … and what of that was content
@@ -87,7 +88,9 @@ class DoorProtocol(HttpToolsProtocol):
         if self._read_deadline is not None:
             self._read_deadline.cancel()
             self._read_deadline = None
-        self._unset_keepalive_if_required()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
         # Only the cycle parsed last is known to uvicorn; those before it finish into the void.
         super().connection_lost(exc)
         self.pipeline.clear()
@@ -96,7 +99,7 @@ class DoorProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
-        self._unset_keepalive_if_required()
+        self._idle_since = None
         if self._phase is _Phase.BODY:
             self._body_bytes += len(data)
         else:
@@ -126,9 +129,11 @@ class DoorProtocol(HttpToolsProtocol):
     # The parser's calls.
 
     def on_message_begin(self) -> None:
-        self._phase = _Phase.HEADERS
+        self._phase = _HEADERS
         self.state.refresh_date(self.loop.time())
-        super().on_message_begin()
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._phase is _HEADERS:  # a trailer is no header of the request
@@ -154,8 +159,16 @@ class DoorProtocol(HttpToolsProtocol):
         if goes_directly(self.parser.get_method(), self.url, self.headers):
             self._begin_directly()
         else:
-            super().on_headers_complete()
+            self._begin_with_asgi()
         self._phase = _Phase.BODY
+
+    def _begin_with_asgi(self) -> None:
+        """uvicorn makes a scope for every request as it begins; only these need one."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers  # that list is the scope's own
+        super().on_headers_complete()
 
     def _begin_directly(self) -> None:
         """As uvicorn begins a request, with a cycle that is its own app."""
@@ -195,7 +208,17 @@ class DoorProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        """As uvicorn's, but one timer per connection looks after it between requests, not one per
+        request that is cancelled by the next."""
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
+            else:
+                self._idle_since = self.loop.time()
+                if self._idle_timer is None:
+                    self._look_at_idling(self._idle_since)
         if self._phase is _Phase.BODY and self.expect_100_continue:
             # Answered before the body was asked for: whether it still comes, nobody can tell.
             self._deaf = True
@@ -273,6 +296,18 @@ class DoorProtocol(HttpToolsProtocol):
         else:
             limit = self.limits.body_seconds
             self._refuse(faults.REQUEST_TIMEOUT, f"The body was not complete after {limit} s.")
+
+    def _look_at_idling(self, now: float | None = None) -> None:
+        """Close the connection if it has been idle for too long, or look again when it may be."""
+        self._idle_timer = None
+        since = self._idle_since
+        if since is None:
+            return  # the next reply sets the timer again
+        left = since + self.limits.keep_alive_seconds - (self.loop.time() if now is None else now)
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self._look_at_idling)
+        else:
+            self.transport.close()
 
     def _not_reading(self) -> None:
         unread = self.transport.get_write_buffer_size()
