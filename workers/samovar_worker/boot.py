@@ -72,6 +72,8 @@ class Boot:
         sys.path[:] = [*self._runtime, *self._standard]
         # Have the directories of the interpreter listed; children need not do it.
         importlib.util.find_spec("no_such_module")
+        if walled:  # the function's own: known to be no zip file, and not listed before it is there
+            sys.path_importer_cache[_TASK_ROOT] = sys.path_hooks[-1](_TASK_ROOT)
         # Hidden, but kept alive: to free them would touch, and so copy, every page they lie on.
         own = [name for name in sys.modules if name.split(".")[0] in _MODULES]
         _hidden.extend(sys.modules.pop(name) for name in (*own, "__main__"))
