@@ -6,16 +6,22 @@ embedded API are all derived from the fields of `Settings`, so they can't disagr
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from samovar.errors import SettingsError
 
 PREFIX = "SAMOVAR_"
+
+# The service model's pattern: a Region of another form could not be written in an ARN.
+_REGION = re.compile(r"(eusc-)?[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]")
 
 
 class Isolation(StrEnum):
@@ -77,7 +83,17 @@ class Settings:
 
         need(0 <= self.port <= 65535, "port", "must be between 0 and 65535")
         need(
-            len(self.account_id) == 12 and self.account_id.isdigit(),
+            not self.aws_endpoint or _is_url(self.aws_endpoint),
+            "aws_endpoint",
+            "must be a URL like http://127.0.0.1:4567",
+        )
+        need(
+            _REGION.fullmatch(self.region) is not None,
+            "region",
+            "must have the form of an AWS Region, like us-east-1",
+        )
+        need(
+            re.fullmatch("[0-9]{12}", self.account_id) is not None,
             "account_id",
             "must be 12 digits",
         )
@@ -109,6 +125,24 @@ class Settings:
         return cls(**values)
 
 
+def is_loopback(url: str) -> bool:
+    """Whether what answers at `url` is this very machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
+
+
 _PARSERS: Mapping[str, Any] = {
     "int": int,
     "float": float,
@@ -132,10 +166,12 @@ def parse(name: str, text: str) -> Any:
     """The value of setting `name` from its text form; raises SettingsError."""
     kind = next(str(item.type) for item in fields(Settings) if item.name == name)
     parser = _PARSERS.get(kind, _parse_pairs)
+    wanted = {"int": "a whole number", "float": "a number"}.get(kind, kind)
     try:
         return parser(text)
     except ValueError as error:
-        wanted = "name=value pairs" if parser is _parse_pairs else kind
-        if kind == "Isolation":
+        if parser is _parse_pairs:
+            wanted = "name=value pairs"
+        elif kind == "Isolation":
             wanted = "one of " + ", ".join(Isolation)
         raise SettingsError(f"{name}={text!r}: must be {wanted}") from error

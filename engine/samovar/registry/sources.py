@@ -8,16 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from samovar.errors import AWS, ClientError, EngineError
+from samovar.errors import AWS, ClientError
 from samovar.model import limits
 from samovar.model.function import CodePackage
 from samovar.registry import archives, packages
-from samovar.settings import Settings
+from samovar.settings import Settings, is_loopback
 from samovar.stores.faults import told
 from samovar.stores.protocols import CodeStore
 from samovar.stores.threads import Threads
 
 _CHUNK = 1024 * 1024
+_CONNECT_TIMEOUT = 5.0  # seconds; a neighbour is near
+_FETCHING = "Error occurred while GetObject."  # AWS's own words, before whatever the reason is
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Receiver:
         """The package that `source` gives, kept in the store unless `keep` is false.
 
         Raises ClientError for code that can't be had or is no package AWS would take, EngineError
-        if S3 can't be reached or the disk fails.
+        if the disk fails.
         """
         match source:
             case ZipBytes(data):
@@ -89,6 +91,7 @@ class Receiver:
                     )
                 return Received(await self._package(data, keep))
             case S3Object():
+                _demand_endpoint(source, self._settings)
                 staged = self._code.stage()
                 await self._threads.run(_fetch, source, staged, self._settings)
                 return Received(await self._package(staged, keep))
@@ -110,6 +113,17 @@ class Receiver:
         return CodePackage(kept.sha256, kept.size, preload)
 
 
+def _demand_endpoint(source: S3Object, settings: Settings) -> None:
+    # Without one boto3 would go out to AWS, with whatever credentials it finds on this machine.
+    if not settings.aws_endpoint:
+        raise ClientError(
+            AWS.INVALID_PARAMETER,
+            f"{_FETCHING} Samovar knows no S3 that could have s3://{source.bucket}/{source.key}: "
+            "start it with --aws-endpoint (or SAMOVAR_AWS_ENDPOINT) and the URL of one, or send "
+            "the package as ZipFile.",
+        )
+
+
 def _fetch(source: S3Object, target: Path, settings: Settings) -> None:
     # Imported here: 150 ms and 15 MB that only functions from S3 need.
     import botocore.exceptions as faults  # noqa: PLC0415
@@ -125,16 +139,18 @@ def _fetch(source: S3Object, target: Path, settings: Settings) -> None:
         answer = error.response.get("Error", {})
         raise ClientError(
             AWS.INVALID_PARAMETER,
-            f"Error occurred while GetObject. S3 Error Code: {answer.get('Code', '')}. "
+            f"{_FETCHING} S3 Error Code: {answer.get('Code', '')}. "
             f"S3 Error Message: {answer.get('Message', '')}",
         ) from error
     except faults.ParamValidationError as error:
         raise ClientError(AWS.INVALID_PARAMETER, str(error)) from error
-    except (faults.BotoCoreError, ValueError) as error:  # ValueError: the endpoint is no URL
-        neighbour = settings.aws_endpoint or "AWS"
-        raise EngineError(
-            f"The package s3://{source.bucket}/{source.key} could not be fetched from "
-            f"{neighbour}: {error}. Check --aws-endpoint and this engine's AWS credentials."
+    except faults.BotoCoreError as error:
+        # The client's error, as AWS makes every failure here the client's: SDKs would repeat a 5xx
+        # for half a minute before they say what is wrong.
+        raise ClientError(
+            AWS.INVALID_PARAMETER,
+            f"{_FETCHING} The package s3://{source.bucket}/{source.key} could not be fetched from "
+            f"{settings.aws_endpoint}: {error} Is S3 served there? See --aws-endpoint.",
         ) from error
 
 
@@ -156,12 +172,21 @@ def _s3_client(settings: Settings) -> Any:
     from boto3.session import Session  # noqa: PLC0415
     from botocore import UNSIGNED  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
+    from botocore.session import get_session  # noqa: PLC0415
 
-    session = Session(region_name=settings.region)
-    config = Config(retries={"mode": "standard", "max_attempts": 3})
-    if settings.aws_endpoint:
-        # A neighbour at one address has no host name per bucket, and often asks for no signature.
-        config = config.merge(Config(s3={"addressing_style": "path"}))
-        if session.get_credentials() is None:
-            config = config.merge(Config(signature_version=UNSIGNED))
-    return session.client("s3", endpoint_url=settings.aws_endpoint or None, config=config)
+    chain = get_session()
+    near = is_loopback(settings.aws_endpoint)
+    if near:  # what a cloud's metadata server would say is not meant for it, and costs seconds
+        chain.get_component("credential_provider").remove("iam-role")
+    session = Session(botocore_session=chain, region_name=settings.region)
+    config = Config(
+        retries={"mode": "standard", "max_attempts": 3},
+        connect_timeout=_CONNECT_TIMEOUT,
+        # A neighbour at one address has no host name per bucket …
+        s3={"addressing_style": "path"},
+    )
+    if session.get_credentials() is None:  # … and often asks for no signature.
+        config = config.merge(Config(signature_version=UNSIGNED))
+    if near:  # where no proxy could reach it
+        config = config.merge(Config(proxies={}))
+    return session.client("s3", endpoint_url=settings.aws_endpoint, config=config)

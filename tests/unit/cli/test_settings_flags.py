@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from samovar.doors.cli import exits, options
 from samovar.doors.cli.main import main
+from samovar.errors import SettingsError
 from samovar.settings import Settings
 
 SETTINGS = [item.name for item in fields(Settings)]
@@ -45,13 +46,25 @@ def test_pairs_are_read() -> None:
 @pytest.mark.parametrize(
     ("arguments", "variable", "status", "said"),
     [
-        (("--port", "tea"), {}, exits.Exit.USAGE, "port='tea': must be int"),
+        (("--port", "tea"), {}, exits.Exit.USAGE, "port='tea': must be a whole number"),
+        (("--spares", "1.5"), {}, exits.Exit.USAGE, "spares='1.5': must be a whole number"),
+        (("--idle-timeout", "1h"), {}, exits.Exit.USAGE, "idle_timeout='1h': must be a number"),
         (("--port", "70000"), {}, exits.Exit.SETTINGS, "between 0 and 65535"),
         (("--isolation", "some"), {}, exits.Exit.USAGE, "auto, namespaces, none"),
         (("--interpreters", "python3.12"), {}, exits.Exit.USAGE, "name=value pairs"),
-        ((), {"SAMOVAR_PORT": "tea"}, exits.Exit.SETTINGS, "port='tea': must be int"),
+        ((), {"SAMOVAR_PORT": "tea"}, exits.Exit.SETTINGS, "port='tea': must be a whole number"),
         ((), {"SAMOVAR_PROT": "1"}, exits.Exit.SETTINGS, "unknown setting SAMOVAR_PROT"),
         (("--region", "x"), {}, exits.Exit.USAGE, "No such option"),
+        ((), {"SAMOVAR_REGION": "here"}, exits.Exit.SETTINGS, "like us-east-1"),
+        (("--aws-endpoint", "s3:4566"), {}, exits.Exit.SETTINGS, "a URL like http://"),
+        (("--aws-endpoint", "http://x:tea"), {}, exits.Exit.SETTINGS, "a URL like http://"),
+        (("--time-scale", "-1"), {}, exits.Exit.SETTINGS, "must not be negative"),
+        (("--time-scale", "nan"), {}, exits.Exit.SETTINGS, "must not be negative"),
+        (("--idle-timeout", "0"), {}, exits.Exit.SETTINGS, "must be positive"),
+        (("--init-timeout", "-0.5"), {}, exits.Exit.SETTINGS, "must be positive"),
+        (("--max-contexts", "0"), {}, exits.Exit.SETTINGS, "must be at least 1"),
+        (("--max-waiting", "-1"), {}, exits.Exit.SETTINGS, "must not be negative"),
+        (("--worker-uid", "0"), {}, exits.Exit.SETTINGS, "must be an unprivileged uid"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_it_may_be(
@@ -60,6 +73,19 @@ def test_a_wrong_setting_is_named_with_what_it_may_be(
     code, output = run(*arguments, **variable)
     assert code == status
     assert said in output
+
+
+@pytest.mark.parametrize("account", ["1234", "12345678901a", "\u0660" * 12])
+def test_an_account_is_twelve_digits(account: str) -> None:
+    with pytest.raises(SettingsError, match="must be 12 digits"):
+        Settings(account_id=account)
+
+
+@pytest.mark.parametrize(
+    "region", ["us-east-1", "eu-central-2", "us-gov-west-1", "us-isob-east-1", "eusc-de-east-1"]
+)
+def test_every_form_of_a_region_is_taken(region: str) -> None:
+    assert Settings(region=region).region == region
 
 
 @pytest.mark.parametrize("name", SETTINGS)

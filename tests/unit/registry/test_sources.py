@@ -14,7 +14,7 @@ import pytest
 from tests.unit.registry.house import House, configuration, house, new
 from tests.unit.registry.zips import handler_zip
 
-from samovar.errors import AWS, ClientError, EngineError
+from samovar.errors import AWS, ClientError
 from samovar.model import limits
 from samovar.registry.functions import Directory, Module, NewFunction, S3Object
 
@@ -77,8 +77,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bucket]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with Bucket() as server:
+        # Nobody may ask it for credentials: that would be a request too many.
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.url)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
@@ -162,15 +163,46 @@ def test_s3_that_breaks_off_or_can_not_be_reached(tmp_path: Path, bucket: Bucket
     bucket.cut_short = True
 
     async def check(home: House) -> None:
-        with pytest.raises(EngineError) as caught:
+        with pytest.raises(ClientError) as caught:
             await home.registry.create(new(source=S3Object("my-bucket", "k")))
-        assert "s3://my-bucket/k could not be fetched" in caught.value.message
-        assert "Check --aws-endpoint" in caught.value.message
+        assert caught.value.error is AWS.INVALID_PARAMETER
+        assert caught.value.message.startswith(
+            "Error occurred while GetObject. The package s3://my-bucket/k could not be fetched "
+        )
+        assert caught.value.message.endswith("Is S3 served there? See --aws-endpoint.")
 
     run(tmp_path, check, aws_endpoint=bucket.url)
     run(tmp_path, check, aws_endpoint="http://127.0.0.1:1")
-    run(tmp_path, check, aws_endpoint="no endpoint")
     assert list((tmp_path / "code" / "tmp").iterdir()) == []
+
+
+def test_without_an_endpoint_nobody_is_asked(tmp_path: Path, bucket: Bucket) -> None:
+    async def check(home: House) -> None:
+        with pytest.raises(ClientError) as caught:
+            await home.registry.create(new(source=S3Object("my-bucket", "k")))
+        assert caught.value.error is AWS.INVALID_PARAMETER
+        assert caught.value.message == (
+            "Error occurred while GetObject. Samovar knows no S3 that could have s3://my-bucket/k: "
+            "start it with --aws-endpoint (or SAMOVAR_AWS_ENDPOINT) and the URL of one, or send "
+            "the package as ZipFile."
+        )
+
+    run(tmp_path, check)
+
+
+def test_a_proxy_does_not_stand_before_a_neighbour_on_this_machine(
+    tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.objects["/my-bucket/k", None] = handler_zip()
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    async def check(home: House) -> None:
+        await home.active(source=S3Object("my-bucket", "k"))
+
+    run(tmp_path, check, aws_endpoint=bucket.url)
 
 
 def test_a_directory(tmp_path: Path) -> None:

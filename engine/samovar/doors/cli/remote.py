@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +10,7 @@ import boto3
 from botocore.config import Config
 
 from samovar.doors.cli.exits import Exit, Failure
-from samovar.settings import PREFIX, Settings
+from samovar.settings import PREFIX, Settings, is_loopback
 
 # AWS's longest function runs for 900 s; a reply may take a little longer than the function.
 READ_TIMEOUT = 930
@@ -42,7 +41,7 @@ def lambda_client(endpoint: str, *, connections: int = 10) -> Any:
     boto3 would ask a cloud's metadata server for a while, and with real ones it would use them.
     """
     local = {}
-    if _is_loopback(endpoint):
+    if is_loopback(endpoint):
         local = {"aws_access_key_id": "samovar", "aws_secret_access_key": "samovar"}
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     return boto3.client(
@@ -58,11 +57,3 @@ def lambda_client(endpoint: str, *, connections: int = 10) -> Any:
         ),
         **local,
     )
-
-
-def _is_loopback(endpoint: str) -> bool:
-    host = urlsplit(endpoint).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
