@@ -13,7 +13,7 @@ from botocore.serialize import create_serializer
 from samovar.doors.http.api_model import operation_models
 from samovar.doors.http.parsing import parse_request
 from samovar.doors.http.routes import lambda_router
-from samovar.errors import ClientError
+from samovar.errors import AWS, ClientError
 
 
 def parse(name: str, body: bytes | Any = b"", **places: Any) -> dict[str, Any]:
@@ -94,9 +94,49 @@ def test_what_botocore_sends_comes_back_whole(name: str, params: dict[str, Any])
     assert through_botocore(name, params) == params
 
 
-def test_unknown_keys_are_ignored_and_nulls_are_absent() -> None:
-    body = {"FunctionName": "f", "Nonsense": [1], "Timeout": None, "Code": {"ZipFile": None}}
+def test_nulls_are_absent() -> None:
+    body = {"FunctionName": "f", "Nonsense": None, "Timeout": None, "Code": {"ZipFile": None}}
     assert parse("CreateFunction", body) == {"FunctionName": "f", "Code": {}}
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "unknown"),
+    [
+        ("CreateFunction", {"FunctionName": "f", "Nonsense": [1]}, "Nonsense"),
+        ("CreateFunction", {"Timeot": 5}, "Timeot"),
+        ("CreateFunction", {"Code": {"GitUrl": "x"}}, "Code.GitUrl"),
+        (
+            "CreateFunction",
+            {"FileSystemConfigs": [None, {"Arn": "a", "Size": 1}]},
+            "FileSystemConfigs.Size",
+        ),
+        # Its place is the path: one in the body would be ignored.
+        ("UpdateFunctionConfiguration", {"FunctionName": "g"}, "FunctionName"),
+    ],
+)
+def test_unknown_keys_are_refused_by_name(name: str, body: dict[str, Any], unknown: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        parse(name, body)
+    assert caught.value.error is AWS.INVALID_PARAMETER
+    assert caught.value.message == (
+        f"Samovar does not carry out the parameter {unknown} of {name} yet; leave it out."
+    )
+
+
+def test_the_keys_of_maps_are_the_users_own() -> None:
+    body = {"FunctionName": "f", "Environment": {"Variables": {"ANY": "x"}}, "Tags": {"any": "y"}}
+    assert parse("CreateFunction", body) == body
+
+
+def test_unknown_query_parameters_are_refused_and_signatures_are_not() -> None:
+    signed = [("X-Amz-Signature", "00"), ("x-amz-date", "now"), ("MaxItems", "1")]
+    assert parse("ListFunctions", query=signed) == {"MaxItems": 1}
+    with pytest.raises(ClientError, match="parameter Tag of ListFunctions"):
+        parse("ListFunctions", query=[("Tag", "x")])
+
+
+def test_the_body_of_an_operation_that_has_none_is_not_looked_at() -> None:
+    assert parse("GetFunction", b"{no") == parse("DeleteFunction", b"1") == {"FunctionName": "f"}
 
 
 @pytest.mark.parametrize("body", [b"", b" \n"])

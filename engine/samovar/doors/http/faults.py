@@ -14,6 +14,14 @@ BAD_REQUEST = AwsError("BadRequestException", 400)
 NOT_FOUND = AwsError("NotFoundException", 404)
 
 
+def not_carried_out(path: str, operation: str, advice: str = "leave it out.") -> ClientError:
+    """The refusal of a parameter by its name; `path` is `Code.ImageUri` for one in a structure."""
+    return ClientError(
+        AWS.INVALID_PARAMETER,
+        f"Samovar does not carry out the parameter {path} of {operation} yet; {advice}",
+    )
+
+
 def refused_origin(origin: bytes) -> ClientError:
     """The answer to a web page: it could run code here through its visitor's browser.
 

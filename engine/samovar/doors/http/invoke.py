@@ -17,8 +17,9 @@ from urllib.parse import parse_qsl, unquote
 from samovar.doors.http.body import BodyTooLargeError, Receive, read_body
 from samovar.doors.http.constraints import validation_text, violation
 from samovar.doors.http.engine_seam import ServedEngine
-from samovar.doors.http.faults import SERIALIZATION, refused_origin
+from samovar.doors.http.faults import SERIALIZATION, not_carried_out, refused_origin
 from samovar.doors.http.replies import JSON, RawHeaders, Reply
+from samovar.doors.http.unknown import is_of_a_signature
 from samovar.errors import AWS, ClientError
 from samovar.invocation.identity import is_uuid
 from samovar.model import limits
@@ -147,6 +148,9 @@ class InvokePath:
         qualifier = None
         if raw_query:
             query = parse_qsl(raw_query.decode("latin-1"), keep_blank_values=True)
+            for key, _ in query:
+                if key != "Qualifier" and not is_of_a_signature(key):
+                    raise not_carried_out(key, "Invoke")
             qualifier = next((value for key, value in query if key == "Qualifier"), None)
             if qualifier == "":
                 rule = "Member must have length greater than or equal to 1"
@@ -176,10 +180,7 @@ def _asked(raw_headers: RawHeaders) -> _Asked:
         )
     for name, member in _REFUSED.items():
         if name in given:
-            raise ClientError(
-                AWS.INVALID_PARAMETER,
-                f"Samovar does not carry out the parameter {member} of Invoke yet; leave it out.",
-            )
+            raise not_carried_out(member, "Invoke")
     invocation_type = given.get(_TYPE, "RequestResponse")
     log_type = given.get(_LOG_TYPE, "None")
     found = [

@@ -1,8 +1,10 @@
 """A request's parameters, as the API model says where each stands and of what type it is.
 
 What comes out has the model's member names and Python values: str, int, float, bool, bytes (from
-base64), datetime, list, dict. Members that the request left out or set to null are absent, and so
-are keys that the model does not know: AWS ignores them too.
+base64), datetime, list, dict. Members that the request left out or set to null are absent.
+
+What the model does not know is refused by name. AWS ignores it, but it may be a parameter of an SDK
+that is newer than this model, or a slip of the pen: neither is to be accepted and ignored.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from typing import Any, Never
 
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
-from samovar.doors.http.faults import SERIALIZATION
+from samovar.doors.http.faults import SERIALIZATION, not_carried_out
 from samovar.doors.http.routes import Query
+from samovar.doors.http.unknown import unknown_parameters
 from samovar.errors import ClientError
 
 # Stricter than int() and float(), which take blanks, «_» and every script's digits.
@@ -36,7 +39,8 @@ def parse_request(
     headers: Headers,
     body: bytes,
 ) -> dict[str, Any]:
-    """The parameters of one request. Raises ClientError (SerializationException).
+    """The parameters of one request. Raises ClientError: SerializationException for what can't be
+    read, InvalidParameterValueException for a parameter that the model does not know.
 
     `headers` are (lower-case name, value) pairs; no Content-Type is asked for.
     """
@@ -45,6 +49,8 @@ def parse_request(
         return {}
     request = _Request(labels, query, headers, body, shape.serialization.get("payload"))
     found = {name: request.value(name, member) for name, member in shape.members.items()}
+    for path in unknown_parameters(shape, query, request.document):
+        raise not_carried_out(path, operation.name)
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -79,10 +85,14 @@ class _Request:
             return None if text is None else _from_text(member, text, name)
         if self._payload is not None:
             return _payload(member, self._body, name) if name == self._payload else None
+        value = self.document().get(wire)
+        return None if value is None else _convert(member, value, name)
+
+    def document(self) -> dict[str, Any]:
+        """The body as a JSON object; parsed once."""
         if self._document is None:
             self._document = _document(self._body)
-        value = self._document.get(wire)
-        return None if value is None else _convert(member, value, name)
+        return self._document
 
     def _header(self, wire: str) -> str | None:
         wanted = wire.lower().encode()

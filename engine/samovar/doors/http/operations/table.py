@@ -8,7 +8,8 @@ from typing import Any
 
 from samovar.doors.http.code_links import CodeLinks
 from samovar.doors.http.engine_seam import ServedEngine
-from samovar.errors import AWS, ClientError
+from samovar.doors.http.faults import not_carried_out
+from samovar.model import limits
 from samovar.model.arn import FunctionReference
 
 
@@ -22,7 +23,7 @@ class Call:
     links: CodeLinks
     base_url: str
 
-    def reference(self) -> FunctionReference:
+    def reference(self, max_length: int = limits.QUALIFIED_REFERENCE_LENGTH) -> FunctionReference:
         """The function that FunctionName and Qualifier mean; raises ClientError."""
         settings = self.engine.settings
         return FunctionReference.parse(
@@ -30,6 +31,7 @@ class Call:
             self.params.get("Qualifier"),
             region=settings.region,
             account=settings.account_id,
+            max_length=max_length,
         )
 
 
@@ -42,9 +44,9 @@ class Operation:
     """An operation that is carried out.
 
     `carried` are the input members that have an effect; a member of a structure is written
-    `Code.ZipFile`, a structure or map that is taken whole by its own name. `defaults` are members
-    that may be given only with values which ask for what happens anyway. Whatever else of the API
-    model a request brings is refused by name.
+    `Code.ZipFile`, so that one which a newer model adds is not taken along unseen. `defaults` are
+    members that may be given only with values which ask for what happens anyway. Whatever else of
+    the API model a request brings is refused by name.
     """
 
     run: Run
@@ -59,9 +61,9 @@ class Operation:
                 continue
             is_default = self.defaults.get(path)
             if is_default is None:
-                raise _not_carried_out(path, self.name, "leave it out.")
+                raise not_carried_out(path, self.name)
             if not is_default(value):
-                raise _not_carried_out(path, self.name, "leave it out, or at its default.")
+                raise not_carried_out(path, self.name, "leave it out, or at its default.")
 
     def _flat(self, params: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
         for name, value in params.items():
@@ -74,10 +76,3 @@ class Operation:
     def _has_members(self, path: str) -> bool:
         below = f"{path}."
         return any(known.startswith(below) for known in (*self.carried, *self.defaults))
-
-
-def _not_carried_out(path: str, operation: str, advice: str) -> ClientError:
-    return ClientError(
-        AWS.INVALID_PARAMETER,
-        f"Samovar does not carry out the parameter {path} of {operation} yet; {advice}",
-    )
