@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from samovar.errors import AWS, AwsError, ClientError
 from samovar.model import limits
 
-# The service model's pattern, quoted in the error that a malformed reference gets.
-PATTERN = (
+# The service model's patterns, quoted in the error that a malformed reference gets: of operations
+# on a function alone, and of those that take a qualifier.
+_PLACE = (
     r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?"
-    r"(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?"
+    r"(\d{12}:)?(function:)?"
 )
+UNQUALIFIED_PATTERN = _PLACE + r"([a-zA-Z0-9-_]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?"
+QUALIFIED_PATTERN = _PLACE + r"([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
 
-# Wider than PATTERN in two places: «.» in a name and any «$word» as a qualifier. AWS finds nothing
+# Wider than those in two places: «.» in a name and any «$word» as a qualifier. AWS finds nothing
 # under such names (404) where a stricter reading would call them malformed.
 _FORM = re.compile(
     r"(?:arn:(?:aws[a-zA-Z-]*)?:lambda:)?"
@@ -69,9 +73,11 @@ class FunctionReference:
         text, InvalidParameterValueException when the two qualifiers differ,
         ResourceNotFoundException for another Region, AccessDeniedException for another account.
         """
-        if len(text) > max_length:
-            raise _invalid(text, f"Member must have length less than or equal to {max_length}")
-        return _parse(text, qualifier, region, account)
+        qualified = max_length == limits.QUALIFIED_REFERENCE_LENGTH
+        pattern = QUALIFIED_PATTERN if qualified else UNQUALIFIED_PATTERN
+        if not 0 < len(text) <= max_length:
+            raise _invalid(text, *broken_rules(text, max_length, pattern))
+        return _parse(text, qualifier, region, account, pattern)
 
     @classmethod
     def parse_new(cls, text: str, *, region: str, account: str) -> FunctionReference:
@@ -86,7 +92,8 @@ class FunctionReference:
             text, region=region, account=account, max_length=limits.UNQUALIFIED_REFERENCE_LENGTH
         )
         if not _NEW_NAME.fullmatch(reference.name):
-            raise _invalid(text, f"Member must satisfy regular expression pattern: {PATTERN}")
+            rule = f"Member must satisfy regular expression pattern: {UNQUALIFIED_PATTERN}"
+            raise _invalid(text, rule)
         if reference.qualifier is not None:
             raise ClientError(
                 AWS.INVALID_PARAMETER,
@@ -96,21 +103,39 @@ class FunctionReference:
         return reference
 
 
+def is_plain_name(text: str) -> bool:
+    """Whether `text` is nothing but a name, of whatever length."""
+    return _NEW_NAME.fullmatch(text) is not None
+
+
+def broken_rules(text: str, max_length: int, pattern: str) -> Iterator[str]:
+    """What is wrong with `text` as a reference to a function, before it is taken apart; `pattern`
+    is what errors quote."""
+    if len(text) > max_length:
+        yield f"Member must have length less than or equal to {max_length}"
+    if not text:
+        yield "Member must have length greater than or equal to 1"
+    if _FORM.fullmatch(text) is None:
+        yield f"Member must satisfy regular expression pattern: {pattern}"
+
+
 # The same few functions are invoked over and over; a reference that fails is not remembered.
 @lru_cache(maxsize=4096)
-def _parse(text: str, qualifier: str | None, region: str, account: str) -> FunctionReference:
+def _parse(
+    text: str, qualifier: str | None, region: str, account: str, pattern: str
+) -> FunctionReference:
     match = _FORM.fullmatch(text)
     if match is None:
-        raise _invalid(text, f"Member must satisfy regular expression pattern: {PATTERN}")
+        raise _invalid(text, f"Member must satisfy regular expression pattern: {pattern}")
     name, derived = match["name"], match["qualifier"]
     if len(name) > limits.FUNCTION_NAME_LENGTH:
         raise _too_long_a_name(name, AWS.VALIDATION)
     if qualifier is not None and not _QUALIFIER.fullmatch(qualifier):
         rule = f"Member must satisfy regular expression pattern: {_QUALIFIER_PATTERN}"
-        raise _invalid(qualifier, rule, "qualifier")
+        raise _invalid(qualifier, rule, field="qualifier")
     if len(qualifier or derived or "") > limits.QUALIFIER_LENGTH:
         rule = f"Member must have length less than or equal to {limits.QUALIFIER_LENGTH}"
-        raise _invalid(qualifier or derived or "", rule, "qualifier")
+        raise _invalid(qualifier or derived or "", rule, field="qualifier")
     if derived is not None and qualifier is not None and derived != qualifier:
         raise ClientError(
             AWS.INVALID_PARAMETER,
@@ -132,13 +157,11 @@ def _parse(text: str, qualifier: str | None, region: str, account: str) -> Funct
 
 
 def _invalid(
-    value: str, rule: str, field: str = "functionName", error: AwsError = AWS.VALIDATION
+    value: str, *rules: str, field: str = "functionName", error: AwsError = AWS.VALIDATION
 ) -> ClientError:
-    return ClientError(
-        error,
-        f"1 validation error detected: Value '{value}' at '{field}' failed to satisfy "
-        f"constraint: {rule}",
-    )
+    found = [f"Value '{value}' at '{field}' failed to satisfy constraint: {rule}" for rule in rules]
+    plural = "error" if len(found) == 1 else "errors"
+    return ClientError(error, f"{len(found)} validation {plural} detected: {'; '.join(found)}")
 
 
 def _too_long_a_name(name: str, error: AwsError) -> ClientError:

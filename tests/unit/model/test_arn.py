@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samovar.doors.http.api_model import service_model
 from samovar.errors import AWS, ClientError
-from samovar.model.arn import FunctionReference, function_arn
+from samovar.model import limits
+from samovar.model.arn import (
+    QUALIFIED_PATTERN,
+    UNQUALIFIED_PATTERN,
+    FunctionReference,
+    function_arn,
+)
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -87,7 +94,7 @@ def test_another_account(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a b", "f:", ":f", "f:1:2", "fü", "arn:aws:s3:::bucket", "f\n", "f:a/b"]
+    "text", ["a b", "f:", ":f", "f:1:2", "fü", "arn:aws:s3:::bucket", "f\n", "f:a/b"]
 )
 def test_what_is_no_reference(text: str) -> None:
     error = refusal(text)
@@ -96,6 +103,35 @@ def test_what_is_no_reference(text: str) -> None:
         f"1 validation error detected: Value '{text}' at 'functionName' failed to satisfy "
         "constraint: Member must satisfy regular expression pattern: "
     )
+
+
+def test_all_that_is_wrong_with_the_text_is_told_at_once() -> None:
+    at = "at 'functionName' failed to satisfy constraint: Member must"
+    assert refusal("").message.startswith(
+        f"2 validation errors detected: Value '' {at} have length greater than or equal to 1; "
+        f"Value '' {at} satisfy regular expression pattern: "
+    )
+    text = "x " * 71
+    assert refusal(text, max_length=140).message == (
+        f"2 validation errors detected: Value '{text}' {at} have length less than or equal to 140; "
+        f"Value '{text}' {at} satisfy regular expression pattern: {UNQUALIFIED_PATTERN}"
+    )
+    assert refusal(text).message == (
+        f"1 validation error detected: Value '{text}' {at} satisfy regular expression pattern: "
+        f"{QUALIFIED_PATTERN}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "length", "pattern"),
+    [
+        ("FunctionName", limits.UNQUALIFIED_REFERENCE_LENGTH, UNQUALIFIED_PATTERN),
+        ("NamespacedFunctionName", limits.QUALIFIED_REFERENCE_LENGTH, QUALIFIED_PATTERN),
+    ],
+)
+def test_limits_and_patterns_are_the_service_models(shape: str, length: int, pattern: str) -> None:
+    metadata = service_model().shape_for(shape).metadata
+    assert (metadata["max"], metadata["pattern"]) == (length, pattern)
 
 
 def test_the_limit_of_the_whole_text() -> None:

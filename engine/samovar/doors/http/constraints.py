@@ -15,6 +15,7 @@ from botocore.model import ListShape, MapShape, OperationModel, Shape, Structure
 
 from samovar.errors import AWS, ClientError
 from samovar.model import limits
+from samovar.model.arn import broken_rules, is_plain_name
 
 # Where the model allows more than ordinary functions may have (managed instances), by shape.
 # Source: the quotas page, see `samovar.model.limits`.
@@ -24,18 +25,12 @@ QUOTAS: Mapping[str, tuple[int, int]] = {
     "EphemeralStorageSize": limits.EPHEMERAL_STORAGE_MB,
 }
 
-# Checked elsewhere because AWS answers these with other codes and words than a constraint gets:
-# the runtime (`samovar.registry.runtimes`) and the references to functions (`samovar.model.arn`,
-# which also takes the forms that AWS finds nothing under, such as `$latest`, instead of refusing).
-ELSEWHERE = frozenset(
-    {
-        "Runtime",
-        "FunctionName",
-        "NamespacedFunctionName",
-        "Qualifier",
-        "NumericLatestPublishedOrAliasQualifier",
-    }
-)
+# Checked elsewhere (`samovar.registry.runtimes`), because AWS answers it with another code.
+_RUNTIME = "Runtime"
+
+# References to functions: `samovar.model.arn` knows the forms that AWS takes and finds nothing
+# under where the model's pattern would refuse them.
+_REFERENCES = frozenset({"FunctionName", "NamespacedFunctionName"})
 
 _SHOWN = 1000  # characters of a value that an error quotes; a reply should not echo megabytes
 
@@ -95,9 +90,10 @@ def _structure(shape: StructureShape, value: Mapping[str, Any], path: str) -> It
 
 def _member(shape: Shape, value: Any, path: str) -> Iterator[str]:
     sensitive = bool(shape.metadata.get("sensitive"))
-    if shape.name in ELSEWHERE:
+    if shape.name == _RUNTIME:
         return
-    for rule in _rules(shape, value):
+    rules = _reference_rules if shape.name in _REFERENCES else _rules
+    for rule in rules(shape, value):
         yield violation(value, path, rule, sensitive=sensitive)
     if isinstance(shape, StructureShape):
         yield from _structure(shape, value, path)
@@ -148,6 +144,13 @@ def _rules(shape: Shape, value: Any) -> Iterator[str]:
     pattern = shape.metadata.get("pattern")
     if pattern and isinstance(value, str) and not compiled(pattern).fullmatch(value):
         yield f"Member must satisfy regular expression pattern: {pattern}"
+
+
+def _reference_rules(shape: Shape, value: str) -> Iterator[str]:
+    # How long a name alone may be is no constraint of the model, and has another code when it is
+    # the name of a new function.
+    if not is_plain_name(value):
+        yield from broken_rules(value, shape.metadata["max"], shape.metadata["pattern"])
 
 
 def _all_rules(shape: Shape) -> str:
