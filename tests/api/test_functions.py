@@ -201,8 +201,11 @@ def test_update_configuration_replaces_structures_and_leaves_the_rest(tmp_path: 
         found = await update(Environment={}, Description="")
         assert found["Environment"] == {"Variables": {}}
         assert found["Description"] == ""
+        # What of LoggingConfig is not given stays, unlike the variables of Environment.
         found = await update(LoggingConfig={"LogFormat": "Text"})
-        assert found["LoggingConfig"]["LogGroup"] == "/aws/lambda/f"
+        assert found["LoggingConfig"] == {"LogFormat": "Text", "LogGroup": "/mine"}
+        found = await update(LoggingConfig={"LogGroup": "/yours"})
+        assert found["LoggingConfig"] == {"LogFormat": "Text", "LogGroup": "/yours"}
 
     run(tmp_path, scene)
 
