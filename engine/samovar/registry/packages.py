@@ -26,6 +26,7 @@ BARE = "bare"
 BOTO3 = "boto3"
 
 _COULD_NOT = "Could not unzip uploaded file. Please check your file, then try to upload again."
+_EMPTY = "Uploaded file must be a non-empty zip"  # AWS's words, as its users report them
 TOO_LARGE = f"Unzipped size must be smaller than {limits.UNZIPPED_SIZE} bytes"
 
 # Ours, not AWS's: entries cost an inode and half a KB of memory each before a single byte of them
@@ -58,6 +59,8 @@ def extract(zip_file: BinaryIO, tree: Path) -> None:
     0600, and the function runs under another uid). Blocks: call it in a thread. Raises ClientError
     for a package that AWS would refuse or that would write or point out of `tree`.
     """
+    if not zip_file.seek(0, os.SEEK_END):
+        raise ClientError(AWS.INVALID_PARAMETER, _EMPTY)
     try:
         _demand_small_directory(zip_file)
         with zipfile.ZipFile(zip_file) as archive:
@@ -89,6 +92,8 @@ class _Entry:
 
 def _plan(archive: zipfile.ZipFile) -> list[_Entry]:
     """Every entry checked by name and kind, before anything is written."""
+    if not archive.infolist():
+        raise ClientError(AWS.INVALID_PARAMETER, _EMPTY)
     entries: dict[str, _Entry] = {}
     for info in archive.infolist():
         entry = _checked(info)

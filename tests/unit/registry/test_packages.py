@@ -92,7 +92,14 @@ def test_links_inside_the_package(tmp_path: Path) -> None:
     assert (tree / "up/libx.so").read_bytes() == b"elf"
 
 
-@pytest.mark.parametrize("data", [b"", b"no zip", handler_zip()[:-30], handler_zip()[40:]])
+@pytest.mark.parametrize("data", [b"", make_zip({})])
+def test_a_zip_of_nothing(tmp_path: Path, data: bytes) -> None:
+    error = refusal(data, tmp_path)
+    assert error.error is AWS.INVALID_PARAMETER
+    assert error.message == "Uploaded file must be a non-empty zip"
+
+
+@pytest.mark.parametrize("data", [b"no zip", handler_zip()[:-30], handler_zip()[40:]])
 def test_what_is_no_zip(tmp_path: Path, data: bytes) -> None:
     error = refusal(data, tmp_path)
     assert error.error is AWS.INVALID_PARAMETER
