@@ -18,6 +18,7 @@ from samovar.stores.protocols import CodeStore
 from samovar.stores.threads import Threads
 
 _CHUNK = 1024 * 1024
+_ANYBODY = {"aws_access_key_id": "samovar", "aws_secret_access_key": "samovar"}
 _CONNECT_TIMEOUT = 5.0  # seconds; a neighbour is near
 _FETCHING = "Error occurred while GetObject."  # AWS's own words, before whatever the reason is
 
@@ -170,7 +171,6 @@ def _save(chunks: Iterable[bytes], target: Path) -> None:
 
 def _s3_client(settings: Settings) -> Any:
     from boto3.session import Session  # noqa: PLC0415
-    from botocore import UNSIGNED  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
     from botocore.session import get_session  # noqa: PLC0415
 
@@ -182,11 +182,10 @@ def _s3_client(settings: Settings) -> Any:
     config = Config(
         retries={"mode": "standard", "max_attempts": 3},
         connect_timeout=_CONNECT_TIMEOUT,
-        # A neighbour at one address has no host name per bucket …
-        s3={"addressing_style": "path"},
+        s3={"addressing_style": "path"},  # one address has no host name per bucket
     )
-    if session.get_credentials() is None:  # … and often asks for no signature.
-        config = config.merge(Config(signature_version=UNSIGNED))
     if near:  # where no proxy could reach it
         config = config.merge(Config(proxies={}))
-    return session.client("s3", endpoint_url=settings.aws_endpoint, config=config)
+    # Emulators take any signature, but some none at all.
+    anybody = {} if session.get_credentials() else _ANYBODY
+    return session.client("s3", endpoint_url=settings.aws_endpoint, config=config, **anybody)
