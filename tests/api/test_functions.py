@@ -17,8 +17,6 @@ from tests.api.house import ARN, ROLE, House, package, run
 
 from samovar.doors.http.operations.rendering import ARCHITECTURE
 
-OTHER_ARCHITECTURE = "arm64" if ARCHITECTURE == "x86_64" else "x86_64"
-
 
 def test_create_answers_as_aws_does(tmp_path: Path) -> None:
     async def scene(it: House) -> None:
@@ -273,84 +271,6 @@ def test_account_settings(tmp_path: Path) -> None:
             "UnreservedConcurrentExecutions": 1000,
         }
         assert found["AccountUsage"] == {"TotalCodeSize": len(package()), "FunctionCount": 1}
-
-    run(tmp_path, scene)
-
-
-def test_values_that_ask_for_what_happens_anyway_are_taken(tmp_path: Path) -> None:
-    async def scene(it: House) -> None:
-        await it.active(
-            PackageType="Zip",
-            Architectures=[ARCHITECTURE],
-            TracingConfig={"Mode": "PassThrough"},
-            SnapStart={"ApplyOn": "None"},
-            Layers=[],
-            VpcConfig={"SubnetIds": [], "SecurityGroupIds": []},
-            DeadLetterConfig={},
-            FileSystemConfigs=[],
-            KMSKeyArn="",
-            LoggingConfig={"LogFormat": "Text"},
-        )
-
-    run(tmp_path, scene)
-
-
-NOT_YET = "Samovar does not carry out the parameter {} of CreateFunction yet; leave it out"
-
-
-@pytest.mark.parametrize(
-    ("given", "named"),
-    [
-        ({"Publish": True}, "Publish"),
-        ({"PublishTo": "LATEST_PUBLISHED"}, "PublishTo"),
-        ({"PackageType": "Image"}, "PackageType"),
-        ({"Architectures": [OTHER_ARCHITECTURE]}, "Architectures"),
-        ({"TracingConfig": {"Mode": "Active"}}, "TracingConfig"),
-        ({"SnapStart": {"ApplyOn": "PublishedVersions"}}, "SnapStart"),
-        ({"Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"]}, "Layers"),
-        ({"VpcConfig": {"SubnetIds": ["subnet-1"]}}, "VpcConfig"),
-        ({"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:1:q"}}, "DeadLetterConfig"),
-        ({"KMSKeyArn": "arn:aws:kms:x"}, "KMSKeyArn"),
-        ({"LoggingConfig": {"LogFormat": "JSON"}}, "LoggingConfig.LogFormat"),
-        (
-            {"LoggingConfig": {"ApplicationLogLevel": "INFO"}},
-            "LoggingConfig.ApplicationLogLevel",
-        ),
-        ({"Code": {"ImageUri": "i"}}, "Code.ImageUri"),
-        ({"ImageConfig": {"Command": ["x"]}}, "ImageConfig"),
-        ({"DurableConfig": {"RetentionPeriodInDays": 3}}, "DurableConfig"),
-        ({"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}}, "TenancyConfig"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_what_is_not_carried_out_is_refused_by_name(
-    tmp_path: Path, given: dict[str, Any], named: str
-) -> None:
-    async def scene(it: House) -> None:
-        params = {
-            "FunctionName": "f",
-            "Runtime": "python3.12",
-            "Role": ROLE,
-            "Handler": "app.handler",
-            "Code": {"ZipFile": package()},
-            **given,
-        }
-        status, code, message = await it.refused("create_function", **params)
-        assert (status, code) == (400, "InvalidParameterValueException")
-        assert message.startswith(NOT_YET.format(named))
-        assert await it.call("list_functions") is not None
-        assert (await it.refused("get_function", FunctionName="f"))[0] == 404
-
-    run(tmp_path, scene)
-
-
-def test_operations_that_are_not_carried_out_say_so(tmp_path: Path) -> None:
-    async def scene(it: House) -> None:
-        status, code, message = await it.refused("publish_version", FunctionName="f")
-        assert (status, code) == (501, "NotImplementedException")
-        assert message == "Samovar does not carry out the operation PublishVersion yet."
-        refused = await it.refused("invoke_async", FunctionName="f", InvokeArgs=b"{}")
-        assert "InvokeAsync" in refused[2]
 
     run(tmp_path, scene)
 

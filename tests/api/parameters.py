@@ -1,0 +1,150 @@
+"""Which parameters of the operations that are carried out are carried out, and which refused.
+
+Whoever finds a member of a newer API model missing here decides about it, here and in the
+operation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.api.house import ARN
+
+from samovar.doors.http.operations.rendering import ARCHITECTURE
+
+# Structures of which some members are carried out: decided about member by member.
+TAKEN_APART = frozenset({"Code", "Environment", "EphemeralStorage", "LoggingConfig"})
+
+_KMS = "arn:aws:kms:us-east-1:000000000000:key/k"
+
+_CONFIGURATION = {
+    "FunctionName",
+    "Role",
+    "Handler",
+    "Runtime",
+    "Description",
+    "Timeout",
+    "MemorySize",
+    "Environment.Variables",
+    "EphemeralStorage.Size",
+    "LoggingConfig.LogGroup",
+}
+
+CARRIED: dict[str, set[str]] = {
+    "CreateFunction": _CONFIGURATION
+    | {"Code.ZipFile", "Code.S3Bucket", "Code.S3Key", "Code.S3ObjectVersion", "Tags"},
+    "GetFunction": {"FunctionName", "Qualifier"},
+    "GetFunctionConfiguration": {"FunctionName", "Qualifier"},
+    "ListFunctions": {"FunctionVersion", "Marker", "MaxItems"},
+    "UpdateFunctionCode": {
+        "FunctionName",
+        "ZipFile",
+        "S3Bucket",
+        "S3Key",
+        "S3ObjectVersion",
+        "DryRun",
+        "RevisionId",
+    },
+    "UpdateFunctionConfiguration": _CONFIGURATION | {"RevisionId"},
+    "DeleteFunction": {"FunctionName", "Qualifier"},
+    "Invoke": {
+        "FunctionName",
+        "InvocationType",
+        "LogType",
+        "ClientContext",
+        "Payload",
+        "Qualifier",
+    },
+    "TagResource": {"Resource", "Tags"},
+    "UntagResource": {"Resource", "TagKeys"},
+    "ListTags": {"Resource"},
+    "GetAccountSettings": set(),
+}
+
+_CONFIGURATION_REFUSED: dict[str, Any] = {
+    "VpcConfig": {"SubnetIds": ["subnet-1"]},
+    "DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"},
+    "KMSKeyArn": _KMS,
+    "TracingConfig": {"Mode": "Active"},
+    "Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"],
+    "FileSystemConfigs": [
+        {
+            "Arn": "arn:aws:elasticfilesystem:us-east-1:000000000000:access-point/fsap-" + "0" * 17,
+            "LocalMountPath": "/mnt/files",
+        }
+    ],
+    "ImageConfig": {"Command": ["run"]},
+    "SnapStart": {"ApplyOn": "PublishedVersions"},
+    "LoggingConfig.LogFormat": "JSON",
+    "LoggingConfig.ApplicationLogLevel": "INFO",
+    "LoggingConfig.SystemLogLevel": "WARN",
+    "CapacityProviderConfig": {
+        "LambdaManagedInstancesCapacityProviderConfig": {
+            "CapacityProviderArn": ARN.replace("function:", "capacity-provider:") + "c"
+        }
+    },
+    "DurableConfig": {"RetentionPeriodInDays": 3},
+    "RuntimeConfig": {
+        "RuntimeArn": "arn:aws:lambda:us-east-1:000000000000:runtime/python3.12",
+        "RuntimeAlias": "latest",
+    },
+    "AcceleratorConfig": {"AcceleratorMemorySize": 1},
+}
+_CODE_REFUSED: dict[str, Any] = {
+    "Publish": True,
+    "PublishTo": "LATEST_PUBLISHED",
+    "Architectures": ["arm64" if ARCHITECTURE == "x86_64" else "x86_64"],
+}
+
+# With a value that the API model allows, and that asks for something.
+REFUSED: dict[str, dict[str, Any]] = {
+    "CreateFunction": {
+        **_CONFIGURATION_REFUSED,
+        **_CODE_REFUSED,
+        "PackageType": "Image",
+        "CodeSigningConfigArn": ARN.replace("function:", "code-signing-config:csc-") + "0" * 17,
+        "TenancyConfig": {"TenantIsolationMode": "PER_TENANT"},
+        "Code.ImageUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/i:1",
+        "Code.SourceKMSKeyArn": _KMS,
+        "Code.S3ObjectStorageMode": "REFERENCE",
+    },
+    "UpdateFunctionCode": {
+        **_CODE_REFUSED,
+        "ImageUri": "i",
+        "SourceKMSKeyArn": _KMS,
+        "S3ObjectStorageMode": "REFERENCE",
+    },
+    "UpdateFunctionConfiguration": _CONFIGURATION_REFUSED,
+    "ListFunctions": {"MasterRegion": "us-east-1"},
+    "Invoke": {"DurableExecutionName": "once", "TenantId": "tenant"},
+}
+
+_CONFIGURATION_DEFAULTS: dict[str, list[Any]] = {
+    "VpcConfig": [
+        {},
+        {"SubnetIds": [], "SecurityGroupIds": []},
+        {"Ipv6AllowedForDualStack": False},
+    ],
+    "DeadLetterConfig": [{}, {"TargetArn": ""}],
+    "KMSKeyArn": [""],
+    "TracingConfig": [{}, {"Mode": "PassThrough"}],
+    "Layers": [[]],
+    "FileSystemConfigs": [[]],
+    "ImageConfig": [{}, {"Command": [], "EntryPoint": []}],
+    "SnapStart": [{}, {"ApplyOn": "None"}],
+    "LoggingConfig.LogFormat": ["Text"],
+}
+_CODE_DEFAULTS: dict[str, list[Any]] = {"Publish": [False], "Architectures": [[ARCHITECTURE]]}
+
+# Of refused parameters, the values that ask for what happens anyway.
+DEFAULTS: dict[str, dict[str, list[Any]]] = {
+    "CreateFunction": {
+        **_CONFIGURATION_DEFAULTS,
+        **_CODE_DEFAULTS,
+        "PackageType": ["Zip"],
+        "Code.S3ObjectStorageMode": ["COPY"],
+    },
+    "UpdateFunctionCode": {**_CODE_DEFAULTS, "S3ObjectStorageMode": ["COPY"]},
+    "UpdateFunctionConfiguration": _CONFIGURATION_DEFAULTS,
+    "ListFunctions": {"MasterRegion": ["ALL"]},
+}
