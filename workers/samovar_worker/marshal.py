@@ -95,12 +95,14 @@ def _explain(text: str, error: json.JSONDecodeError) -> str:
     character = text[error.pos]
     code = ord(character)
     shown = (
-        f"CTRL-CHAR, code {code}"
+        f"(CTRL-CHAR, code {code})"
         if code < 32 or 127 <= code < 160
         else f"'{character}' (code {code})"
     )
+    # Jackson stands behind what it has read, and counts bytes.
+    column = len(text[error.pos + 1 - error.colno : error.pos + 1].encode()) + 1
     return f"Unexpected character ({shown}): expected a valid value ({_TOKENS})" + _where(
-        error.lineno, error.colno + 1
+        error.lineno, column
     )
 
 
