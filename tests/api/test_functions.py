@@ -309,18 +309,6 @@ def test_account_settings(tmp_path: Path) -> None:
             "Could not unzip uploaded file. Please check your file, then try to upload again.",
         ),
         (
-            {"Code": {"ZipFile": b"x" * (52428800 + 1)}},
-            413,
-            "RequestEntityTooLargeException",
-            "Zipped size must be smaller than 52428800 bytes",
-        ),
-        (
-            {"Code": {"ZipFile": b"x" * 53_000_000}},
-            413,
-            "RequestEntityTooLargeException",
-            "Request must be smaller than 70167211 bytes for the CreateFunction operation",
-        ),
-        (
             {"Environment": {"Variables": {"AWS_REGION": "mars-1"}}},
             400,
             "InvalidParameterValueException",
