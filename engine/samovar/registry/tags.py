@@ -19,7 +19,8 @@ def tagged_function(resource: str, *, region: str, account: str) -> str:
     other = _OTHERS.fullmatch(resource)
     if other:
         raise ClientError(
-            AWS.NOT_CARRIED_OUT, f"Samovar does not carry out tags on a {other[1]} yet: {resource}"
+            AWS.NOT_CARRIED_OUT,
+            f"Samovar does not carry out the tags of {other[1]} resources yet: {resource}",
         )
     reference = FunctionReference.parse(resource, region=region, account=account)
     if reference.qualifier is not None:

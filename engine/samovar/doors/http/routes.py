@@ -135,6 +135,7 @@ def _decode(segment: str) -> str:
 
 
 def _unknown(method: str, raw_path: str, allowed: set[str]) -> str:
+    # Unconfirmed what AWS says (its front end: a bare 403, or an XML tag); the text is ours.
     shown = raw_path if len(raw_path) <= 200 else raw_path[:200] + "…"
     if allowed:
         return f"{method} is not an operation on {shown}; {', '.join(sorted(allowed))} is."
