@@ -63,18 +63,21 @@ class Started:
 
 
 @pytest.fixture
-def start(cli_environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[[], Started]]:
-    """Starts engines on free ports; those that still run at the end of the test are killed."""
+def start(cli_environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Started]]:
+    """Starts engines on free ports; those that still run at the end of the test are killed.
+
+    Takes further flags, and `environment` for further variables.
+    """
     running: list[subprocess.Popen[str]] = []
 
-    def begin() -> Started:
+    def begin(*flags: str, environment: dict[str, str] | None = None) -> Started:
         data_dir = tmp_path / f"data-{len(running)}"
         process = subprocess.Popen(
-            cli_command("start", "--port", "0", "--data-dir", str(data_dir)),
+            cli_command("start", "--port", "0", "--data-dir", str(data_dir), *flags),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=cli_environment,
+            env={**cli_environment, **(environment or {})},
         )
         running.append(process)
         assert process.stdout is not None

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 from tests.unit.cli.conftest import PATIENCE, Cli, Started, cli_command
 
-Start = Callable[[], Started]
+Start = Callable[..., Started]
 
 
 def readme_examples(checkout: Path) -> list[str]:
@@ -36,11 +36,11 @@ def wait_for_busy_context(endpoint: str) -> None:
     raise AssertionError("no context became busy")
 
 
-def create(endpoint: str, package: bytes, runtime: str) -> None:
+def create(endpoint: str, package: bytes, runtime: str, region: str = "us-east-1") -> None:
     client = boto3.client(
         "lambda",
         endpoint_url=endpoint,
-        region_name="us-east-1",
+        region_name=region,
         aws_access_key_id="any",
         aws_secret_access_key="any",
     )
@@ -130,6 +130,73 @@ def test_a_session_at_a_terminal(start: Start, cli: Cli, checkout: Path, tmp_pat
     gone = cli("functions", environment=there)
     assert gone.returncode == 3
     assert "samovar start" in gone.stderr
+
+
+def test_settings_come_from_flags_and_from_the_environment(start: Start, cli: Cli) -> None:
+    """Flags win; what a function sees of them says that they arrived."""
+    engine = start(
+        *("--host", "localhost", "--region", "eu-west-1", "--time-scale", "0.5"),
+        *("--aws-endpoint", "http://127.0.0.1:9/flag", "--isolation", "none"),
+        environment={
+            "SAMOVAR_HOST": "192.0.2.1",
+            "SAMOVAR_PORT": "1",
+            "SAMOVAR_DATA_DIR": "/proc/nowhere",
+            "SAMOVAR_REGION": "us-west-2",
+            "SAMOVAR_AWS_ENDPOINT": "http://127.0.0.1:9/variable",
+            "SAMOVAR_ACCOUNT_ID": "123456789012",
+            "SAMOVAR_TIME_SCALE": "2",
+            "SAMOVAR_IDLE_TIMEOUT": "1e3",
+            "SAMOVAR_INIT_TIMEOUT": "9.5",
+            "SAMOVAR_ISOLATION": "namespaces",
+            "SAMOVAR_SPARES": "0",
+            "SAMOVAR_MAX_CONTEXTS": "3",
+            "SAMOVAR_MAX_WAITING": "1",
+            "SAMOVAR_WORKER_UID": "51052",
+        },
+    )
+    assert engine.endpoint.startswith("http://127.0.0.1:")
+    said = "".join(engine.lines)
+    assert "region        eu-west-1, account 123456789012" in said
+    assert f"data          {engine.data_dir}" in said
+    assert "mount namespace" not in said  # the variable asked for it
+    source = """
+import os
+def handler(event, context):
+    return [context.invoked_function_arn, os.environ["AWS_REGION"],
+            os.environ["AWS_ENDPOINT_URL"]]
+"""
+    create(engine.endpoint, zipped(source), RUNTIME, "eu-west-1")
+    invoked = cli("invoke", "f", "--endpoint-url", engine.endpoint)
+    arn, region, endpoint = json.loads(invoked.stdout)
+    assert arn == "arn:aws:lambda:eu-west-1:123456789012:function:f"
+    assert (region, endpoint) == ("eu-west-1", "http://127.0.0.1:9/flag")
+
+
+@pytest.mark.parametrize(
+    ("flags", "variables", "status", "said"),
+    [
+        (["--host", "0.0.0.0"], {}, 5, "host='0.0.0.0': must be a loopback address"),
+        (["--data-dir", "/proc/x"], {}, 5, "data_dir='/proc/x': "),
+        ([], {"SAMOVAR_AWS_ENDPOINT": "tea"}, 5, "aws_endpoint='tea': must be a URL like http://"),
+        (["--interpreters", "python3.12=/none"], {}, 5, "interpreters=python3.12=/none: it can't"),
+        (["--interpreters", "cobol=/bin/sh"], {}, 5, "'cobol' is not a runtime that Samovar"),
+        (["--spares", "many"], {}, 2, "spares='many': must be a whole number"),
+    ],
+)
+def test_a_bad_setting_ends_the_start_with_one_line(
+    cli: Cli, flags: list[str], variables: dict[str, str], status: int, said: str
+) -> None:
+    refused = cli("start", "--port", "0", *flags, environment=variables)
+    assert (refused.returncode, refused.stdout) == (status, "")
+    assert said in refused.stderr.splitlines()[-1]
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_port_that_is_taken_is_told(start: Start, cli: Cli) -> None:
+    port = start().endpoint.rpartition(":")[2]
+    refused = cli("start", "--port", port, "--data-dir", "other")
+    assert refused.returncode == 5
+    assert "something listens there already; stop it, or choose another --port" in refused.stderr
 
 
 def test_the_first_signal_waits_for_an_invocation_and_the_second_does_not(
@@ -257,8 +324,6 @@ def test_doctor_tells_what_is_left_out_by_will(cli: Cli) -> None:
 def test_the_readmes_program_of_ones_own(
     checkout: Path, cli_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    (tmp_path / "greet").mkdir()
-    (tmp_path / "greet" / "greet.py").write_text("def handler(event, context):\n    return event\n")
     program = subprocess.run(
         [sys.executable, "-c", readme_examples(checkout)[1]],
         capture_output=True,
@@ -268,7 +333,7 @@ def test_the_readmes_program_of_ones_own(
         env=cli_environment,
         timeout=PATIENCE,
     )
-    assert program.stdout == 'cold b\'{"name": "tea"}\'\n', program.stderr
+    assert program.stdout == 'cold b\'"Hello, tea"\'\n', program.stderr
 
 
 @pytest.mark.parametrize("command", [["--help"], ["--version"], ["start", "-h"]])
