@@ -333,7 +333,7 @@ def test_the_readmes_program_of_ones_own(
         env=cli_environment,
         timeout=PATIENCE,
     )
-    assert program.stdout == 'cold b\'"Hello, tea"\'\n', program.stderr
+    assert program.stdout == "cold b'\"Hello, tea\"'\n", program.stderr
 
 
 @pytest.mark.parametrize("command", [["--help"], ["--version"], ["start", "-h"]])
