@@ -30,7 +30,7 @@ from _signal import (  # type: ignore[import-not-found]
 )
 from fcntl import F_DUPFD, fcntl
 
-from samovar_worker import at_fork, logs, walls
+from samovar_worker import at_fork, logs, marshal, walls
 from samovar_worker.loop import Loop
 from samovar_worker.pipes import OUTPUT, REQUEST, Wires
 from samovar_worker.wire import control, frames, messages
@@ -69,6 +69,7 @@ class Boot:
         logs.install()
         os.environ.clear()
         sys.argv[:] = [""]
+        marshal.runtime_paths[:] = self._runtime
         sys.path[:] = [*self._runtime, *self._standard]
         # Have the directories of the interpreter listed; children need not do it.
         importlib.util.find_spec("no_such_module")

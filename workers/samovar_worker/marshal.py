@@ -11,6 +11,7 @@ from json.encoder import (  # type: ignore[attr-defined]
     c_encode_basestring_ascii,
     c_make_encoder,
 )
+from typing import Any
 
 from samovar_worker.handler import Fault
 
@@ -20,13 +21,12 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?')
 _ENSURE_ASCII = sys.version_info < (3, 12)  # AWS: non-ASCII goes out as it is on python3.12+
 _TOKENS = "JSON String, Number, Array, Object or token 'null', 'true' or 'false'"
 
+# Where the runtime's simplejson is; set at boot.
+runtime_paths: list[str] = []
+
 
 class InvalidEvent(Exception):
     """The payload is not JSON; the message is what AWS's front end would say."""
-
-
-class _HasDecimal(Exception):
-    """The result needs the slower encoder."""
 
 
 def _no_constant(name: str) -> object:
@@ -45,8 +45,8 @@ def load_event(payload: bytes) -> object:
         try:
             text = payload.decode()
             value, end = _scan(text, 0)
-        except (ValueError, StopIteration):
-            pass  # blanks in front, or no JSON: the long way knows which
+        except (ValueError, StopIteration, RecursionError):
+            pass  # blanks in front, or no JSON, or little stack left: the long way knows which
         else:
             if end == len(text):
                 return value
@@ -65,12 +65,17 @@ def _load_carefully(payload: bytes) -> object:
             f"Document nesting depth ({_MAX_DEPTH + 1}) exceeds the maximum allowed ({_MAX_DEPTH}, "
             "from `StreamReadConstraints.getMaxNestingDepth()`)" + _where(1, 1)
         )
+    limit = sys.getrecursionlimit()
     try:
+        # To 3.11 the scanner's depth counts as Python's, and the function may have left less.
+        sys.setrecursionlimit(max(limit, 3 * _MAX_DEPTH))
         return _decoder.decode(text)
     except json.JSONDecodeError as error:
         raise InvalidEvent(_explain(text, error)) from None
     except ValueError as error:  # an integer of more than 4,300 digits
         raise InvalidEvent(str(error) + _where(1, 1)) from None
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def _too_deep(payload: bytes) -> bool:
@@ -114,8 +119,6 @@ def _where(line: int, column: int) -> str:
 
 
 def _default(value: object) -> object:
-    if type(value).__module__ in ("decimal", "_decimal"):
-        raise _HasDecimal
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
@@ -134,19 +137,25 @@ _encode = _make_encode()
 
 
 def dump_result(result: object) -> bytes:
-    """The JSON of a handler's result; bytes go out unmodified. Raises Fault."""
+    """The JSON of a handler's result; bytes go out unmodified. Raises Fault.
+
+    AWS's runtime writes it with simplejson. The encoder here is faster and writes the same, but
+    for what it can't write at all and for named tuples, which are objects there.
+    """
     global _encode  # noqa: PLW0603  # made anew when a result spoils it
     if isinstance(result, bytes):
         return result
     try:
-        return _encode(result).encode()
-    except _HasDecimal:
-        _encode = _make_encode()
-    except Exception as error:
+        text = _encode(result)
+        if "[" not in text or not _has_named_tuple(result):
+            return text.encode()
+    except RecursionError as error:
         _encode = _make_encode()
         raise _unmarshallable(error) from None
+    except Exception:
+        _encode = _make_encode()
     try:
-        return _encode_decimals(result).encode()
+        return _encode_as_aws(result).encode()
     except Exception as error:
         raise _unmarshallable(error) from None
 
@@ -155,13 +164,30 @@ def _unmarshallable(error: Exception) -> Fault:
     return Fault("Runtime.MarshalError", f"Unable to marshal response: {error}")
 
 
-def _encode_decimals(result: object) -> str:
-    """With simplejson, from /var/runtime: it can put a Decimal's own digits into the output."""
+def _has_named_tuple(result: object) -> bool:
+    """Level by level, because the types of a whole level are found at the speed of C. Only for
+    what has been encoded: there are no circles in it."""
+    level: list[object] = [result]
+    while any(issubclass(kind, (dict, list, tuple)) for kind in set(map(type, level))):
+        below: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                below += item.values()
+            elif isinstance(item, (list, tuple)):
+                if hasattr(item, "_asdict"):
+                    return True
+                below += item
+        level = below
+    return False
+
+
+def _encode_as_aws(result: object) -> str:
     import decimal
 
-    import simplejson
+    simplejson = _simplejson()
 
     def default(value: object) -> object:
+        # simplejson's own way with a Decimal would write -NaN, which nobody can read.
         if isinstance(value, decimal.Decimal):
             return float("nan") if value.is_nan() else simplejson.RawJSON(str(value))
         raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
@@ -170,3 +196,32 @@ def _encode_decimals(result: object) -> str:
         result, use_decimal=False, ensure_ascii=_ENSURE_ASCII, allow_nan=True, default=default
     )
     return text
+
+
+_loaded: list[Any] = []
+
+
+def _simplejson() -> Any:
+    """The runtime's simplejson; the function may have another one, or something else of the name,
+    and neither gets in the way of the other."""
+    if not _loaded:
+        from importlib.machinery import PathFinder
+        from importlib.util import module_from_spec
+
+        theirs = _take_out("simplejson")
+        try:
+            spec = PathFinder.find_spec("simplejson", runtime_paths)
+            if spec is None or spec.loader is None:
+                raise ImportError("simplejson is missing from the runtime")
+            module = sys.modules["simplejson"] = module_from_spec(spec)
+            spec.loader.exec_module(module)
+            _loaded.append(module)
+        finally:
+            _take_out("simplejson")
+            sys.modules.update(theirs)
+    return _loaded[0]
+
+
+def _take_out(package: str) -> dict[str, Any]:
+    names = [name for name in sys.modules if name.partition(".")[0] == package]
+    return {name: sys.modules.pop(name) for name in names}
