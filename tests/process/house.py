@@ -31,8 +31,11 @@ class Log:
 
     def text(self, function: str = "f") -> str:
         """Everything logged for `function`, in the order in which it came."""
-        data = b"".join(data for name, _, data in self._written if name == function)
-        return data.decode(errors="replace")
+        return self.data(function).decode(errors="replace")
+
+    def data(self, function: str = "f") -> bytes:
+        """As `text`, byte by byte."""
+        return b"".join(data for name, _, data in self._written if name == function)
 
     def streams(self, function: str = "f") -> set[str]:
         return {stream for name, stream, _ in self._written if name == function}

@@ -57,10 +57,10 @@ def install() -> None:
 
 def set_level() -> None:
     """The level that the function's LoggingConfig asks for."""
-    level = os.environ.get("AWS_LAMBDA_LOG_LEVEL")
-    if level:
-        root = logging.getLogger()
-        root.setLevel({"TRACE": "DEBUG", "FATAL": "CRITICAL"}.get(level, level))
+    level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
+    level = {"TRACE": "DEBUG", "FATAL": "CRITICAL"}.get(level, level)
+    if level in logging.getLevelNamesMapping():  # others are no reason not to run (as on AWS)
+        logging.getLogger().setLevel(level)
 
 
 def _stream(fd: int) -> io.TextIOWrapper:

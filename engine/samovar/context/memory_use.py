@@ -7,11 +7,12 @@ import os
 MEGABYTE = 1024  # in kB, the unit of /proc
 
 
-def peak_anonymous_mb(pid: int) -> int | None:
-    """Peak anonymous memory of `pid` in MB, rounded up; None if the process is gone.
+def peak_resident_kb(pid: int) -> tuple[int, int] | None:
+    """Peak resident size of `pid`, and what is file-backed or shared of it now; None if the process
+    is gone. Both in kB.
 
-    The kernel keeps a peak of the whole resident set (VmHWM); what is file-backed or shared of it
-    now is taken off. Without a memory cgroup that is as near as one can ask after the fact.
+    The kernel keeps a peak of the whole resident set (VmHWM) only; without a memory cgroup the
+    difference of the two is as near to peak anonymous memory as one can ask after the fact.
     """
     try:
         fd = os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
@@ -26,8 +27,7 @@ def peak_anonymous_mb(pid: int) -> int | None:
     peak = _field(text, b"VmHWM:")
     if peak is None:
         return None
-    other = (_field(text, b"RssFile:") or 0) + (_field(text, b"RssShmem:") or 0)
-    return -(-max(0, peak - other) // MEGABYTE)
+    return peak, (_field(text, b"RssFile:") or 0) + (_field(text, b"RssShmem:") or 0)
 
 
 def _field(text: bytes, name: bytes) -> int | None:

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 
 from samovar.context.channel import Channel
-from samovar.context.memory_use import MEGABYTE, peak_anonymous_mb
+from samovar.context.memory_use import MEGABYTE, peak_resident_kb
 from samovar.context.output import LogSink, Output
 from samovar_worker.wire.frames import Frame
 
@@ -28,6 +28,7 @@ class WorkerProcess:
         "_output_fd",
         "_peak_kb",
         "_pidfd",
+        "_shared_kb",
         "channel",
         "memory_used",
         "output",
@@ -47,6 +48,7 @@ class WorkerProcess:
         self.memory_used = 0  # MB, peak
         self._pidfd = -1
         self._peak_kb = 0
+        self._shared_kb = 0  # file-backed and shared, when the kernel was last asked
         self._memory_checked = 0.0
         self._loop = asyncio.get_running_loop()
         pipes: list[int] = []
@@ -91,14 +93,19 @@ class WorkerProcess:
     def look_at_memory(self, now: float) -> None:
         """Ask the kernel."""
         self._memory_checked = now
-        used = peak_anonymous_mb(self.pid) if self.pid else None
-        if used is not None:
-            self.memory_used = max(self.memory_used, used)
+        resident = peak_resident_kb(self.pid) if self.pid else None
+        if resident is not None:
+            peak, self._shared_kb = resident
+            self._note_peak(peak)
 
     def note_exit(self, peak_kb: int) -> None:
-        """What the kernel said of a process that died before anybody asked; includes files."""
-        if self.memory_used == 0:
-            self.memory_used = -(-peak_kb // MEGABYTE)
+        """What the kernel said at the end of a process that may have grown since it was asked; of
+        one that died before anybody asked it includes files."""
+        self._note_peak(peak_kb)
+
+    def _note_peak(self, peak_kb: int) -> None:
+        anonymous = max(0, peak_kb - self._shared_kb)
+        self.memory_used = max(self.memory_used, -(-anonymous // MEGABYTE))
 
     def close(self) -> None:
         self.channel.close()
