@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 import time
 from collections.abc import Callable
 from resource import RUSAGE_SELF, getrusage
@@ -15,7 +14,7 @@ from msgpack import unpackb
 from samovar_worker import handler, logs, marshal
 from samovar_worker.handler import Fault
 from samovar_worker.lambda_context import LambdaContext
-from samovar_worker.pipes import Wires
+from samovar_worker.pipes import Wires, write_output
 from samovar_worker.trace import set_trace
 from samovar_worker.wire import frames, memory, messages
 from samovar_worker.wire.messages import Kind
@@ -118,7 +117,8 @@ class Loop:
         """`sys.exit` ends the process, as on AWS: exit handlers run, then the code is reported."""
         code = stop.code
         if code is not None and not isinstance(code, int):
-            print(code, file=sys.stderr)
+            # Not with `print`: the function may have replaced it, or closed the stream.
+            write_output(f"{code}\n".encode(errors="backslashreplace"))
             code = 1
         try:
             atexit._run_exitfuncs()

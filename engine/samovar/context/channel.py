@@ -25,6 +25,7 @@ class Channel:
     """
 
     __slots__ = (
+        "_broken",
         "_decoder",
         "_loop",
         "_memory_fd",
@@ -52,6 +53,7 @@ class Channel:
         self._on_broken = on_broken
         self._decoder = frames.Decoder(memory.MAX_RESPONSE)
         self._unwritten = b""
+        self._broken = False
         self._loop = asyncio.get_running_loop()
         os.set_blocking(request_fd, False)
         os.set_blocking(reply_fd, False)
@@ -80,7 +82,7 @@ class Channel:
 
     def read(self) -> None:
         """Take what has arrived. Also called once more when the process is known to be dead."""
-        if self._reply_fd < 0:
+        if self._reply_fd < 0 or self._broken:
             return
         try:
             data = os.read(self._reply_fd, _CHUNK)
@@ -91,12 +93,15 @@ class Channel:
         if not data:
             self._loop.remove_reader(self._reply_fd)
             return
+        before = self.turn
         try:
             for frame in self._decoder.feed(data):
-                kind = frame.kind
-                self.turn = _TABLE.get((self.turn, kind)) or order.after(self.turn, kind)
+                before, kind = self.turn, frame.kind
+                self.turn = _TABLE.get((before, kind)) or order.after(before, kind)
                 self._on_frame(frame)
         except ProtocolError as error:
+            self.turn = before  # what was no answer leaves the question open
+            self._broken = True  # nothing that follows it is believed
             self._loop.remove_reader(self._reply_fd)
             self._on_broken(str(error))
 
