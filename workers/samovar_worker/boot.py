@@ -10,6 +10,8 @@ of what it touches, 4 KB for a reference count.
 
 from __future__ import annotations
 
+import _sitebuiltins
+import builtins
 import gc
 import importlib.util
 import os
@@ -67,6 +69,7 @@ class Boot:
         self._runtime = launch.runtime_paths
         self._standard = sys.path[1:]
         logs.install()
+        _provide_builtins()
         os.environ.clear()
         sys.argv[:] = [""]
         marshal.runtime_paths[:] = self._runtime
@@ -97,6 +100,8 @@ class Boot:
         init = messages.trusted_init(frame.metadata)
         if self._walled:
             _finish_walls(init)
+        if self._uid:  # who opens /dev/stdout opens the pipe anew
+            os.fchown(OUTPUT, self._uid, self._uid)
         drop_rights(self._uid, self._walled)
         if self._uid:
             walls.set_dumpable()
@@ -145,6 +150,13 @@ class Boot:
         at_fork.hand_over()
         self._wires.tell_forks()
         gc.enable()
+
+
+def _provide_builtins() -> None:
+    """`exit`, `quit` and `help`, which `site` brings wherever it is not left out, as on AWS."""
+    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
+    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
+    builtins.help = _sitebuiltins._Helper()
 
 
 def hold_namespace(zygote: int) -> None:

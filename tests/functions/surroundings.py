@@ -1,0 +1,263 @@
+"""What a function finds around itself."""
+
+import ctypes
+import errno
+import os
+import resource
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+
+
+def variables(event, context):
+    """The environment, as Python, a subprocess and the kernel have it."""
+    text = subprocess.run(["env", "-0"], capture_output=True, text=True, check=True).stdout
+    with open("/proc/self/environ") as file:
+        at_exec = file.read()
+    return {
+        "python": dict(os.environ),
+        "subprocess": dict(item.split("=", 1) for item in text.split("\0") if item),
+        "at exec": at_exec.split("\0"),
+        "clock": [time.tzname[0], time.strftime("%H", time.localtime(0))],
+    }
+
+
+def interpreter(event, context):
+    """How this Python was set up."""
+    return {
+        "path": sys.path,
+        "argv": sys.argv,
+        "executable": sys.executable,
+        "umask": os.umask(0o022),
+        "encodings": [sys.stdout.encoding, sys.getfilesystemencoding()],
+        "stdin": sys.stdin.read(),
+        "builtins": [callable(found) for found in (exit, quit, help)],
+        "again": subprocess.run(
+            [sys.executable, "-c", "import boto3, sys; print(sys.version_info[:2])"],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout,
+    }
+
+
+def leave(event, context):
+    """End as interactive programs and scripts do."""
+    {"exit": exit, "quit": quit}[event](5)
+
+
+def status():
+    with open("/proc/self/status") as file:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+
+
+def rights(event, context):
+    """Who this is and what it may do."""
+    found = status()
+    return {
+        "ids": [os.getuid(), os.geteuid(), os.getgid(), os.getegid(), os.getgroups()],
+        "capabilities": {name: found[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")},
+        "no_new_privs": found["NoNewPrivs"],
+        "open files": resource.getrlimit(resource.RLIMIT_NOFILE),
+        "core": resource.getrlimit(resource.RLIMIT_CORE),
+        "more files": error_of(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (2048, 2048))),
+        "become root": error_of(lambda: os.setuid(0)),
+        "whoami": subprocess.run(
+            ["id", "-un"], capture_output=True, text=True, check=True
+        ).stdout.strip(),
+    }
+
+
+def files(event, context):
+    """Open files until there is no room for one more."""
+    opened = []
+    try:
+        while True:
+            opened.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError as error:
+        return [errno.errorcode[error.errno], max(opened)]
+    finally:
+        for fd in opened:
+            os.close(fd)
+
+
+def error_of(action):
+    try:
+        action()
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def write_to(path):
+    with open(path, "w") as file:
+        file.write("x")
+
+
+def read(path):
+    with open(path) as file:
+        return file.read()
+
+
+def view(event, context):
+    """The file system, and what happens to those who write to it."""
+    places = ("/", "/var/task", "/var/runtime", "/var/lang", "/usr", "/etc", "/opt", "/run", "/dev")
+    code = os.stat("/var/task")
+    return {
+        "cwd": os.getcwd(),
+        "root": sorted(os.listdir("/")),
+        "task": sorted(os.listdir("/var/task")),
+        "run": [os.listdir(path) for path, _, _ in os.walk("/run") if os.listdir(path) == []],
+        "dev": sorted(os.listdir("/dev")),
+        "exists": {path: os.path.exists(path) for path in event["paths"]},
+        "written": {place: error_of(partial(write_to, f"{place}/new")) for place in places},
+        "code": [oct(code.st_mode), code.st_uid != os.getuid()],
+        "overwrite": error_of(lambda: write_to(__file__)),
+        "devices": [
+            os.read(os.open("/dev/zero", os.O_RDONLY), 2).hex(),
+            len(os.read(os.open("/dev/urandom", os.O_RDONLY), 8)),
+            error_of(lambda: write_to("/dev/null")),
+            error_of(lambda: write_to("/dev/full")),
+        ],
+        "own stdout": subprocess.run(
+            ["sh", "-c", "echo shown > /dev/stdout"], check=False
+        ).returncode,
+    }
+
+
+def tmp(event, context):
+    """/tmp: its mode and size, who sees it, and how full it can get."""
+    size = os.statvfs("/tmp")
+    total = size.f_blocks * size.f_frsize
+    write_to("/tmp/from-python")
+    with open("/tmp/large", "wb") as file:
+        too_much = error_of(lambda: os.posix_fallocate(file.fileno(), 0, total + 4096))
+        enough = error_of(lambda: os.posix_fallocate(file.fileno(), 0, 1 << 20))
+    seen = subprocess.run(["ls", "/tmp"], capture_output=True, text=True, check=True).stdout
+    os.remove("/tmp/large")
+    return {
+        "mode": oct(stat.S_IMODE(os.stat("/tmp").st_mode)),
+        "megabytes": total / (1 << 20),
+        "too much": too_much,
+        "enough": enough,
+        "seen": seen.split(),
+        "tempfile": tempfile.gettempdir(),
+        "executable": subprocess.call(
+            ["sh", "-c", "cp /bin/true /tmp/true && /tmp/true && rm /tmp/true"]
+        ),
+    }
+
+
+def processes(event, context):
+    """All that can be seen of processes, and what can be done to the first."""
+    other = subprocess.Popen(["sleep", "60"])
+    try:
+        seen = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+        mine = [1, os.getpid(), other.pid]
+    finally:
+        other.kill()
+        other.wait()
+    return {
+        "others": [pid for pid in seen if pid not in mine],
+        "kill 1": error_of(lambda: os.kill(1, 9)),
+        "environment of 1": error_of(lambda: read("/proc/1/environ")),
+    }
+
+
+def escape(event, context):
+    """Try to take the walls down."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def call(name, *arguments):
+        if getattr(libc, name)(*arguments) == 0:
+            return None
+        return errno.errorcode[ctypes.get_errno()]
+
+    script = (
+        "umount /proc; umount /var/task; umount -l /usr; mount -o remount,rw /; "
+        "mount -o remount,rw /var/task; ls -d /proc/[0-9]* | wc -l; touch /var/task/new /usr/new; "
+        "ls /var/task"
+    )
+    inner = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {
+        "umount": call("umount2", b"/var/task", 2),
+        "remount": call("mount", b"none", b"/", b"", 0x20, None),
+        "unshare mounts": call("unshare", 0x00020000),
+        "chroot": call("chroot", b"/tmp"),
+        "own namespaces": inner.stdout.split(),
+        "complaints": inner.stderr,
+    }
+
+
+def private(event, context):
+    """Without namespaces: the directory that stands in for /tmp."""
+    place = os.environ["TMPDIR"]
+    made = subprocess.run(["mktemp"], capture_output=True, text=True, check=True).stdout
+    return {
+        "place": place,
+        "mode": oct(stat.S_IMODE(os.stat(place).st_mode)),
+        "tempfile": tempfile.gettempdir(),
+        "mktemp": os.path.dirname(made),
+        "cwd": os.getcwd(),
+        "code": os.path.dirname(__file__),
+    }
+
+
+def about(event, context):
+    """The context object, attribute by attribute."""
+    client = context.client_context
+    left = context.get_remaining_time_in_millis()
+    return {
+        "names": sorted(name for name in dir(context) if not name.startswith("_")),
+        "aws_request_id": context.aws_request_id,
+        "function_name": context.function_name,
+        "function_version": context.function_version,
+        "invoked_function_arn": context.invoked_function_arn,
+        "memory_limit_in_mb": context.memory_limit_in_mb,
+        "log_group_name": context.log_group_name,
+        "log_stream_name": context.log_stream_name,
+        "identity": [
+            context.identity.cognito_identity_id,
+            context.identity.cognito_identity_pool_id,
+        ],
+        "client_context": client
+        and {
+            "custom": client.custom,
+            "env": client.env,
+            "client": client.client
+            and {
+                name: getattr(client.client, name)
+                for name in (
+                    "installation_id",
+                    "app_title",
+                    "app_version_name",
+                    "app_version_code",
+                    "app_package_name",
+                )
+            },
+        },
+        "tenant_id": context.tenant_id,
+        "left": [left, context.get_remaining_time_in_millis() <= left],
+        "trace": os.environ["_X_AMZN_TRACE_ID"],
+        "trace of a child": subprocess.run(
+            ["printenv", "_X_AMZN_TRACE_ID"], capture_output=True, text=True, check=True
+        ).stdout,
+    }
+
+
+def call(event, context):
+    """Reach a server on this machine's loopback."""
+    with socket.create_connection(("127.0.0.1", event["port"]), timeout=10) as door:
+        door.sendall(b"hello\n")
+        return door.recv(1).decode()

@@ -1,0 +1,143 @@
+"""The walls: what a function sees of the machine and of other contexts, and what it can't do."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from tests.process.conftest import RunEngine
+from tests.process.house import create, eventually, result
+
+from samovar.engine import Engine
+
+# The name that a function may have; nothing else of it is in there.
+SEEN_OF_ROOT = {"bin", "dev", "etc", "lib", "lib64", "opt", "proc", "run", "sbin", "tmp", "usr"}
+ALSO = {"lib32", "libx32", "var"}
+DEVICES = ["fd", "full", "null", "random", "stderr", "stdin", "stdout", "urandom", "zero"]
+
+
+def test_the_file_system_of_a_function(run_walled: RunEngine) -> None:
+    hidden = [
+        "/home",
+        "/root",
+        "/var/lib",
+        "/etc/shadow",
+        "/sys",
+        "/dev/shm",
+        str(run_walled.data_dir),
+        str(run_walled.data_dir.parent),
+        str(Path(__file__).parents[2]),
+        sys.prefix,
+        "/run/samovar/worker",
+        "/run/samovar/code",
+    ]
+
+    async def scenario(engine: Engine) -> None:
+        await create(engine, "surroundings.view")
+        seen = await result(engine, {"paths": hidden})
+        assert seen["cwd"] == "/var/task"
+        assert SEEN_OF_ROOT - {"lib64"} <= set(seen["root"]) <= SEEN_OF_ROOT | ALSO
+        assert seen["task"] == ["surroundings.py"]
+        assert seen["dev"] == DEVICES
+        assert seen["exists"] == dict.fromkeys(hidden, False)
+        assert set(seen["written"].values()) == {"EROFS"}, seen["written"]
+        assert seen["code"] == ["0o40755", True]
+        assert seen["overwrite"] == "EROFS"
+        assert seen["devices"] == ["0000", 8, None, "ENOSPC"]
+        assert seen["own stdout"] == 0
+        assert "shown\n" in run_walled.log.text()
+
+    run_walled(scenario)
+
+
+def test_tmp_is_private_and_as_large_as_configured(run_walled: RunEngine) -> None:
+    async def scenario(engine: Engine) -> None:
+        for name, size in (("small", 512), ("large", 1536)):
+            await create(engine, "surroundings.tmp", name, ephemeral_storage=size)
+            for _ in range(2):
+                seen = await result(engine, name=name)
+                assert seen == {
+                    "mode": "0o1777",
+                    "megabytes": size,
+                    "too much": "ENOSPC",
+                    "enough": None,
+                    "seen": ["from-python", "large"],
+                    "tempfile": "/tmp",
+                    "executable": 0,
+                }
+        await create(engine, "life.count", "other")
+        assert (await result(engine, name="other"))["tmp"] == 1
+
+    run_walled(scenario)
+
+
+def test_a_function_sees_its_own_processes_only(run_walled: RunEngine) -> None:
+    async def scenario(engine: Engine) -> None:
+        await create(engine, "life.count", "other")
+        await result(engine, name="other")
+        await create(engine, "surroundings.processes")
+        assert await result(engine) == {
+            "others": [],
+            "kill 1": "EPERM",
+            "environment of 1": "EACCES",
+        }
+
+    run_walled(scenario)
+
+
+def test_walls_do_not_come_down_from_inside(run_walled: RunEngine) -> None:
+    async def scenario(engine: Engine) -> None:
+        await create(engine, "surroundings.escape")
+        seen = await result(engine)
+        for attempt in ("umount", "remount", "unshare mounts", "chroot"):
+            assert seen[attempt] == "EPERM", attempt
+        # Where the host gives users namespaces of their own, a function may make some inside the
+        # walls: as root there it still sees its few processes and writes nowhere.
+        if seen["own namespaces"]:
+            processes, *task = seen["own namespaces"]
+            assert int(processes) < 10
+            assert task == ["surroundings.py"]
+            assert "Read-only file system" in seen["complaints"]
+
+    run_walled(scenario)
+
+
+def test_without_namespaces_a_directory_stands_in_for_tmp(run_open: RunEngine) -> None:
+    async def scenario(engine: Engine) -> None:
+        places = set()
+        for name in ("one", "two"):
+            await create(engine, "surroundings.private", name)
+            seen = await result(engine, name=name)
+            place = seen["place"]
+            assert place.startswith(str(run_open.data_dir / "run" / "contexts"))
+            assert seen["mode"] == "0o700"
+            assert seen["tempfile"] == seen["mktemp"] == place
+            assert seen["cwd"] == seen["code"]
+            places.add(place)
+        assert len(places) == 2
+        for name in ("one", "two"):
+            await engine.delete_function(name)
+        await eventually(
+            lambda: not any(os.path.exists(place) for place in places), "the directories are gone"
+        )
+        assert "private /tmp" in engine.report().walls_missing
+
+    run_open(scenario)
+
+
+def test_walls_are_reported(run_walled: RunEngine) -> None:
+    async def scenario(engine: Engine) -> None:
+        report = engine.report()
+        assert dict(report.walls_missing) == {}
+        assert set(report.walls_held) == {
+            "mount namespace",
+            "private /tmp",
+            "read-only root",
+            "pid namespace",
+            "unprivileged uid",
+            "no_new_privs",
+            "open files",
+        }
+
+    run_walled(scenario)
