@@ -40,7 +40,14 @@ from samovar_worker.wire.messages import Kind
 
 _OPEN_FILES = 1024  # AWS quota: file descriptors per execution environment
 _HIDDEN = "/run/samovar"
-_MODULES = ("samovar_worker", "msgpack")
+_MODULES = ("samovar_worker", "msgpack", "cython_runtime")
+# Loaded before the function's code because the worker or a preload needs it, where AWS's runtime
+# does not: a package's own module of such a name wins, as it would there. What both runtimes have
+# loaded (logging, json, re …) is the standard library's in either.
+replaceable = {
+    *("array", "ctypes", "fcntl", "platform", "resource", "select", "selectors", "signal"),
+    *("socket", "struct"),
+}
 _WATCH = 3  # descriptor of the zygote's pidfd until the rights are gone
 _TASK_ROOT = "/var/task"
 # Who a function is where its uid can't be changed to one of the engine's choosing.
@@ -80,6 +87,7 @@ class Boot:
             sys.path_importer_cache[_TASK_ROOT] = sys.path_hooks[-1](_TASK_ROOT)
         # Hidden, but kept alive: to free them would touch, and so copy, every page they lie on.
         own = [name for name in sys.modules if name.split(".")[0] in _MODULES]
+        own += [name for name in sys.modules if name.startswith("_cython_")]
         _hidden.extend(sys.modules.pop(name) for name in (*own, "__main__"))
         sys.modules["__main__"] = types.ModuleType("__main__")
 
@@ -147,6 +155,10 @@ class Boot:
             extra = [path for path in python_path.split(":") if path]
             own = extra + [path for path in self._runtime if path not in extra]
         sys.path[:] = [root, *self._layers, *init.import_paths, *own, *self._standard]
+        brought = replaceable.intersection(entry.partition(".")[0] for entry in os.listdir(root))
+        if brought:
+            hidden = [name for name in sys.modules if name.partition(".")[0] in brought]
+            _hidden.extend(map(sys.modules.pop, hidden))
         at_fork.hand_over()
         self._wires.tell_forks()
         gc.enable()

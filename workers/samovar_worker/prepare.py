@@ -50,8 +50,10 @@ def main(control_fd: int, walled: bool) -> None:
     # In order, behind the worker's own path: the preloads come from where functions would find
     # them (/var/runtime), never from the interpreter's own site-packages.
     sys.path[1:1] = launch.runtime_paths
+    before = {name.partition(".")[0] for name in sys.modules}
     for name in launch.preload:
         importlib.import_module(name)
+    boot.replaceable.update({name.partition(".")[0] for name in sys.modules} - before)
     del sys.path[1 : 1 + len(launch.runtime_paths)]
     pure = "msgpack._cmsgpack" not in sys.modules
     hello = control.Hello([*held, "no_new_privs", "open files"], missing, version, pure)
