@@ -67,8 +67,12 @@ def fault_of(error: BaseException) -> Fault:
         message = str(error)
     except Exception:
         message = f"<unprintable {type(error).__name__} object>"
-    frames = traceback.extract_tb(_without_own_frames(error.__traceback__))
-    return Fault(type(error).__name__, message, traceback.format_list(frames))
+    try:
+        frames = traceback.extract_tb(_without_own_frames(error.__traceback__))
+        stack = traceback.format_list(frames)
+    except Exception:  # it reads the source, by way of what the function may have replaced
+        stack = []
+    return Fault(type(error).__name__, message, stack)
 
 
 def _without_own_frames(trace: TracebackType | None) -> TracebackType | None:
