@@ -84,7 +84,7 @@ def an_alarm_after_the_answer():
     def ring(*_):
         os.write(1, b"ring\n")
         if not inside:
-            raise TimeoutError("in the worker's own code")
+            raise RuntimeError("in the worker's own code")
 
     signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, 0.05)
@@ -191,6 +191,12 @@ def frame(kind, invocation, metadata=b"\x93\x00\x00\xa0", payload=b"null"):
     return header + metadata + payload
 
 
+def garbage_and_a_forged_answer():
+    """More of the one than is read at once, so that the other is still there at the end."""
+    fcntl.fcntl(1022, fcntl.F_SETPIPE_SZ, 1 << 18)
+    write_to_the_reply_pipe(b"garbage!" * 8192 + frame(19, 0, payload=b'"forged"'))
+
+
 def flood():
     fcntl.fcntl(1022, fcntl.F_SETFL, os.O_NONBLOCK)
     until = time.monotonic() + 30
@@ -279,6 +285,7 @@ WAYS = {
     ),
     "bad metadata": lambda _: write_to_the_reply_pipe(frame(19, 0, b"\xc1")),
     "wrong metadata": lambda _: write_to_the_reply_pipe(frame(19, 0, b"\x93\xa0\xa0\xa0")),
+    "garbage and a forged answer": lambda _: garbage_and_a_forged_answer(),
     "unknown kind": lambda _: write_to_the_reply_pipe(frame(200, 0)),
     "another's reply": lambda _: write_to_the_reply_pipe(frame(19, 12345)),
     "init again": lambda _: write_to_the_reply_pipe(frame(17, 0)),

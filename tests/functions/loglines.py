@@ -71,6 +71,8 @@ def streams(event, context):
     if event == "close descriptors":
         os.close(1)
         os.close(2)
+    if event == "original":
+        sys.stdout = sys.__stdout__
     if event == "swap":
         sys.stdout, sys.stderr = sys.stderr, sys.stdout
     logging.warning("logged while %s", event)
@@ -99,7 +101,8 @@ def later(event, context):
         with socket.create_connection(("127.0.0.1", event["port"]), timeout=30) as door:
             door.sendall(b"a thread\n")
             door.recv(1)
-        print("thread, between two invocations")
+            print("thread, between two invocations")
+            door.sendall(b"written\n")
         turn.wait()
         print("thread, in the next invocation")
 

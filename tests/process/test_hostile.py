@@ -120,6 +120,7 @@ ENDS = {
 LIES = {
     "garbage": "frame version 25202, expected 1",
     "garbage and an answer": "frame version 25202, expected 1",
+    "garbage and a forged answer": "frame version 25202, expected 1",
     "flood": "frame version 65535, expected 1",
     "zeros": "frame version 0, expected 1",
     "half a frame": "bytes of payload, at most 65536",

@@ -79,7 +79,7 @@ def test_functions_run_under_every_interpreter(
 
 
 def test_errors_logs_and_ends_under_every_interpreter(
-    run_engine: RunEngine, interpreter: Interpreter
+    run_open: RunEngine, interpreter: Interpreter
 ) -> None:
     runtime = interpreter.runtime
 
@@ -112,7 +112,7 @@ def test_errors_logs_and_ends_under_every_interpreter(
         assert error(outcome)["errorMessage"].endswith(" exit status 1")
         assert await result(engine, "", "hostile") == 1
 
-    run_engine(scenario)
+    run_open(scenario)
 
 
 def test_runtimes_that_are_not_served_are_refused_by_name(

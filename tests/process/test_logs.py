@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import socket
 import tracemalloc
 
 from tests.process.conftest import RunEngine
-from tests.process.house import Gate, create, error, eventually
+from tests.process.house import create, error
 
 from samovar.engine import Engine
 from samovar.model.invocation import Outcome
@@ -190,14 +191,20 @@ def test_a_thread_left_running_writes_under_the_invocation_that_it_runs_in(
 
     async def scenario(engine: Engine) -> None:
         await create(engine, "loglines.later")
-        async with Gate() as gate:
-            first = await engine.invoke("f", gate.event(), log_tail=True)
-            await gate.reached(1)
-            gate.open()
-            # Contexts are not frozen yet: what a thread does between two invocations is seen at
-            # once, and belongs to neither.
-            await eventually(lambda: between in run_engine.log.text(), "the thread's first line")
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(30)
+            event = {"port": server.getsockname()[1]}
+            first = await engine.invoke("f", event, log_tail=True)
+            # Waits without the loop: what the thread writes now is still unread when the next
+            # invocation begins.
+            door, _ = server.accept()
+            with door, door.makefile("rb") as lines:
+                door.settimeout(30)
+                assert lines.readline() == b"a thread\n"
+                door.sendall(b"x")
+                assert lines.readline() == b"written\n"
         second = await engine.invoke("f", log_tail=True)
+        # Contexts are not frozen yet: what is written between two invocations belongs to neither.
         assert outline(first) == ["START", "first invocation", "END", "REPORT"]
         assert outline(second) == [
             "START",
@@ -224,6 +231,7 @@ STREAMS = {
     "replace": ("printed", []),
     "none": ("printed", []),
     "swap": ("printed", ["printed while swap"]),
+    "original": ("printed", ["printed while original"]),
     "close descriptors": ("OSError(9, 'Bad file descriptor')", []),
     "close": ("ValueError('I/O operation on closed file.')", []),
 }
