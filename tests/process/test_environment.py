@@ -288,7 +288,7 @@ def test_rights_that_no_function_has(run_engine: RunEngine) -> None:
         assert seen["ids"][4] == []
         assert set(seen["capabilities"].values()) == {"0" * 16}
         assert seen["more files"] == "not allowed to raise maximum limit"
-        assert seen["become root"] == "EPERM"
+        assert seen["become root"] in ("EPERM", "EINVAL")  # the latter: no such uid in there
         assert seen["whoami"] == "sbx_user1051"
 
     run_engine(scenario)

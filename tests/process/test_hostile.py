@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
+import psutil
 import pytest
 from tests.process.conftest import RunEngine
 from tests.process.house import create, error, eventually, family, result, states
@@ -42,6 +44,15 @@ async def others_are_served(engine: Engine, calls: int) -> None:
     assert await result(engine, "", "other") == calls
 
 
+def names(engine: Engine) -> set[str]:
+    """The names of all processes below the engine's zygotes."""
+    found = set()
+    for process in family(engine).values():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.add(process.name())
+    return found
+
+
 def test_what_a_function_may_do_and_stay_warm(run_engine: RunEngine) -> None:
     async def scenario(engine: Engine) -> None:
         await create(engine, "hostile.do", "other")
@@ -57,11 +68,11 @@ def test_what_a_function_may_do_and_stay_warm(run_engine: RunEngine) -> None:
                 assert outcome.start is StartKind.WARM
                 assert outcome.context_id == first.context_id
             await others_are_served(engine, calls)
+            if way == "many children":
+                assert "sleep" in names(engine)
             await engine.delete_function(name)
         await eventually(lambda: states(engine) == ["idle"], "only the other function is left")
-        # Two processes of the other's, two of a spare; all that was started is gone.
-        most = 4 if run_engine.walled else 2
-        await eventually(lambda: len(family(engine)) <= most, "nothing is left of the others")
+        await eventually(lambda: "sleep" not in names(engine), "nothing of theirs is left")
 
     run_engine(scenario)
 

@@ -42,7 +42,8 @@ def test_the_file_system_of_a_function(run_walled: RunEngine) -> None:
         assert seen["dev"] == DEVICES
         assert seen["exists"] == dict.fromkeys(hidden, False)
         assert set(seen["written"].values()) == {"EROFS"}, seen["written"]
-        assert seen["code"] == ["0o40755", True]
+        # An unprivileged engine's functions have its uid, under another number.
+        assert seen["code"] == ["0o40755", os.geteuid() == 0]
         assert seen["overwrite"] == "EROFS"
         assert seen["devices"] == ["0000", 8, None, "ENOSPC"]
         assert seen["own stdout"] == 0
@@ -77,11 +78,11 @@ def test_a_function_sees_its_own_processes_only(run_walled: RunEngine) -> None:
         await create(engine, "life.count", "other")
         await result(engine, name="other")
         await create(engine, "surroundings.processes")
-        assert await result(engine) == {
-            "others": [],
-            "kill 1": "EPERM",
-            "environment of 1": "EACCES",
-        }
+        for _ in range(2):
+            seen = await result(engine)
+            # Of the same uid it may be signalled, but the kernel shields a namespace's pid 1.
+            assert seen.pop("kill 1") == ("EPERM" if os.geteuid() == 0 else None)
+            assert seen == {"others": [], "environment of 1": "EACCES"}
 
     run_walled(scenario)
 
