@@ -471,6 +471,8 @@ class ExecutionContext:
 
     def _gone(self, reason: str) -> None:
         listener, self._listener = self._listener, None
+        if self._stopping is None:
+            self.zygote.discard(self.number)  # it may still hold the mounts
         self.close()
         if listener is not None:
             listener.context_gone(self, reason)

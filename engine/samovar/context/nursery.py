@@ -76,7 +76,7 @@ class Nursery:
         while branch.spares and context is None:
             context = branch.spares.popleft()
             if not context.usable:
-                context.close()
+                context.discard()
                 context = None
         self._replenish_later(family, branch)
         return context or self._fork(zygote)
