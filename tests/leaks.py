@@ -69,10 +69,10 @@ def processes() -> dict[tuple[int, float], str]:
             status = process.status()
             command = " ".join(process.cmdline()) or process.name()
             created = process.create_time()
+        except psutil.ZombieProcess:  # before its base class
+            status, command, created = psutil.STATUS_ZOMBIE, "", process.create_time()
         except psutil.NoSuchProcess:
             continue
-        except psutil.ZombieProcess:
-            status, command, created = psutil.STATUS_ZOMBIE, "", process.create_time()
         if status == psutil.STATUS_ZOMBIE and _reap(process.pid):
             continue
         found[process.pid, created] = f"process {process.pid} ({status}): {command[:200]}"
