@@ -25,6 +25,7 @@ _BOOT = (
 # A fresh interpreter takes 30-60 ms, importing boto3 another 450 (measured), a slow disk more.
 _HELLO_TIMEOUT = 60.0
 _SEND_BUFFER = 1 << 20
+_DIED = "the zygote died"
 
 
 class ForkListener(Protocol):
@@ -66,6 +67,7 @@ class Zygote:
         self._process = process
         self._connection = connection
         self._contexts: dict[int, ForkListener] = {}
+        self._reaped: asyncio.Future[int] | None = None
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(connection.fileno(), self._on_readable)
 
@@ -106,10 +108,18 @@ class Zygote:
             assert isinstance(hello, control.Hello)
             if not hello.walls and hello.missing:
                 raise WallsRefused(hello.missing)
-        except BaseException:
+        except BaseException as error:
             ours.close()
             process.kill()
             process.wait()
+            if isinstance(error, TimeoutError):
+                raise EngineError(
+                    f"{launch.executable} did not become a zygote in {_HELLO_TIMEOUT:g} s"
+                ) from error
+            if isinstance(error, OSError):
+                raise EngineError(
+                    f"{launch.executable} died before it became a zygote; its error is on stderr"
+                ) from error
             raise
         return cls(process, ours, hello, launch.uid)
 
@@ -130,13 +140,16 @@ class Zygote:
         """Close the connection, which ends the zygote and all its contexts, and reap it."""
         if self.alive:
             self._end("the engine stops")
-        await asyncio.get_running_loop().run_in_executor(None, self._process.wait)
+        assert self._reaped is not None
+        await self._reaped
 
     def _send(self, packet: control.Packet, fds: list[int] | None = None) -> None:
         if not self.alive:
             return
         try:
             socket.send_fds(self._connection, [control.pack(packet)], fds or [])
+        except BrokenPipeError:
+            self._loop.call_soon(self._end, _DIED)
         except OSError as error:
             self._loop.call_soon(self._end, f"the zygote does not answer: {error}")
 
@@ -146,11 +159,14 @@ class Zygote:
                 data, fds, _, _ = socket.recv_fds(self._connection, control.MAX_PACKET, 1)
             except BlockingIOError:
                 return
+            except ConnectionResetError:  # it died over packets that it had not read
+                self._end(_DIED)
+                return
             except OSError as error:
                 self._end(f"the zygote's socket broke: {error}")
                 return
             if not data:
-                self._end("the zygote died")
+                self._end(_DIED)
                 return
             try:
                 self._take(control.unpack(data), fds)
@@ -177,6 +193,8 @@ class Zygote:
         self.alive = False
         self._loop.remove_reader(self._connection.fileno())
         self._connection.close()
+        # It ends now, if it has not yet; reaped here, because nothing else would ask for it.
+        self._reaped = self._loop.run_in_executor(None, self._process.wait)
         contexts, self._contexts = self._contexts, {}
         for listener in contexts.values():
             listener.zygote_lost(reason)
