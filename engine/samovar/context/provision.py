@@ -16,6 +16,7 @@ from samovar.context.context import ExecutionContext, Placement
 from samovar.context.environment import Paths, Region, function_environment, log_stream_name
 from samovar.context.launch_plan import Family
 from samovar.context.nursery import Nursery
+from samovar.context.sweep import end_strays
 from samovar.model.function import FunctionVersion
 from samovar.model.runtime_version import runtime_version, runtime_version_arn
 from samovar.registry.runtimes import Runtimes
@@ -53,6 +54,7 @@ class Provisioner:
         self._extract = extract
         self._clock = clock
         self._region = region
+        self._bereft: set[str] = set()  # directories of contexts whose zygote was killed
 
     def family(self, version: FunctionVersion) -> Family:
         """The kind of zygote that forks contexts of `version`; raises ClientError for a runtime
@@ -77,10 +79,20 @@ class Provisioner:
     def release(self, context: ExecutionContext) -> None:
         """Remove what a context without namespaces leaves on the disk."""
         placement = context.placement
-        if placement is not None and placement.tmp_dir is not None:
-            asyncio.get_running_loop().run_in_executor(
-                None, lambda: shutil.rmtree(placement.tmp_dir or "", ignore_errors=True)
-            )
+        if placement is None or placement.tmp_dir is None:
+            return
+        directory, loop = placement.tmp_dir, asyncio.get_running_loop()
+        if context.zygote.alive:
+            loop.run_in_executor(None, lambda: shutil.rmtree(directory, ignore_errors=True))
+            return
+        # Its zygote's other contexts are lost in the same step: one look at all processes will do.
+        if not self._bereft:
+            loop.call_soon(self._end_strays)
+        self._bereft.add(directory)
+
+    def _end_strays(self) -> None:
+        bereft, self._bereft = self._bereft, set()
+        asyncio.get_running_loop().run_in_executor(None, end_strays, frozenset(bereft))
 
     def _place(
         self, version: FunctionVersion, family: Family, context: ExecutionContext, tree: Path

@@ -10,12 +10,15 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
+import time
+from collections.abc import Collection
 from pathlib import Path
 
 import psutil
 
 _log = logging.getLogger(__name__)
 _PATIENCE = 10.0  # seconds for killed processes to be gone
+_STEP = 0.01  # seconds between two looks at them
 
 
 def marker(run: Path) -> str:
@@ -29,24 +32,53 @@ def sweep(run: Path) -> None:
     Raises OSError. Blocking.
     """
     contexts = run / "contexts"
-    leftovers = [process for process in psutil.process_iter() if _is_left(process, run)]
+    _end([process for process in psutil.process_iter() if _is_left(process, run)])
+    if contexts.exists():
+        shutil.rmtree(contexts)
+
+
+def end_strays(directories: Collection[str]) -> None:
+    """End what contexts without namespaces have started, by their directories, when the zygote
+    that would have done it was killed; then remove these. A process that keeps TMPDIR out of its
+    environment is left to the next start. Blocking."""
+    _end([process for process in psutil.process_iter() if _tmp_dir(process) in directories])
+    for directory in directories:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _end(leftovers: list[psutil.Process]) -> None:
     for process in leftovers:
-        _log.warning("ending process %s, left by an earlier engine", process.pid)
+        _log.warning("ending process %s, left by an earlier engine or zygote", process.pid)
         try:
             process.kill()
         except psutil.NoSuchProcess:
             continue
-    _, alive = psutil.wait_procs(leftovers, timeout=_PATIENCE)
+    deadline = time.monotonic() + _PATIENCE
+    while (alive := [item for item in leftovers if _lives(item)]) and time.monotonic() < deadline:
+        time.sleep(_STEP)
     for process in alive:
-        _log.error("process %s of an earlier engine does not end", process.pid)
-    if contexts.exists():
-        shutil.rmtree(contexts)
+        _log.error("process %s of an earlier engine or zygote does not end", process.pid)
+
+
+def _lives(process: psutil.Process) -> bool:
+    """A zombie does not: whether it is reaped is up to a parent that may never do it."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _is_left(process: psutil.Process, run: Path) -> bool:
     try:
         if marker(run) in process.cmdline():
             return True
-        return process.environ().get("TMPDIR", "").startswith(f"{run / 'contexts'}/")
     except psutil.Error:
         return False
+    return _tmp_dir(process).startswith(f"{run / 'contexts'}/")
+
+
+def _tmp_dir(process: psutil.Process) -> str:
+    try:
+        return process.environ().get("TMPDIR", "")
+    except psutil.Error:
+        return ""
