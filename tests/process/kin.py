@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import psutil
+from tests import leaks
 from tests.process.house import family
 
 from samovar.engine import Engine
@@ -50,3 +52,9 @@ def mounts_held(zygote: int) -> int:
         if (target := os.readlink(entry)).startswith("mnt:[")
     }
     return len(held - {os.readlink(f"/proc/{zygote}/ns/mnt")})
+
+
+def ended(processes: Iterable[psutil.Process]) -> bool:
+    """Whether none of them lives any more. Dead orphans are reaped on the way, as init would."""
+    leaks.processes()
+    return not any(process.is_running() for process in processes)
