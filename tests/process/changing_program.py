@@ -1,0 +1,190 @@
+"""Kills engines in the middle of changes: `<data dir> <seed> <rounds>`; the last line is a summary.
+
+Each round forks an engine on the same directory. It first holds what it finds against what the
+earlier ones had answered, then creates, updates and deletes functions until it is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import select
+import signal
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tests.process.house import package, result
+
+from samovar.engine import Engine
+from samovar.errors import AWS, ClientError
+from samovar.model.function import Configuration, State, UpdateStatus
+from samovar.registry.functions import ConfigurationChanges, NewFunction, ZipBytes
+from samovar.registry.runtimes import Runtimes
+from samovar.settings import Isolation, Settings
+
+ROLE = "arn:aws:iam::000000000000:role/r"
+NAMES = ("a", "b", "c")  # each has a task of its own that changes it
+LONGEST = 0.06  # seconds that an engine gets for its changes: some ten of them
+SOURCE = """
+import os
+def handler(event, context):
+    return [{code}, int(os.environ["EDITION"])]
+"""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a function was last made to be: numbers in its code, environment and tags."""
+
+    code: int
+    environment: int
+    tags: int
+
+
+@dataclass
+class Model:
+    """What may be found under each name: one thing, or two when a change was cut short."""
+
+    possible: dict[str, set[Kept | None]] = field(
+        default_factory=lambda: {name: {None} for name in NAMES}
+    )
+    edition: int = 0
+    answered: int = 0
+    cut: int = 0
+
+    def take_in(self, journal: bytes) -> None:
+        """`journal`: lines of a name and what it is to be, first as asked, then as answered."""
+        asked: dict[str, Kept | None] = {}
+        for line in journal.decode().splitlines():
+            word, name, numbers = line.split(" ", 2)
+            wanted = Kept(*json.loads(numbers)) if numbers != "null" else None
+            self.edition = max(self.edition, *(json.loads(numbers) or [0]))
+            if word == "asked":
+                asked[name] = wanted
+            elif word == "answered":
+                self.possible[name] = {asked.pop(name)}
+                self.answered += 1
+            else:
+                self.possible[name] = {wanted}
+        for name, wanted in asked.items():
+            self.possible[name].add(wanted)
+            self.cut += 1
+
+
+def note(journal: int, word: str, name: str, kept: Kept | None) -> None:
+    numbers = [kept.code, kept.environment, kept.tags] if kept is not None else None
+    os.write(journal, f"{word} {name} {json.dumps(numbers)}\n".encode())
+
+
+async def found(engine: Engine, name: str) -> Kept | None:
+    """What is there: invoked, not only looked at."""
+    try:
+        function = engine.registry.get(name)
+    except ClientError as error:
+        assert error.error is AWS.RESOURCE_NOT_FOUND
+        return None
+    assert function.state is State.ACTIVE, function
+    assert function.update_status is not UpdateStatus.IN_PROGRESS, function
+    code, environment = await result(engine, name=name)
+    return Kept(code, environment, int(engine.registry.tags_of(name)["made"]))
+
+
+async def check(engine: Engine, data_dir: Path, model: Model, journal: int) -> None:
+    for name, possible in model.possible.items():
+        kept = await found(engine, name)
+        assert kept in possible, f"{name} is {kept}, and should be one of {possible}"
+        note(journal, "found", name, kept)
+    wanted = {item.code.sha256 for item in engine.registry.list().functions}
+    code = data_dir / "code"
+    assert {path.stem for path in (code / "zip").iterdir()} == wanted
+    assert {path.name for path in (code / "tree").iterdir()} == wanted
+    assert list((code / "tmp").iterdir()) == []
+
+
+async def change(engine: Engine, name: str, model: Model, runtime: str, journal: int) -> None:
+    kept = await found(engine, name)
+    numbers = iter(range(model.edition + 1 + NAMES.index(name), 1 << 40, len(NAMES)))
+    while True:
+        number = next(numbers)
+        settled = True
+        if kept is None:
+            kept = Kept(number, number, number)
+            note(journal, "asked", name, kept)
+            configuration = Configuration(
+                handler="app.handler",
+                runtime=runtime,
+                role=ROLE,
+                environment={"EDITION": str(number)},
+            )
+            zipped = ZipBytes(package({"app.py": SOURCE.format(code=number)}))
+            tags = {"made": str(number)}
+            await engine.registry.create(NewFunction(name, configuration, zipped, tags))
+        elif (what := random.choice(["code", "configuration", "delete"])) == "code":
+            kept = replace(kept, code=number)
+            note(journal, "asked", name, kept)
+            zipped = ZipBytes(package({"app.py": SOURCE.format(code=number)}))
+            await engine.registry.update_code(name, zipped)
+        elif what == "configuration":
+            kept = replace(kept, environment=number)
+            note(journal, "asked", name, kept)
+            changes = ConfigurationChanges(environment={"EDITION": str(number)})
+            await engine.registry.update_configuration(name, changes)
+        else:
+            kept = None
+            note(journal, "asked", name, kept)
+            await engine.registry.delete(name)
+            settled = False
+        note(journal, "answered", name, kept)
+        if settled:
+            await engine.registry.wait_settled(name)
+
+
+async def live(data_dir: Path, model: Model, runtimes: Runtimes, journal: int) -> None:
+    settings = Settings(data_dir=data_dir, isolation=Isolation.NONE, spares=0)
+    runtime = runtimes.served[0].runtime
+    async with Engine(settings, runtimes=runtimes) as engine:
+        await check(engine, data_dir, model, journal)
+        os.write(journal, b"\n")
+        await asyncio.gather(*(change(engine, name, model, runtime, journal) for name in NAMES))
+
+
+def one_round(data_dir: Path, model: Model, runtimes: Runtimes, seed: int) -> None:
+    """Fork an engine, wait until it has checked what is there, and kill it some time later."""
+    random.seed(seed)
+    delay = random.uniform(0, LONGEST)
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            asyncio.run(live(data_dir, model, runtimes, writing))
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(1)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        journal = b""
+        while (line := pipe.readline()) not in (b"\n", b""):  # nothing more: it has failed
+            journal += line
+        select.select([], [], [], delay)
+        os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        assert os.WIFSIGNALED(status), f"the engine of seed {seed} failed; see above"
+        journal += pipe.read()
+    model.take_in(journal)
+
+
+def main(data_dir: str, seed: str, rounds: str) -> None:
+    print(f"seed {seed}", flush=True)
+    place = Path(data_dir)
+    runtimes = asyncio.run(Runtimes.discover(Settings(data_dir=place)))
+    model = Model()
+    for number in range(int(rounds)):
+        one_round(place, model, runtimes, int(seed) + number)
+    print(json.dumps({"answered": model.answered, "cut": model.cut}))
+
+
+main(*sys.argv[1:])

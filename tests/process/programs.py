@@ -1,0 +1,116 @@
+"""Engines in processes of their own, to be killed, interrupted and looked at from outside."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import boto3
+import psutil
+from botocore.client import BaseClient
+from botocore.config import Config
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PATIENCE = 60.0  # seconds; only a program that hangs takes them
+
+
+def environment() -> dict[str, str]:
+    """What programs inherit: this checkout, and none of a developer's own settings."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SAMOVAR_", "AWS_"))
+    }
+    places = (CHECKOUT / "engine", CHECKOUT / "workers", CHECKOUT)
+    return {**inherited, "PYTHONPATH": os.pathsep.join(map(str, places))}
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of this interpreter to its end."""
+    return subprocess.run(
+        [sys.executable, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+        env=environment(),
+    )
+
+
+class Program:
+    """A program of this interpreter that runs; killed at the end of the block if it still does."""
+
+    def __init__(self, *command: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        self.pid = self._process.pid
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    def line(self) -> str:
+        """The next line that it says."""
+        assert self._process.stdout is not None
+        said = self._process.stdout.readline()
+        assert said, self._process.communicate()
+        return said.rstrip("\n")
+
+    def family(self) -> list[psutil.Process]:
+        """All processes below it."""
+        return psutil.Process(self.pid).children(recursive=True)
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def tell(self, line: str) -> None:
+        """Write a line to its stdin."""
+        assert self._process.stdin is not None
+        print(line, file=self._process.stdin, flush=True)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for it alone: others may hold its pipes; idempotent."""
+        self._process.kill()
+        self._process.wait(PATIENCE)
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def end(self) -> tuple[int, str, str]:
+        """Wait for its end: the exit code, and the rest of what it said."""
+        out, err = self._process.communicate(timeout=PATIENCE)
+        return self._process.returncode, out, err
+
+
+def serve(data_dir: Path, isolation: str, *flags: str) -> list[str]:
+    """The command `samovar start` on a port of the system's choice."""
+    return [
+        *("-m", "samovar.doors.cli", "start", "--port", "0", "--spares", "1"),
+        *("--data-dir", str(data_dir), "--isolation", isolation, *flags),
+    ]
+
+
+def client(endpoint: str) -> BaseClient:
+    """A boto3 client that asks once."""
+    session = boto3.Session(
+        region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+    )
+    config = Config(retries={"total_max_attempts": 1}, read_timeout=PATIENCE)
+    return session.client("lambda", endpoint_url=endpoint, config=config)
