@@ -1,4 +1,4 @@
-"""kill -9 of the engine: everything below it ends by itself, and the next start finds all it had."""
+"""kill -9 of the engine: what is below it ends by itself, and the next start finds all it had."""
 
 from __future__ import annotations
 
