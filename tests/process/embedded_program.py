@@ -1,7 +1,7 @@
 """A program with an engine inside, to be killed.
 
-Its stdin says `<data dir> <isolation> <port> <marker>`. Creates a function and invokes it three times at
-once; the handlers come to the port and wait there.
+Its stdin says `<data dir> <isolation> <port> <marker>`. It creates a function and invokes it three
+times at once; the handlers come to the port and wait there.
 """
 
 from __future__ import annotations
