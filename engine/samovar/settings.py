@@ -74,8 +74,14 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        # Zygotes have another working directory, and so may the engine's program later on.
-        object.__setattr__(self, "data_dir", self.data_dir.expanduser().absolute())
+        # Zygotes have another working directory, and so may the engine's program later on. An
+        # embedding program may well give text for a path, as it may for the isolation.
+        object.__setattr__(self, "data_dir", Path(self.data_dir).expanduser().absolute())
+        try:
+            object.__setattr__(self, "isolation", Isolation(self.isolation))
+        except ValueError as error:
+            known = ", ".join(Isolation)
+            raise SettingsError(f"isolation={self.isolation!r}: must be one of {known}") from error
 
         def need(ok: bool, name: str, rule: str) -> None:
             if not ok:

@@ -8,6 +8,7 @@ this says so in a Hello and exits: what to do about it is the engine's decision.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 
@@ -26,6 +27,7 @@ _SECOND_STAGE = (
 
 def main(control_fd: int) -> None:
     """Exec the second stage, inside walls if asked to. Returns only where walls are refused."""
+    _take_signals_back()
     connection = socket.socket(fileno=control_fd)
     data = connection.recv(control.MAX_PACKET, socket.MSG_PEEK)
     launch = control.unpack(data)
@@ -50,6 +52,18 @@ def main(control_fd: int) -> None:
     arguments = [executable, "-I", "-S", "-B", "-c", _SECOND_STAGE, worker_path, str(control_fd)]
     arguments += ["walled" if walled else "bare", launch.marker]
     os.execve(executable, arguments, dict(launch.environment))
+
+
+def _take_signals_back() -> None:
+    """Undo what the engine's program ignores and blocks, which exec passes on.
+
+    A zygote that does not hear of SIGCHLD reaps nobody, and functions are to find signals as a
+    fresh process does.
+    """
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:  # Python ignores these
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def build_root(launch: control.Launch) -> None:
