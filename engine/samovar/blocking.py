@@ -10,8 +10,9 @@ The methods are those of `samovar.engine.Engine`; any number of threads may call
 from __future__ import annotations
 
 import asyncio
-import atexit
+import concurrent.futures.thread  # noqa: F401  # its exit handler is to be older than ours
 import functools
+import logging
 import math
 import os
 import threading
@@ -30,6 +31,8 @@ from samovar.model.function import FunctionVersion
 from samovar.settings import Settings
 
 _GRACE = 30.0  # seconds that running invocations get when the engine stops, as in Engine.stop
+_living: set[BlockingEngine] = set()
+_log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -100,7 +103,7 @@ class BlockingEngine:
         if self._life is not None:
             raise EngineError("this engine is running already")
         life = self._life = _Life(self._engine)
-        atexit.register(self.stop, 0.0)
+        _living.add(self)
         try:
             life.begin()
         except BaseException:
@@ -115,7 +118,7 @@ class BlockingEngine:
         """
         life, self._life = self._life, None
         if life is not None:
-            atexit.unregister(self.stop)
+            _living.discard(self)
             life.end(grace)
 
     create_function = _awaited(Engine.create_function)
@@ -138,6 +141,19 @@ class BlockingEngine:
             coroutine.close()
             raise EngineError("the engine is not running: enter it with `with`, or start it")
         return life.submit(coroutine).result()
+
+
+def _stop_the_forgotten() -> None:
+    for engine in list(_living):
+        try:
+            engine.stop(0.0)
+        except Exception:
+            _log.exception("an engine that was still running at the program's end did not stop")
+
+
+# An engine stops with the help of threads, and by the time of atexit's handlers the interpreter
+# has ended its pools of them. This is how these themselves are ended; the last to come is first.
+threading._register_atexit(_stop_the_forgotten)  # type: ignore[attr-defined]
 
 
 class _Life:
