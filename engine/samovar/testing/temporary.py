@@ -26,12 +26,12 @@ async def engine(**settings: Any) -> AsyncIterator[Engine]:
     count: a test should not depend on who runs it. Raises what entering an Engine raises; TypeError
     for `data_dir` and for what is no setting.
     """
-    prepared = temporary_settings(Path(tempfile.mkdtemp(prefix="samovar-")), **settings)
+    directory = Path(tempfile.mkdtemp(prefix="samovar-"))
     try:
-        async with Engine(prepared) as running:
+        async with Engine(temporary_settings(directory, **settings)) as running:
             yield running
     finally:
-        await asyncio.to_thread(shutil.rmtree, prepared.data_dir)
+        await asyncio.to_thread(shutil.rmtree, directory)
 
 
 def run_function(
