@@ -149,9 +149,9 @@ def test_a_fork_may_not_use_it_and_does_it_no_harm(settings: Settings) -> None:
         assert parent == "parent: 2"
 
 
-def test_starting_and_stopping_leaves_no_thread(settings: Settings) -> None:
+def test_starting_and_stopping_leaves_no_thread(tmp_path: Path) -> None:
     before = leaks.threads().keys()
-    engine = BlockingEngine(settings)
+    engine = BlockingEngine(Settings(data_dir=tmp_path, isolation=Isolation.NONE))
     for _ in range(3):
         engine.start()
         assert "samovar-engine" in {thread.name for thread in threading.enumerate()}

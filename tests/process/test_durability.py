@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.process.programs import CHECKOUT, run
 
 PROGRAM = str(CHECKOUT / "tests" / "process" / "changing_program.py")
-ROUNDS = 30
+ROUNDS = 20
 
 
 def test_what_was_answered_is_there_after_a_kill_and_nothing_is_half_there(tmp_path: Path) -> None:

@@ -130,9 +130,9 @@ def test_the_same_directory_twice_in_one_process(run_open: RunEngine) -> None:
     run_open(scenario)
 
 
-def test_ten_lives_leave_no_more_than_one(run_engine: RunEngine) -> None:
+def test_ten_lives_leave_no_more_than_one(run_walled: RunEngine) -> None:
     async def program() -> None:
-        engine = Engine(run_engine.settings(), runtimes=run_engine.runtimes)
+        engine = Engine(run_walled.settings(), runtimes=run_walled.runtimes)
         async with engine:
             await create(engine, "life.count")
         counts = []

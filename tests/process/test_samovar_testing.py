@@ -85,7 +85,7 @@ pytest_plugins = ["samovar.testing.plugin"]
 
 @pytest.fixture
 def samovar_settings(request):
-    return {"max_contexts": 7, "isolation": "ISOLATION"}
+    return {"max_contexts": 7, "isolation": "none"}
 """
 TESTS = """
 import json, pytest
@@ -104,12 +104,10 @@ def test_that_fails(samovar_engine):
 """
 
 
-def test_the_pytest_plugin(
-    tmp_path: Path, isolation: Isolation, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_pytest_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "app.py").write_text(SOURCE)
-    (tmp_path / "conftest.py").write_text(CONFTEST.replace("ISOLATION", isolation))
+    (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_tea.py").write_text(TESTS)
     monkeypatch.chdir(tmp_path)
     done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp=base", str(tmp_path))
