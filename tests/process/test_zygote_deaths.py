@@ -193,3 +193,21 @@ def test_an_interpreter_that_dies_before_it_is_a_zygote(
         script = tmp_path / Path(real.executable).name
         run_engine.runtimes = Runtimes([replace(real, executable=str(script))])
     run_engine(scenario)
+
+
+def test_a_zygote_without_descriptors_refuses_and_lives(run_engine: RunEngine) -> None:
+    async def scenario(engine: Engine) -> None:
+        await create(engine, "life.count")
+        (pid,) = engine.report().zygotes
+        zygote = psutil.Process(pid)
+        before = zygote.rlimit(psutil.RLIMIT_NOFILE)
+        zygote.rlimit(psutil.RLIMIT_NOFILE, (zygote.num_fds() + 2, before[1]))
+        with pytest.raises(EngineError) as caught:
+            await engine.invoke("f")
+        assert str(caught.value).startswith(NOT_STARTED)
+        assert "too many open files" in str(caught.value)
+        zygote.rlimit(psutil.RLIMIT_NOFILE, before)
+        assert (await result(engine))["globals"] == 1
+        assert engine.report().zygotes == (pid,)
+
+    run_engine(scenario, spares=0)

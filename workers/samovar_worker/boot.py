@@ -209,21 +209,15 @@ def mount_proc() -> None:
     walls.mount("proc", "/proc", "proc", walls.MS_NOSUID | walls.MS_NODEV | walls.MS_NOEXEC)
 
 
-def walls_without_namespaces(launch: control.Launch) -> tuple[list[str], dict[str, str]]:
-    """What still holds where namespaces do not: (held, missing with the reason)."""
+def missing_without_namespaces() -> dict[str, str]:
+    """The walls that there are not where there are no namespaces, with the reason."""
     reason = "no namespaces here"
-    missing = {
+    return {
         "private /tmp": f"{reason}: TMPDIR names a directory of the context's own",
         "read-only root": f"{reason}: functions see the host's files",
         "pid namespace": f"{reason}: a process that leaves its session and output is not found",
+        "unprivileged uid": "functions run as the engine's own user, who owns the data directory",
     }
-    if launch.uid:
-        return ["unprivileged uid"], missing
-    if os.geteuid() == 0:
-        missing["unprivileged uid"] = "the data directory can't be reached by another uid"
-        return [], missing
-    missing["unprivileged uid"] = "functions run as the engine's own user"
-    return [], missing
 
 
 def _die_with(zygote: int) -> None:

@@ -42,7 +42,7 @@ def main(control_fd: int, walled: bool) -> None:
             held = [*_NAMESPACES, "unprivileged uid"]
         else:
             walls.become_subreaper()
-            held, missing = boot.walls_without_namespaces(launch)
+            held, missing = [], boot.missing_without_namespaces()
     except OSError as error:
         refused = control.Hello([], {"namespaces": str(error)}, version, False)
         connection.send(control.pack(refused))

@@ -14,7 +14,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 from samovar_worker import boot, walls
@@ -95,7 +95,12 @@ class Zygote:
             return False
         packet = control.unpack(data)
         if type(packet) is control.Fork:
-            self._fork(packet, _DESCRIPTORS.unpack(ancillary[0][2]))
+            rights = ancillary[0][2] if ancillary else b""
+            if len(rights) == _DESCRIPTORS.size:
+                self._fork(packet, _DESCRIPTORS.unpack(rights))
+            else:  # the kernel hands over what there is room for
+                self._close(fd for (fd,) in _DESCRIPTOR.iter_unpack(rights))
+                self._refuse(packet.context, "the zygote has too many open files")
         elif type(packet) is control.Discard:
             self._discard(packet.context)
         return True
@@ -268,7 +273,7 @@ class Zygote:
                 os.waitpid(-1, 0)
 
     @staticmethod
-    def _close(fds: tuple[int, ...]) -> None:
+    def _close(fds: Iterable[int]) -> None:
         for fd in fds:
             os.close(fd)
 

@@ -8,7 +8,6 @@ import logging
 import os
 from collections import deque
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from samovar.context import launch_plan
 from samovar.context.context import ExecutionContext, Surroundings
@@ -143,25 +142,25 @@ class Nursery:
             if self._isolation is not Isolation.AUTO:
                 raise
             self._isolation = Isolation.NONE
-            zygote = await self._launch(family, self._uid)
+            zygote = await self._launch(family)
             self.missing.update(refused.missing)
             return zygote
 
     async def _launch_walled(self, family: Family) -> Zygote:
         try:
-            return await self._launch(family, self._uid)
+            return await self._launch(family)
         except WallsRefused:
             if not self._uid or not self.walled:
                 raise
             # Root of a rootless container has the name but not the rights: he can do what any user
             # can, in a user namespace of his own.
             self._uid = 0
-            return await self._launch(family, 0)
+            return await self._launch(family)
 
-    async def _launch(self, family: Family, uid: int) -> Zygote:
+    async def _launch(self, family: Family) -> Zygote:
         premises = self.premises
-        if not self.walled and uid and not _reachable(str(premises.code)):
-            uid = 0
+        # Without mounts of its own another user could not reach the data directory.
+        uid = self._uid if self.walled else 0
         launch = launch_plan.launch(family, premises, uid, os.getpid(), self._isolation.value)
         zygote = await Zygote.start(launch, str(premises.worker))
         self.walls = zygote.hello.walls
@@ -205,13 +204,3 @@ class Nursery:
             except EngineError as error:
                 _log.warning("no spare for %s: %s", family.interpreter.runtime, error)
                 return
-
-
-def _reachable(path: str) -> bool:
-    """Whether any user may go to `path`: every directory on the way lets others pass."""
-    while True:
-        if not Path(path).stat().st_mode & 0o001:
-            return False
-        if path == "/":
-            return True
-        path = str(Path(path).parent)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -113,8 +112,6 @@ class Provisioner:
             )
             tmp_dir = str(premises.contexts / str(context.number))
             Path(tmp_dir).mkdir(mode=0o700)
-            if context.zygote.uid:
-                os.chown(tmp_dir, context.zygote.uid, context.zygote.uid)
         environment = function_environment(version, stream, "on-demand", self._region, paths)
         runtime = version.configuration.runtime
         interpreter = family.interpreter

@@ -57,10 +57,8 @@ class Zygote:
         process: subprocess.Popen[bytes],
         connection: socket.socket,
         hello: control.Hello,
-        uid: int,
     ) -> None:
         self.hello = hello
-        self.uid = uid  # whom its contexts become; 0: they stay who they are
         self.pid = process.pid
         self.alive = True
         self.on_death: Callable[[str], None] = lambda reason: None
@@ -121,7 +119,7 @@ class Zygote:
                     f"{launch.executable} died before it became a zygote; its error is on stderr"
                 ) from error
             raise
-        return cls(process, ours, hello, launch.uid)
+        return cls(process, ours, hello)
 
     def fork(self, context: int, listener: ForkListener, fds: list[int], revive: bool) -> None:
         """Ask for a process; the four descriptors (see `control.Fork`) may be closed after this."""

@@ -17,6 +17,9 @@ _LOG_GROUP = r"[\.\-_/#A-Za-z0-9]+"
 _VARIABLE = r"[a-zA-Z]([a-zA-Z0-9_])+"
 
 # Developer guide, «Defined runtime environment variables»: those that functions may not set.
+# Names a script that AWS runs in the interpreter's place.
+_WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
+
 RESERVED_VARIABLES = frozenset(
     {
         "_HANDLER",
@@ -78,6 +81,11 @@ def check_environment(variables: Mapping[str, str]) -> None:
             AWS.INVALID_PARAMETER,
             f"{_CANT_CONFIGURE}contains reserved keys that are currently not supported for "
             f"modification. Reserved keys used in this request: {', '.join(reserved)}",
+        )
+    if _WRAPPER in variables:
+        raise ClientError(
+            AWS.INVALID_PARAMETER,
+            f"Samovar does not carry out the environment variable {_WRAPPER} yet; leave it out.",
         )
     for key, value in variables.items():
         if not re.fullmatch(_VARIABLE, key, re.ASCII):

@@ -115,6 +115,12 @@ def test_reserved_variables() -> None:
     )
 
 
+def test_a_wrapper_in_the_interpreters_place_is_refused_by_name() -> None:
+    error = refusal(environment={"AWS_LAMBDA_EXEC_WRAPPER": "/opt/wrap"})
+    assert error.error is AWS.INVALID_PARAMETER
+    assert "AWS_LAMBDA_EXEC_WRAPPER" in error.message
+
+
 def test_the_size_of_the_environment() -> None:
     # {"KEY":"…"} is 10 bytes around the value.
     check_configuration(replace(GOOD, environment={"KEY": "v" * 4086}))
