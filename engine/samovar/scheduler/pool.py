@@ -14,7 +14,7 @@ class Pool:
     `idle` may hold contexts that died since; they are skipped when met (their state is not IDLE).
     """
 
-    __slots__ = ("failures", "idle", "key", "members", "retired", "starting", "waiting")
+    __slots__ = ("ending", "failures", "idle", "key", "members", "retired", "starting", "waiting")
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -22,6 +22,7 @@ class Pool:
         self.waiting: deque[Ticket] = deque()
         self.members: dict[int, Lifecycle] = {}
         self.starting = 0
+        self.ending = 0  # members that are STOPPING
         self.failures = 0  # starts that failed in a row
         self.retired = False
 

@@ -52,6 +52,7 @@ class SchedulerState:
         self._wake: float | None = None
         self._ending = 0  # contexts that are STOPPING: they have no part in what is counted
         # Tickets that wait while there is no room for a context of theirs: in all, and per pool.
+        # The pools stand in line: whichever was given a place, or gave one up, goes to the end.
         self._short = 0
         self._missing: dict[str, int] = {}
         self._stopping = False
@@ -110,6 +111,9 @@ class SchedulerState:
         pool.starting -= 1
         pool.failures = 0
         context.move(_IDLE)
+        # Even where another pool starves: a context given up before it ever ran would serve nobody.
+        if pool.waiting:
+            return [self._reserve(pool, context)]
         return self._free(pool, context, event.now)
 
     def _invocation_ended(self, event: InvocationEnded) -> list[Command]:
@@ -120,22 +124,26 @@ class SchedulerState:
         return self._free(self.pools[context.pool], context, event.now)
 
     def _free(self, pool: Pool, context: Lifecycle, now: float) -> list[Command]:
-        if pool.waiting:
-            context.move(_RESERVED)
-            ticket = pool.waiting.popleft()
-            if self._short:
-                self._recount(pool)
-            return [Dispatch(context.context, ticket)]
+        if pool.waiting and not (self._short and self._starved()):
+            return [self._reserve(pool, context)]
+        if self._short:  # its place goes to a pool that needs it more
+            self._to_end_of_line(pool)
+            return [self._stop(context, "evicted"), *self._fill()]
         if pool.retired or self._stopping:
             return [self._stop(context, "drained")]
-        if self._short:  # its place goes to a pool that has none
-            return [self._stop(context, "evicted"), *self._start_for_missing()]
         context.idle_since = now
         pool.idle.append(context)
         if self._wake is None:
             self._wake = now + self._policy.idle_timeout
             return [WakeAt(self._wake)]
         return []
+
+    def _reserve(self, pool: Pool, context: Lifecycle) -> Dispatch:
+        context.move(_RESERVED)
+        ticket = pool.waiting.popleft()
+        if self._short:
+            self._recount(pool)
+        return Dispatch(context.context, ticket)
 
     def _context_died(self, event: ContextDied) -> list[Command]:
         context = self.contexts.pop(event.context, None)
@@ -144,7 +152,11 @@ class SchedulerState:
         pool = self.pools[context.pool]
         del pool.members[event.context]
         started = context.state not in _BEFORE_READY
-        self._ending -= context.state is _STOPPING
+        if context.state is _STOPPING:
+            self._ending -= 1
+            pool.ending -= 1
+        else:
+            self._to_end_of_line(pool)
         context.move(ContextState.DEAD, event.reason)
         commands: list[Command] = []
         if not started:
@@ -154,31 +166,45 @@ class SchedulerState:
                 pool.failures = 0
                 ticket = pool.waiting.popleft()
                 commands.append(Reject(ticket, Refusal.START_FAILED, event.reason))
-        commands += self._start_for_waiting(pool)
-        commands += self._start_for_missing()
+        self._recount(pool)
+        commands += self._fill()
         self._forget_if_empty(pool)
         return commands
 
-    def _start_for_missing(self) -> list[Command]:
+    def _fill(self) -> list[Command]:
+        """A start for each ticket that has none coming, as far as there is room: for starved pools
+        first, then for one after the other."""
         commands: list[Command] = []
-        for key in list(self._missing):
-            commands += self._start_for_waiting(self.pools[key])
+        while self._missing and self._room:
+            pool = self._starved() or self.pools[next(iter(self._missing))]
+            commands.append(self._start(pool))
+            self._to_end_of_line(pool)
+            self._recount(pool)
         return commands
 
-    def _start_for_waiting(self, pool: Pool) -> list[Command]:
-        """A start for each ticket that has none coming, as far as there is room."""
-        commands: list[Command] = []
-        while pool.starting < len(pool.waiting) and self._room:
-            commands.append(self._start(pool))
-        self._recount(pool)
-        return commands
+    def _starved(self) -> Pool | None:
+        """A pool whose tickets wait while it has no context at all: without a place that is given
+        up by another, they would wait for as long as the others are busy. O(pools), only when
+        tickets wait for room."""
+        for key in self._missing:
+            pool = self.pools[key]
+            if len(pool.members) == pool.ending:
+                return pool
+        return None
+
+    def _to_end_of_line(self, pool: Pool) -> None:
+        missing = self._missing.pop(pool.key, 0)
+        if missing:
+            self._missing[pool.key] = missing
 
     def _recount(self, pool: Pool) -> None:
         """Note how many tickets of `pool` wait without a start that is theirs."""
         missing = max(0, len(pool.waiting) - pool.starting)
-        self._short += missing - self._missing.pop(pool.key, 0)
+        self._short += missing - self._missing.get(pool.key, 0)
         if missing:
             self._missing[pool.key] = missing
+        else:
+            self._missing.pop(pool.key, None)
 
     def _pool_retired(self, event: PoolRetired) -> list[Command]:
         pool = self.pools.get(event.pool)
@@ -245,6 +271,7 @@ class SchedulerState:
     def _stop(self, context: Lifecycle, reason: str) -> StopContext:
         context.move(_STOPPING, reason)
         self._ending += 1
+        self.pools[context.pool].ending += 1
         return StopContext(context.context, reason)
 
     @property
