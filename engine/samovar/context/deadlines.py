@@ -47,22 +47,32 @@ class Deadlines:
         for queue in self._queues.values():
             if queue.timer is not None:
                 queue.timer.cancel()
+            queue.entries.clear()
         self._queues.clear()
 
     def _fire(self, length: float) -> None:
         queue = self._queues.get(length)
         if queue is None:
             return
-        queue.timer = None
+        # The timer that has just run stays in its place meanwhile: whoever adds to this queue from
+        # within a deadline must not make another.
         now = self._clock.monotonic()
-        while queue.entries:
-            key = next(iter(queue.entries))
-            when, expired = queue.entries[key]
-            if when > now:
-                queue.timer = self._clock.call_later(when - now, lambda: self._fire(length))
-                return
-            del queue.entries[key]
-            expired()
-        if queue.timer is None:
-            # `expired` may have added to this very queue, which then has a timer.
+        try:
+            while queue.entries:
+                key, (when, expired) = next(iter(queue.entries.items()))
+                if when > now:
+                    break
+                del queue.entries[key]
+                expired()
+        finally:
+            if self._queues.get(length) is queue:  # unless it was cleared from within a deadline
+                self._wait(length, queue)
+
+    def _wait(self, length: float, queue: _Queue) -> None:
+        """Have a timer for the head of a queue, or no queue."""
+        if not queue.entries:
             del self._queues[length]
+            return
+        when, _ = next(iter(queue.entries.values()))
+        delay = max(0.0, when - self._clock.monotonic())
+        queue.timer = self._clock.call_later(delay, lambda: self._fire(length))
