@@ -16,7 +16,8 @@ from samovar_worker.wire.frames import Frame, ProtocolError
 from samovar_worker.wire.order import Turn
 
 _CHUNK = 65536
-_TABLE = order.TABLE  # looked up here, for every message; `order.after` says what is wrong
+# Looked up here, for every message; `order.after` and `after_reply` say what is wrong.
+_TABLE, _REPLIES = order.TABLE, order.REPLIES
 
 
 class Channel:
@@ -97,7 +98,7 @@ class Channel:
         try:
             for frame in self._decoder.feed(data):
                 before, kind = self.turn, frame.kind
-                self.turn = _TABLE.get((before, kind)) or order.after(before, kind)
+                self.turn = _REPLIES.get((before, kind)) or order.after_reply(before, kind)
                 self._on_frame(frame)
         except ProtocolError as error:
             self.turn = before  # what was no answer leaves the question open

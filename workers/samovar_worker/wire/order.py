@@ -36,10 +36,26 @@ TABLE: dict[tuple[Turn, int], Turn] = {
 }
 
 
+# What a worker may write: not what the engine does, though it be the turn of that.
+REPLIES = {(turn, kind): then for (turn, kind), then in TABLE.items() if kind >= Kind.READY}
+
+
 def after(turn: Turn, kind: int) -> Turn:
-    """The turn after a message of `kind`; raises ProtocolError if it may not come now."""
+    """The turn after a message of the engine's; raises ProtocolError if it may not come now."""
     try:
         return TABLE[turn, kind]
     except KeyError:
-        name = Kind(kind).name if kind in Kind.__members__.values() else f"kind {kind}"
-        raise ProtocolError(f"{name} is not legal while {turn.value}") from None
+        raise _illegal(turn, kind) from None
+
+
+def after_reply(turn: Turn, kind: int) -> Turn:
+    """The turn after a message of the worker's; raises ProtocolError if it may not come now."""
+    try:
+        return REPLIES[turn, kind]
+    except KeyError:
+        raise _illegal(turn, kind) from None
+
+
+def _illegal(turn: Turn, kind: int) -> ProtocolError:
+    name = Kind(kind).name if kind in Kind.__members__.values() else f"kind {kind}"
+    return ProtocolError(f"{name} is not legal while {turn.value}")
