@@ -86,8 +86,10 @@ def run(scenario: Callable[[Ends], Awaitable[None]], size: int = SMALL_PIPE) -> 
         finally:
             ends.close()
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+    # On both kinds of loop; only asyncio's own says whether a reader or a writer was still there.
+    for loop_factory in (uvloop.new_event_loop, asyncio.new_event_loop):
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(main())
 
 
 # libuv makes a pipe for signals with the process's first loop and keeps it to the end.
