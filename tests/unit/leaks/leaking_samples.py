@@ -30,6 +30,15 @@ def test_orphan() -> None:
     )
 
 
+def test_zombie() -> None:
+    # Dead, but its parent lives and does not reap it.
+    source = "import os; os.fork() or os._exit(0); print(flush=True); " + FOREVER
+    parent = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    parent.stdout.readline()
+    kept.append(parent)
+
+
 def test_descriptor(tmp_path: Path) -> None:
     kept.append((tmp_path / "left-descriptor").open("w"))
 
