@@ -349,8 +349,7 @@ class _Parts:
         )
         scheduler = Scheduler(
             Policy(settings.idle_timeout, settings.max_contexts, settings.max_waiting),
-            provisioner.prepare,
-            provisioner.release,
+            provisioner,
             clock,
             engine.metrics,
         )

@@ -12,17 +12,16 @@ import fcntl
 import logging
 import os
 from dataclasses import dataclass
-from typing import Protocol
 
 from samovar.clock import Clock
 from samovar.context import verdict
 from samovar.context.deadlines import Deadlines
+from samovar.context.launcher import ContextListener, Placement
 from samovar.context.lifecycle import ContextState, Lifecycle
 from samovar.context.output import LogSink
 from samovar.context.process import WorkerProcess
 from samovar.context.run import Run, Verdict
 from samovar.context.zygote import Zygote
-from samovar.model.function import FunctionVersion
 from samovar_worker.wire import control, memory, messages
 from samovar_worker.wire.frames import Frame, ProtocolError
 from samovar_worker.wire.messages import Kind
@@ -47,36 +46,6 @@ class Surroundings:
     deadlines: Deadlines
     init_timeout: float
     sink: LogSink | None
-
-
-class ContextListener(Protocol):
-    """Whom a context tells how it fares."""
-
-    def context_ready(self, context: ExecutionContext) -> None:
-        """The first init is over: done, or failed and to be tried again within an invocation."""
-
-    def context_free(self, context: ExecutionContext) -> None:
-        """The run is over; another may come."""
-
-    def context_gone(self, context: ExecutionContext, reason: str) -> None:
-        """Its process is reaped, its mounts are let go; nothing more will come."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Whose code a context runs: all that `start` needs.
-
-    `task_root` and `import_paths` are as the zygote sees them; `tmp_dir` only without namespaces;
-    `init_start` is the INIT_START line.
-    """
-
-    version: FunctionVersion
-    task_root: str
-    environment: dict[str, str]
-    import_paths: tuple[str, ...]
-    tmp_dir: str | None
-    log_stream: str
-    init_start: str
 
 
 class ExecutionContext:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from samovar.clock import Clock
 from samovar.context import launch_plan
-from samovar.context.context import ExecutionContext, Placement
+from samovar.context.context import ExecutionContext
 from samovar.context.environment import Paths, Region, function_environment, log_stream_name
 from samovar.context.launch_plan import Family
+from samovar.context.launcher import Context, Placement, Prepared
 from samovar.context.nursery import Nursery
 from samovar.context.sweep import end_strays
 from samovar.model.function import FunctionVersion
@@ -33,17 +33,8 @@ class Extracted(Protocol):
 Extract = Callable[[FunctionVersion], Awaitable[Extracted]]
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A forked context and what it is to run; `package`: seconds spent on fetch and extract."""
-
-    context: ExecutionContext
-    placement: Placement
-    package: float
-
-
 class Provisioner:
-    """Knows where everything comes from; used by the scheduler for every context it starts."""
+    """A Launcher of real processes: knows where everything comes from."""
 
     def __init__(
         self, nursery: Nursery, runtimes: Runtimes, extract: Extract, clock: Clock, region: Region
@@ -75,8 +66,9 @@ class Provisioner:
             context.discard()
             raise
 
-    def release(self, context: ExecutionContext) -> None:
+    def release(self, context: Context) -> None:
         """Remove what a context without namespaces leaves on the disk."""
+        assert isinstance(context, ExecutionContext)  # it comes from here
         placement = context.placement
         if placement is None or placement.tmp_dir is None:
             return

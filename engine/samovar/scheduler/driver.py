@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from samovar.clock import Clock, Timer
-from samovar.context.context import ContextListener, ExecutionContext
+from samovar.context.launcher import Context, ContextListener, Launcher
 from samovar.context.lifecycle import ContextState, Lifecycle
-from samovar.context.provision import Prepared
 from samovar.errors import SamovarError
 from samovar.metrics.observer import Observer
 from samovar.model.function import FunctionVersion
@@ -46,9 +45,6 @@ _log = logging.getLogger(__name__)
 _new = tuple.__new__  # a named tuple's own is a Python function: twice the cost
 
 
-Prepare = Callable[[FunctionVersion], Awaitable[Prepared]]
-
-
 @dataclass(slots=True)
 class _Birth:
     """When a context was asked for, and what getting its package took (seconds).
@@ -67,17 +63,13 @@ class Scheduler(ContextListener):
     def __init__(
         self,
         policy: Policy,
-        prepare: Prepare,
-        release: Callable[[ExecutionContext], None],
+        launcher: Launcher,
         clock: Clock,
         observer: Observer,
     ) -> None:
-        """`prepare(version)` gives a context ready to be started, and raises SamovarError or
-        OSError; `release` is told of each that is gone."""
-        self.contexts: dict[int, ExecutionContext] = {}
+        self.contexts: dict[int, Context] = {}
         self._state = SchedulerState(policy)
-        self._prepare = prepare
-        self._release = release
+        self._launcher = launcher
         self._clock = clock
         self._observer = observer
         self._versions: dict[str, FunctionVersion] = {}
@@ -132,7 +124,7 @@ class Scheduler(ContextListener):
 
     # -- from the contexts
 
-    def context_ready(self, context: ExecutionContext) -> None:
+    def context_ready(self, context: Context) -> None:
         assert context.lifecycle is not None
         number = context.lifecycle.context
         birth = self._births.get(number)
@@ -150,14 +142,14 @@ class Scheduler(ContextListener):
         if birth is not None:
             birth.awaited = False  # whoever comes now finds it ready
 
-    def context_free(self, context: ExecutionContext) -> None:
+    def context_free(self, context: Context) -> None:
         assert context.lifecycle is not None
         number = context.lifecycle.context
         self._handle(_new(InvocationEnded, (number, self._clock.monotonic())))
 
-    def context_gone(self, context: ExecutionContext, reason: str) -> None:
+    def context_gone(self, context: Context, reason: str) -> None:
         assert context.lifecycle is not None
-        self._release(context)
+        self._launcher.release(context)
         self._died(context.lifecycle, reason)
 
     # -- commands
@@ -205,7 +197,7 @@ class Scheduler(ContextListener):
     async def _start(self, lifecycle: Lifecycle) -> None:
         version = self._versions[lifecycle.pool]
         try:
-            prepared = await self._prepare(version)
+            prepared = await self._launcher.prepare(version)
         except (SamovarError, OSError) as error:
             _log.warning("a context of %s could not be started: %s", version.name, error)
             self._died(lifecycle, str(error))
@@ -233,6 +225,6 @@ class Scheduler(ContextListener):
         self._handle(Tick(self._clock.monotonic()))
 
     @staticmethod
-    def _cold_start(context: ExecutionContext, birth: _Birth) -> ColdStart:
+    def _cold_start(context: Context, birth: _Birth) -> ColdStart:
         environment = context.init_began - birth.requested - birth.package
         return ColdStart(max(0.0, environment), birth.package, context.init_seconds or 0.0)
