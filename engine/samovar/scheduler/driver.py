@@ -102,10 +102,18 @@ class Scheduler(ContextListener):
         """Let busy contexts finish for `grace` seconds, then end them all."""
         self._settled = asyncio.Event()
         self._handle(StopRequested())
-        if not self._state.settled:
-            timer = self._clock.call_later(grace, self._settled.set)
-            await self._settled.wait()
-            timer.cancel()
+        try:
+            if not self._state.settled:
+                timer = self._clock.call_later(grace, self._settled.set)
+                try:
+                    await self._settled.wait()
+                finally:
+                    timer.cancel()
+        finally:  # also for whoever has no patience for the grace
+            await self._end()
+
+    async def _end(self) -> None:
+        """Answer whoever still runs or waits, and end all contexts."""
         if self._wake is not None:
             self._wake.cancel()
         self._handle(GraceOver())
@@ -173,6 +181,7 @@ class Scheduler(ContextListener):
                 context.stop(command.reason)
         elif isinstance(command, Reject):
             command.ticket.refuse(command.refusal, command.reason)
+            self._forget_versions(command.ticket.version.pool)
         elif isinstance(command, WakeAt):
             if self._wake is not None:
                 self._wake.cancel()
