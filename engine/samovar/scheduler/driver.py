@@ -207,8 +207,13 @@ class Scheduler(ContextListener):
         version = self._versions[lifecycle.pool]
         try:
             prepared = await self._launcher.prepare(version)
-        except (SamovarError, OSError) as error:
-            _log.warning("a context of %s could not be started: %s", version.name, error)
+        except Exception as error:  # a bug of ours, too: whoever waits is told all the same
+            expected = isinstance(error, SamovarError | OSError)
+            _log.warning(
+                "a context of %s could not be started: %s",
+                *(version.name, error),
+                exc_info=not expected,
+            )
             self._died(lifecycle, str(error))
             return
         birth = self._births.get(lifecycle.context)

@@ -210,6 +210,8 @@ def test_a_start_that_fails_is_tried_three_times() -> None:
         assert house.scheduler._versions == {}
         house.refused = OSError(24, "Too many open files")
         assert "Too many open files" in str(await house.submit().error())
+        house.refused = ValueError("a bug of ours")
+        assert str(await house.submit().error()).endswith("nothing was run: a bug of ours")
         house.refused = None
         assert (await house.served()).start is StartKind.COLD
 
