@@ -32,6 +32,7 @@ from samovar.testing import FakeContext, FakeLauncher, ManualClock
 
 INIT_TIMEOUT = 10.0
 TIMEOUT = 3
+REQUEST_ID = "00000000-0000-4000-8000-000000000000"
 RUNTIME = f"python3.{sys.version_info.minor}"
 # One handler for both; what they can't do in the same way is `stay` and `first`.
 HANDLER = """\
@@ -213,7 +214,9 @@ class Recorder:
         self.told: list[str] = []
         self.verdicts: list[Verdict] = []
         self.lifecycle = Lifecycle(1, "pool")
-        self.when_free: Callable[[], None] = lambda: None
+        self.request_id = REQUEST_ID
+        self.when_ready: Callable[[], object] = lambda: None
+        self.when_free: Callable[[], object] = lambda: None
         self.context: Context | None = None
 
     # -- as a ContextListener
@@ -221,6 +224,7 @@ class Recorder:
     def context_ready(self, context: Context) -> None:
         self._of_mine(context, "ready")
         self.lifecycle.move(ContextState.IDLE)
+        self.when_ready()
 
     def context_free(self, context: Context) -> None:
         self._of_mine(context, "free")
@@ -275,7 +279,7 @@ class RecordedRun:
     """A `samovar.context.run.Run`."""
 
     def __init__(self, recorder: Recorder, payload: bytes) -> None:
-        self.invocation = Invocation("00000000-0000-4000-8000-000000000000", "arn", payload)
+        self.invocation = Invocation(recorder.request_id, "arn", payload)
         self.started = 0.0
         self.init_shown: float | None = None
         self._recorder = recorder

@@ -69,6 +69,7 @@ class ExecutionContext:
         self._run: Run | None = None
         self._deadline: float | None = None  # the length under which a deadline is pending
         self._out_of_time = False
+        self._reaped = False
         self._broken: str | None = None
         self._stopping: str | None = None
         self._failed_init: tuple[bytes, str] | None = None  # the error's JSON and its type
@@ -171,12 +172,13 @@ class ExecutionContext:
         self._process_over(f"no process could be forked: {reason}", lost=True)
 
     def process_exited(self, exited: control.Exited) -> None:
-        process = self._process
+        process, run = self._process, self._run
         if process is not None:
-            process.channel.read()  # what it wrote before it died counts
+            self._reaped = True  # what it wrote before it died counts, but no run is given to it
+            process.channel.read()
             process.note_exit(exited.peak_kb)
             self.memory_used = process.memory_used
-        self._settle_exit(exited)
+        self._settle_exit(exited, run_over=run is not None)
 
     def zygote_lost(self, reason: str) -> None:
         self.abandon(reason)
@@ -186,7 +188,7 @@ class ExecutionContext:
     def _fork(self, revive: bool) -> WorkerProcess:
         process = WorkerProcess(self._memory_fd, self._s.sink, self._on_frame, self._on_broken)
         self._process = process
-        self._out_of_time = False
+        self._out_of_time = self._reaped = False
         self._failed_init = None
         if self.placement is not None:
             process.output.name(self.placement.version.name, self.placement.log_stream)
@@ -277,6 +279,8 @@ class ExecutionContext:
         if self._run is not None:
             self._send_invoke(process)
             return
+        if self._reaped:
+            return
         self._withdraw_deadline()
         assert self._listener is not None
         self._listener.context_ready(self)
@@ -345,7 +349,7 @@ class ExecutionContext:
             refused,
             broken,
         )
-        if process is not None and process.channel.turn is _IDLE_TURN:
+        if process is not None and process.channel.turn is _IDLE_TURN and not self._reaped:
             assert self._listener is not None
             self._listener.context_free(self)
         run.finished(_new(Verdict, final))
@@ -377,7 +381,7 @@ class ExecutionContext:
         )
         return output.end()
 
-    def _settle_exit(self, exited: control.Exited) -> None:
+    def _settle_exit(self, exited: control.Exited, run_over: bool) -> None:
         """The process is reaped: say what that means for the init or the run it was in."""
         run = self._run
         if run is None:
@@ -396,7 +400,7 @@ class ExecutionContext:
                 if self._failed_init is not None and not self._out_of_time:
                     payload, error_type = self._failed_init
             self._finish(self._clock.monotonic(), payload, error_type, by_platform=True)
-        self._process_over("its process ended", lost=not exited.tmp_kept, run_over=run is not None)
+        self._process_over("its process ended", lost=not exited.tmp_kept, run_over=run_over)
 
     def _log_failed_init(self, phase: str) -> None:
         process = self._process
