@@ -28,7 +28,8 @@ def test_request_ids_are_random_uuids() -> None:
 
 def test_all_variants_occur() -> None:
     ids = Identities()
-    assert {ids.request_id()[19] for _ in range(1000)} == set("89ab")
+    # A batch of 64 shares its variant: one of four is missing in 200 batches once in 10^24 runs.
+    assert {ids.request_id()[19] for _ in range(64 * 200)} == set("89ab")
 
 
 @pytest.mark.parametrize("text", ["", "x", str(uuid.uuid4()) + "0", uuid.uuid4().hex, "\n"])
