@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgpack
 
+from samovar_worker.wire.fields import checks
 from samovar_worker.wire.frames import ProtocolError
 
 MAX_PACKET = 64 * 1024
@@ -95,6 +96,7 @@ Packet = Launch | Hello | Fork | Discard | Forked | Refusal | Exited
 
 _KINDS: tuple[type[Packet], ...] = (Launch, Hello, Fork, Discard, Forked, Refusal, Exited)
 _NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
+_FIELDS = tuple(checks(kind) for kind in _KINDS)
 
 
 def pack(packet: Packet) -> bytes:
@@ -108,8 +110,17 @@ def pack(packet: Packet) -> bytes:
 def unpack(data: bytes) -> Packet:
     """The packet in `data`; raises ProtocolError for anything else."""
     try:
-        number, *values = msgpack.unpackb(data)
-        packet: Packet = _KINDS[number](*values)
+        values = msgpack.unpackb(data)
     except Exception as error:
-        raise ProtocolError(f"control packet: {error!r}") from error
+        raise ProtocolError(f"control packet: not msgpack: {error!r}") from error
+    number = values.pop(0) if type(values) is list and values else None
+    if type(number) is not int or not 0 <= number < len(_KINDS):
+        raise ProtocolError("control packet: of no kind that there is")
+    kind, fields = _KINDS[number], _FIELDS[number]
+    if len(values) != len(fields):
+        raise ProtocolError(f"{kind.__name__}: not an array of {len(fields)}")
+    for name, value, is_one in zip(kind._fields, values, fields, strict=True):
+        if not is_one(value):
+            raise ProtocolError(f"{kind.__name__}: {name} is of another type")
+    packet: Packet = kind(*values)
     return packet

@@ -96,6 +96,8 @@ class Decoder:
             kind, flags, version, metadata, payload, invocation = HEADER.unpack_from(data, start)
             if version != VERSION:
                 raise ProtocolError(f"frame version {version}, expected {VERSION}")
+            if flags & ~IN_MEMORY:
+                raise ProtocolError(f"frame flags {flags:#04x}: not known here")
             if metadata > MAX_METADATA:
                 raise ProtocolError(f"{metadata} bytes of metadata, at most {MAX_METADATA}")
             in_memory = flags & IN_MEMORY

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 import msgpack
 
+from samovar_worker.wire.fields import checks
 from samovar_worker.wire.frames import ProtocolError
 
 
@@ -85,22 +86,7 @@ class Ready(NamedTuple):
     pure_msgpack: bool
 
 
-_NONE = type(None)
-_TYPES: dict[str, tuple[type, ...]] = {
-    "int": (int,),
-    "bool": (bool,),
-    "str": (str,),
-    "str | None": (str, _NONE),
-    "dict[str, str]": (dict,),
-    "tuple[str, ...]": (tuple,),
-}
-_FIELDS: dict[type, tuple[tuple[type, ...], ...]] = {
-    kind: tuple(
-        _TYPES[str(getattr(note, "__forward_arg__", note))]
-        for note in kind.__annotations__.values()
-    )
-    for kind in (Init, Invoke, Done, Refused, Ready)
-}
+_FIELDS = {kind: checks(kind) for kind in (Init, Invoke, Done, Refused, Ready)}
 
 MessageT = TypeVar("MessageT", Init, Invoke, Done, Refused, Ready)
 
@@ -136,10 +122,10 @@ def unpack(kind: type[MessageT], data: bytes) -> MessageT:
         values = _unpackb(data, use_list=False)
     except Exception as error:
         raise ProtocolError(f"{kind.__name__}: not msgpack: {error!r}") from error
-    types = _FIELDS[kind]
-    if type(values) is not tuple or len(values) != len(types):
-        raise ProtocolError(f"{kind.__name__}: not an array of {len(types)}")
-    for value, allowed in zip(values, types, strict=True):
-        if type(value) not in allowed:
-            raise ProtocolError(f"{kind.__name__}: a field is {type(value).__name__}")
+    fields = _FIELDS[kind]
+    if type(values) is not tuple or len(values) != len(fields):
+        raise ProtocolError(f"{kind.__name__}: not an array of {len(fields)}")
+    for name, value, is_one in zip(kind._fields, values, fields, strict=True):
+        if not is_one(value):
+            raise ProtocolError(f"{kind.__name__}: {name} is of another type")
     return kind(*values)
