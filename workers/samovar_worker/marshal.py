@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import sys
@@ -17,7 +18,8 @@ from samovar_worker.handler import Fault
 
 # Jackson's StreamReadConstraints: AWS refuses documents nested deeper than this.
 _MAX_DEPTH = 1000
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?')
+# Possessive: a repetition that may be taken back remembers every step (120 B per byte of event).
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?')
 _ENSURE_ASCII = sys.version_info < (3, 12)  # AWS: non-ASCII goes out as it is on python3.12+
 _TOKENS = "JSON String, Number, Array, Object or token 'null', 'true' or 'false'"
 
@@ -54,12 +56,12 @@ def load_event(payload: bytes) -> object:
 
 
 def _load_carefully(payload: bytes) -> object:
+    broken: UnicodeDecodeError | None = None
     try:
         text = payload.decode()
     except UnicodeDecodeError as error:
-        raise InvalidEvent(
-            f"Invalid UTF-8 start byte {payload[error.start]:#04x}" + _where(1, error.start + 2)
-        ) from None
+        broken = error
+        text = payload.decode(errors="surrogateescape")
     if len(payload) > _MAX_DEPTH and _too_deep(payload):
         raise InvalidEvent(
             f"Document nesting depth ({_MAX_DEPTH + 1}) exceeds the maximum allowed ({_MAX_DEPTH}, "
@@ -69,13 +71,19 @@ def _load_carefully(payload: bytes) -> object:
     try:
         # To 3.11 the scanner's depth counts as Python's, and the function may have left less.
         sys.setrecursionlimit(max(limit, 3 * _MAX_DEPTH))
-        return _decoder.decode(text)
+        value = _decoder.decode(text)
     except json.JSONDecodeError as error:
-        raise InvalidEvent(_explain(text, error)) from None
-    except ValueError as error:  # an integer of more than 4,300 digits
+        # An unterminated string ends with the document.
+        at = len(text) if error.msg.startswith("Unterminated string") else error.pos
+        if broken is None or at < len(payload[: broken.start].decode()):
+            raise InvalidEvent(_explain(text, error.msg, at)) from None
+    except (ValueError, RecursionError) as error:  # an integer of more than 4,300 digits
         raise InvalidEvent(str(error) + _where(1, 1)) from None
     finally:
         sys.setrecursionlimit(limit)
+    if broken is not None:
+        raise InvalidEvent(_explain_utf8(payload, broken))
+    return value
 
 
 def _too_deep(payload: bytes) -> bool:
@@ -92,23 +100,37 @@ def _too_deep(payload: bytes) -> bool:
     return False
 
 
-def _explain(text: str, error: json.JSONDecodeError) -> str:
-    if error.msg.startswith("Unrecognized token"):
-        return f"{error.msg}: was expecting ({_TOKENS})" + _where(1, 1)
-    if error.pos >= len(text):
-        return "Unexpected end-of-input" + _where(error.lineno, error.colno)
-    character = text[error.pos]
-    code = ord(character)
-    shown = (
-        f"(CTRL-CHAR, code {code})"
-        if code < 32 or 127 <= code < 160
-        else f"'{character}' (code {code})"
-    )
+def _explain(text: str, complaint: str, at: int) -> str:
+    if complaint.startswith("Unrecognized token"):
+        return f"{complaint}: was expecting ({_TOKENS})" + _where(1, 1)
+    before = text[:at]
+    line, start = before.count("\n") + 1, before.rfind("\n") + 1
     # Jackson stands behind what it has read, and counts bytes.
-    column = len(text[error.pos + 1 - error.colno : error.pos + 1].encode()) + 1
-    return f"Unexpected character ({shown}): expected a valid value ({_TOKENS})" + _where(
-        error.lineno, column
-    )
+    column = len(text[start : at + 1].encode()) + 1
+    if at >= len(text):
+        return "Unexpected end-of-input" + _where(line, column)
+    what = f"Unexpected character ({_describe(text[at])}): expected a valid value ({_TOKENS})"
+    return what + _where(line, column)
+
+
+def _describe(character: str) -> str:
+    code = ord(character)
+    if code < 32 or 127 <= code < 160:
+        return f"(CTRL-CHAR, code {code})"
+    return f"'{character}' (code {code}" + (f" / 0x{code:x})" if code > 255 else ")")
+
+
+def _explain_utf8(payload: bytes, error: UnicodeDecodeError) -> str:
+    at = error.start
+    if error.reason == "unexpected end of data":
+        what, at = "Unexpected end-of-input", len(payload) - 1
+    elif error.reason == "invalid continuation byte":
+        at = error.end
+        what = f"Invalid UTF-8 middle byte {payload[at]:#04x}"
+    else:
+        what = f"Invalid UTF-8 start byte {payload[at]:#04x}"
+    before = payload[:at]
+    return what + _where(before.count(b"\n") + 1, at - before.rfind(b"\n") + 1)
 
 
 def _where(line: int, column: int) -> str:
@@ -152,8 +174,10 @@ def dump_result(result: object) -> bytes:
     except RecursionError as error:
         _encode = _make_encode()
         raise _unmarshallable(error) from None
-    except Exception:
+    except BaseException as error:
         _encode = _make_encode()
+        if not isinstance(error, Exception):
+            raise
     try:
         return _encode_as_aws(result).encode()
     except Exception as error:
@@ -206,20 +230,31 @@ def _simplejson() -> Any:
     and neither gets in the way of the other."""
     if not _loaded:
         from importlib.machinery import PathFinder
-        from importlib.util import module_from_spec
 
-        theirs = _take_out("simplejson")
-        try:
-            spec = PathFinder.find_spec("simplejson", runtime_paths)
-            if spec is None or spec.loader is None:
-                raise ImportError("simplejson is missing from the runtime")
-            module = sys.modules["simplejson"] = module_from_spec(spec)
-            spec.loader.exec_module(module)
-            _loaded.append(module)
-        finally:
-            _take_out("simplejson")
-            sys.modules.update(theirs)
+        spec = PathFinder.find_spec("simplejson", runtime_paths)
+        if spec is None or spec.loader is None:
+            raise ImportError("simplejson is missing from the runtime")
+        theirs = sys.modules.get("simplejson")
+        found = getattr(theirs, "__spec__", None) if theirs else PathFinder.find_spec("simplejson")
+        if found is not None and found.origin == spec.origin:
+            # The function's is the runtime's. Its C extension knows one copy only: the latest.
+            _loaded.append(importlib.import_module("simplejson"))
+        else:
+            _loaded.append(_load_aside(spec))
     return _loaded[0]
+
+
+def _load_aside(spec: Any) -> Any:
+    from importlib.util import module_from_spec
+
+    theirs = _take_out("simplejson")
+    try:
+        module = sys.modules["simplejson"] = module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        _take_out("simplejson")
+        sys.modules.update(theirs)
+    return module
 
 
 def _take_out(package: str) -> dict[str, Any]:
