@@ -10,7 +10,7 @@ from json.encoder import encode_basestring, encode_basestring_ascii
 from types import TracebackType
 from typing import Any
 
-_OWN_FILE = __file__
+_OWN_DIRECTORY = __file__.rpartition("/")[0] + "/"
 _quoted = encode_basestring_ascii if sys.version_info < (3, 12) else encode_basestring
 
 
@@ -46,7 +46,8 @@ def load(handler: str) -> Callable[[Any, Any], Any]:
             "Runtime.ImportModuleError", f"Unable to import module '{path}': {error}"
         ) from None
     except SyntaxError as error:
-        where = f'  File "{error.filename}" Line {error.lineno}\n    {(error.text or "").rstrip()}'
+        # The line as it is, with the newline that it ends with.
+        where = f'  File "{error.filename}" Line {error.lineno}\n    {error.text or ""}'
         raise Fault(
             "Runtime.UserCodeSyntaxError", f"Syntax error in module '{path}': {error}", [where]
         ) from None
@@ -68,7 +69,11 @@ def fault_of(error: BaseException) -> Fault:
     except Exception:
         message = f"<unprintable {type(error).__name__} object>"
     try:
-        frames = traceback.extract_tb(_without_own_frames(error.__traceback__))
+        # Plain tuples: AWS's stack traces have no markers under the part of a line that failed.
+        frames = [
+            (frame.filename, frame.lineno or 0, frame.name, frame.line)
+            for frame in traceback.extract_tb(_without_own_frames(error.__traceback__))
+        ]
         stack = traceback.format_list(frames)
     except Exception:  # it reads the source, by way of what the function may have replaced
         stack = []
@@ -76,8 +81,7 @@ def fault_of(error: BaseException) -> Fault:
 
 
 def _without_own_frames(trace: TracebackType | None) -> TracebackType | None:
-    own = _OWN_FILE.rsplit("/", 1)[0]
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(own):
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN_DIRECTORY):
         trace = trace.tb_next
     return trace
 

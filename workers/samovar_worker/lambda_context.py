@@ -9,39 +9,47 @@ import time
 from samovar_worker.pipes import write_output
 
 
-class CognitoIdentity:
+class _Shown:
+    """Prints as on AWS, where handlers that print their context are common."""
+
+    __slots__ = ()
+    _shown: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        values = ",".join(f"{name}={getattr(self, name)}" for name in self._shown)
+        return f"{type(self).__name__}([{values}])"
+
+
+class CognitoIdentity(_Shown):
     """Always there, always empty: no mobile SDK calls through this engine."""
 
-    __slots__ = ("cognito_identity_id", "cognito_identity_pool_id")
+    __slots__ = _shown = ("cognito_identity_id", "cognito_identity_pool_id")
 
     def __init__(self) -> None:
         self.cognito_identity_id = None
         self.cognito_identity_pool_id = None
 
-    def __repr__(self) -> str:
-        return "CognitoIdentity([cognito_identity_id=None,cognito_identity_pool_id=None])"
 
-
-class Client:
+class Client(_Shown):
     """The app that a mobile client says it is."""
 
-    __slots__ = (
-        "app_package_name",
-        "app_title",
-        "app_version_code",
-        "app_version_name",
+    __slots__ = _shown = (
         "installation_id",
+        "app_title",
+        "app_version_name",
+        "app_version_code",
+        "app_package_name",
     )
 
     def __init__(self, values: dict[str, object]) -> None:
-        for name in self.__slots__:
+        for name in self._shown:
             setattr(self, name, values.get(name))
 
 
-class ClientContext:
+class ClientContext(_Shown):
     """What the caller sent as X-Amz-Client-Context."""
 
-    __slots__ = ("client", "custom", "env")
+    __slots__ = _shown = ("custom", "env", "client")
 
     def __init__(self, values: dict[str, object]) -> None:
         client = values.get("client")
@@ -50,11 +58,36 @@ class ClientContext:
         self.env = values.get("env")
 
 
-class LambdaContext:
+def _parse(text: str) -> ClientContext | None:
+    try:
+        values = json.loads(text)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+    if values is None:
+        return None
+    if not isinstance(values, dict):
+        raise ValueError("Expecting an object")
+    return ClientContext(values)
+
+
+class LambdaContext(_Shown):
     """One per invocation. Raises ValueError from the constructor for a bad client context.
 
     What is the same for all invocations of a process stands on the class: see `adopt_environment`.
     """
+
+    _shown = (
+        "aws_request_id",
+        "log_group_name",
+        "log_stream_name",
+        "function_name",
+        "memory_limit_in_mb",
+        "function_version",
+        "invoked_function_arn",
+        "client_context",
+        "identity",
+        "tenant_id",
+    )
 
     function_name: str | None = None
     function_version: str | None = None
@@ -71,11 +104,8 @@ class LambdaContext:
         self.aws_request_id = request_id
         self.invoked_function_arn = function_arn
         self._deadline_ms = deadline_ms
-        if client_context is not None:
-            values = json.loads(client_context)
-            if not isinstance(values, dict):
-                raise ValueError("Expecting an object")
-            self.client_context = ClientContext(values)
+        if client_context:
+            self.client_context = _parse(client_context)
 
     @classmethod
     def adopt_environment(cls) -> None:
@@ -93,4 +123,4 @@ class LambdaContext:
 
     def log(self, message: object) -> None:
         """Write to the log as it is: no level, no newline added."""
-        write_output(str(message).encode())
+        write_output(str(message).encode(errors="backslashreplace"))

@@ -35,7 +35,10 @@ class _OutputHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            write_output(self.format(record).encode(errors="backslashreplace"))
+            text = self.format(record)
+            if not text.endswith("\n"):  # a traceback has none, nor may a formatter of the user's
+                text += "\n"
+            write_output(text.encode(errors="backslashreplace"))
         except Exception:
             self.handleError(record)
 
