@@ -381,9 +381,7 @@ class _Parts:
     def function_changed(self, old: FunctionVersion | None, new: FunctionVersion | None) -> None:
         """Part of RegistryListener: drain the old version's contexts."""
         if old is not None and (new is None or new.pool != old.pool):
-            self.scheduler.retire(old)
-        if new is None and old is not None:
-            self.metrics.function_removed(old.name)
+            self.scheduler.retire(old, deleted=new is None)
 
     async def make_ready(self, version: FunctionVersion) -> None:
         """Have a zygote and spares of the version's family before it turns Active."""

@@ -11,6 +11,7 @@ import asyncio
 import fcntl
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from samovar.clock import Clock
@@ -70,6 +71,7 @@ class ExecutionContext:
         self._deadline: float | None = None  # the length under which a deadline is pending
         self._out_of_time = False
         self._reaped = False
+        self.spare_lost: Callable[[], None] = lambda: None  # told when it dies as a ready spare
         self._broken: str | None = None
         self._stopping: str | None = None
         self._failed_init: tuple[bytes, str] | None = None  # the error's JSON and its type
@@ -419,10 +421,13 @@ class ExecutionContext:
         if self._run is not None:
             self._finish(self._clock.monotonic(), b"", broken=reason)
             run_over = True
+        was_ready = self._process is not None and self._process.channel.turn is Turn.READY
         self._close_process()
         self._out_of_time = False
         if self._listener is None:  # a spare
             self._broken = reason
+            if was_ready:
+                self.spare_lost()
             return
         self._broken = None
         if lost or self._stopping is not None:

@@ -8,6 +8,7 @@ import logging
 import os
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 
 from samovar.context import launch_plan
 from samovar.context.context import ExecutionContext, Surroundings
@@ -186,12 +187,12 @@ class Nursery:
         except OSError as error:
             raise EngineError(f"no context could be made: {error}") from error
 
-    def _replenish_later(self, family: Family, branch: _Branch) -> None:
+    def _replenish_later(
+        self, family: Family, branch: _Branch, delay: float = _REPLENISH_DELAY
+    ) -> None:
         if not branch.replenishing and self._spares:
             branch.replenishing = True
-            self._surroundings.clock.call_later(
-                _REPLENISH_DELAY, lambda: self._replenish(family, branch)
-            )
+            self._surroundings.clock.call_later(delay, lambda: self._replenish(family, branch))
 
     def _replenish(self, family: Family, branch: _Branch) -> None:
         branch.replenishing = False
@@ -200,7 +201,16 @@ class Nursery:
             return
         while len(branch.spares) < self._spares:
             try:
-                branch.spares.append(self._fork(zygote))
+                spare = self._fork(zygote)
+                spare.spare_lost = partial(self._spare_died, family, branch, spare)
+                branch.spares.append(spare)
             except EngineError as error:
                 _log.warning("no spare for %s: %s", family.interpreter.runtime, error)
                 return
+
+    def _spare_died(self, family: Family, branch: _Branch, spare: ExecutionContext) -> None:
+        """Killed from outside: another one, but not at the pace of whoever kills."""
+        if spare in branch.spares:
+            branch.spares.remove(spare)
+            spare.discard()
+            self._replenish_later(family, branch, _QUICK)

@@ -73,6 +73,7 @@ class Scheduler(ContextListener):
         self._clock = clock
         self._observer = observer
         self._versions: dict[str, FunctionVersion] = {}
+        self._deleted: dict[str, str] = {}  # names of deleted functions by pools that still drain
         self._births: dict[int, _Birth] = {}
         self._starts: set[asyncio.Task[None]] = set()
         self._wake: Timer | None = None
@@ -93,9 +94,12 @@ class Scheduler(ContextListener):
         self._handle(_new(InvokeRequested, (pool, ticket, now)))
         return future
 
-    def retire(self, version: FunctionVersion) -> None:
-        """Drain the contexts of a version that was changed or deleted."""
+    def retire(self, version: FunctionVersion, *, deleted: bool = False) -> None:
+        """Drain the contexts of a version that was changed, or whose function was deleted."""
         self._handle(PoolRetired(version.pool))
+        if deleted:
+            self._observer.function_removed(version.name)
+            self._deleted[version.pool] = version.name
         self._forget_versions(version.pool)
 
     async def stop(self, grace: float) -> None:
@@ -231,8 +235,13 @@ class Scheduler(ContextListener):
             self._settled.set()
 
     def _forget_versions(self, pool: str) -> None:
-        if pool not in self._state.pools:
-            self._versions.pop(pool, None)
+        if pool in self._state.pools:
+            return
+        self._versions.pop(pool, None)
+        # Once more: what ended after its function's deletion was still counted.
+        name = self._deleted.pop(pool, None)
+        if name is not None and all(version.name != name for version in self._versions.values()):
+            self._observer.function_removed(name)
 
     def _tick(self) -> None:
         self._wake = None

@@ -36,6 +36,9 @@ class Observed(SilentObserver):
     def invocation_failed(self, function: str, kind: str) -> None:
         self.calls.append(("failed", function, kind))
 
+    def function_removed(self, function: str) -> None:
+        self.calls.append(("removed", function))
+
     def cold_start(self, function: str, environment: float, package: float, init: float) -> None:
         self.calls.append(("cold", function, environment, package, init))
 

@@ -183,6 +183,39 @@ def test_a_changed_function_gets_new_contexts_and_the_old_ones_drain() -> None:
     play(scenario)
 
 
+def test_a_deleted_function_is_forgotten_at_once_and_after_what_still_ran() -> None:
+    async def scenario(house: House) -> None:
+        call = house.submit()
+        await house.begun(call)
+        house.scheduler.retire(version(), deleted=True)
+        assert house.observed.calls[-1] == ("removed", "f")
+        house.release(call)
+        await call.future
+        await settle()
+        assert [name for name, *_ in house.observed.calls] == [
+            *("cold", "removed", "finished", "removed"),
+        ]
+
+    play(scenario)
+
+
+def test_a_namesake_of_a_deleted_function_keeps_its_counts() -> None:
+    async def scenario(house: House) -> None:
+        old = house.submit()
+        await house.begun(old)
+        house.scheduler.retire(version(), deleted=True)
+        new = house.submit(generation=2)
+        await house.begun(new)
+        house.release(old)
+        await old.future
+        await settle()
+        assert house.observed.calls.count(("removed", "f")) == 1
+        house.release(new)
+        await new.future
+
+    play(scenario)
+
+
 def test_as_many_as_may_be_and_then_throttled() -> None:
     async def scenario(house: House) -> None:
         call = house.submit()
