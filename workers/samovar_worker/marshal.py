@@ -12,6 +12,7 @@ from json.encoder import (  # type: ignore[attr-defined]
     c_encode_basestring_ascii,
     c_make_encoder,
 )
+from marshal import dumps
 from typing import Any
 
 from samovar_worker.handler import Fault
@@ -189,8 +190,14 @@ def _unmarshallable(error: Exception) -> Fault:
 
 
 def _has_named_tuple(result: object) -> bool:
-    """Level by level, because the types of a whole level are found at the speed of C. Only for
-    what has been encoded: there are no circles in it."""
+    """Only for what has been encoded: there are no circles in it."""
+    try:
+        dumps(result)  # type: ignore[arg-type]  # takes exact types only, and looks at them at the speed of C
+    except ValueError:
+        pass
+    else:
+        return False
+    # Level by level, because the types of a whole level are found at the speed of C.
     level: list[object] = [result]
     while any(issubclass(kind, (dict, list, tuple)) for kind in set(map(type, level))):
         below: list[object] = []
