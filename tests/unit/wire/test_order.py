@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 
 import pytest
@@ -22,6 +23,7 @@ ALLOWED = {
     (Turn.RUNNING, Kind.ERROR): Turn.IDLE,
     (Turn.RUNNING, Kind.REFUSED): Turn.IDLE,
 }
+ENGINES = {Kind.INIT, Kind.INVOKE}
 UNKNOWN = [kind for kind in (*range(33), 127, 128, 254, 255) if kind not in set(Kind)]
 
 
@@ -38,10 +40,24 @@ def test_each_kind_at_each_turn(turn: Turn) -> None:
             assert str(caught.value) == f"{kind.name} is not legal while {turn.value}"
 
 
-def test_unknown_kinds() -> None:
+@pytest.mark.parametrize("turn", Turn)
+def test_a_worker_cant_speak_the_engines_lines(turn: Turn) -> None:
+    for kind in Kind:
+        expected = None if kind in ENGINES else ALLOWED.get((turn, kind))
+        assert order.REPLIES.get((turn, int(kind))) is expected
+        if expected is not None:
+            assert order.after_reply(turn, int(kind)) is expected
+        else:
+            with pytest.raises(ProtocolError) as caught:
+                order.after_reply(turn, int(kind))
+            assert str(caught.value) == f"{kind.name} is not legal while {turn.value}"
+
+
+@pytest.mark.parametrize("after", [order.after, order.after_reply])
+def test_unknown_kinds(after: Callable[[Turn, int], Turn]) -> None:
     for turn, kind in product(Turn, UNKNOWN):
         with pytest.raises(ProtocolError) as caught:
-            order.after(turn, kind)
+            after(turn, kind)
         assert str(caught.value) == f"kind {kind} is not legal while {turn.value}"
 
 
@@ -61,10 +77,9 @@ def test_kinds_keep_their_numbers() -> None:
 
 def test_nobody_speaks_twice_in_a_row() -> None:
     """At each turn either the engine's kinds are legal or the worker's, never both."""
-    engine = {Kind.INIT, Kind.INVOKE}
     for turn in Turn:
         legal = {kind for (at, kind) in ALLOWED if at is turn}
-        assert not (legal & engine and legal - engine)
+        assert not (legal & ENGINES and legal - ENGINES)
 
 
 def test_every_turn_can_be_reached_and_only_a_failed_one_is_an_end() -> None:
