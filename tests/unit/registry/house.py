@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.unit.registry.zips import handler_zip
 
-from samovar.errors import EngineError
+from samovar.errors import AwsError, ClientError, EngineError
 from samovar.model.function import Configuration, FunctionVersion
 from samovar.registry.functions import CodeSource, FunctionRegistry, NewFunction, ZipBytes
 from samovar.registry.runtimes import Interpreter, Runtimes
@@ -20,6 +21,8 @@ from samovar.stores.code_files import FileCodeStore
 from samovar.stores.protocols import FunctionStore, StoredFunction, StoredTags
 from samovar.stores.sqlite import SqliteFunctionStore
 
+# A second package.
+OTHER = ZipBytes(handler_zip("def handler(event, context):\n    return 2\n"))
 ROLE = "arn:aws:iam::000000000000:role/r"
 PREFIX = "arn:aws:lambda:us-east-1:000000000000:function:"
 RUNTIMES = Runtimes(
@@ -190,3 +193,21 @@ def new(
     return NewFunction(
         name, configuration(**changes), source or ZipBytes(handler_zip()), tags or {}
     )
+
+
+Check = Callable[[House], Awaitable[None]]
+
+
+def run(data_dir: Path, check: Check, **settings: str) -> None:
+    async def opened() -> None:
+        async with house(data_dir, **settings) as home:
+            await check(home)
+
+    asyncio.run(opened())
+
+
+async def refused(awaitable: Awaitable[object], error: AwsError, message: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        await awaitable
+    assert caught.value.error is error
+    assert caught.value.message == message
