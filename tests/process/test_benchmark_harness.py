@@ -18,7 +18,7 @@ from benchmarks.measures import Metric, Role
 from benchmarks.peers import python
 from benchmarks.probes.cold import ColdRequests, ForkBurst, Forks
 from benchmarks.probes.embedded import Calls
-from benchmarks.probes.http import OneConnection
+from benchmarks.probes.http import OneConnection, connect, read_reply, request_bytes
 from benchmarks.probes.idle import IdleMemory
 from benchmarks.remote import ContenderError, Remote, UnavailableError
 
@@ -178,27 +178,12 @@ def test_a_subject_that_does_not_exist() -> None:
 def test_a_wrong_answer_is_no_answer() -> None:
     with (
         Remote("benchmarks.floors.bare_loop:BareLoop", {"workers": 1}) as remote,
-        OneConnectionTo(remote) as probe,
+        connect(remote.port) as connection,
         pytest.raises(ContenderError),
     ):
         # not JSON: the worker dies, and with it the server
-        probe.send(b"not JSON")
-
-
-class OneConnectionTo(OneConnection):
-    """With a body of one's own."""
-
-    def __enter__(self) -> OneConnectionTo:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def send(self, body: bytes) -> None:
-        from benchmarks.probes.http import read_reply, request_bytes
-
-        self._connection.sendall(request_bytes("noop", body))
-        read_reply(self._connection)
+        connection.sendall(request_bytes("noop", b"not JSON"))
+        read_reply(connection)
 
 
 def test_stopping_leaves_nobody() -> None:

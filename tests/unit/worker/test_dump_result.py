@@ -180,7 +180,7 @@ def test_text_beyond_ascii_is_the_same_with_decimals() -> None:
         (Raises(ValueError("not today")), "not today"),
         ([Raises(KeyError("k"))], "'k'"),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
 )
 def test_what_is_no_json(result: object, text: str) -> None:
     assert refusal(result) == text
