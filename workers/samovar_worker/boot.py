@@ -35,6 +35,7 @@ from fcntl import F_DUPFD, fcntl
 from samovar_worker import at_fork, logs, marshal, walls
 from samovar_worker.loop import Loop
 from samovar_worker.pipes import OUTPUT, REQUEST, Wires
+from samovar_worker.rehearsal import rehearse
 from samovar_worker.wire import control, frames, messages
 from samovar_worker.wire.messages import Kind
 
@@ -91,8 +92,8 @@ class Boot:
         _hidden.extend(sys.modules.pop(name) for name in (*own, "__main__"))
         sys.modules["__main__"] = types.ModuleType("__main__")
 
-    def run(self, fds: tuple[int, ...], zygote: int) -> None:
-        """Be a context's worker; never returns normally."""
+    def run(self, fds: tuple[int, ...], zygote: int, spare: bool) -> None:
+        """Be a context's worker; never returns normally. `spare`: nobody waits for it yet."""
         set_wakeup_fd(-1)
         signal(SIGCHLD, SIG_DFL)
         os.setsid()
@@ -102,6 +103,8 @@ class Boot:
         wires = self._wires
         if self._walled:
             mount_proc()
+        if spare:
+            rehearse()
         wires.send(self._ready)
         frame = wires.read()
         started = time.perf_counter_ns()

@@ -141,7 +141,7 @@ class Zygote:
 
     def _fork_processes(self, child: Child, packet: control.Fork, fds: tuple[int, ...]) -> None:
         if not self._walled:
-            child.worker = self._fork_worker(fds)
+            child.worker = self._fork_worker(fds, packet.spare)
             return
         # The zygote itself steps into the new mounts, so that both children are born in them
         # without having to wait for each other, and then steps back.
@@ -155,7 +155,7 @@ class Zygote:
                 walls.mount("tmp", "/tmp", "tmpfs", flags, options)  # noqa: S108
             walls.unshare(walls.CLONE_NEWPID)
             child.holder = self._start_holder()
-            child.worker = self._fork_worker(fds)
+            child.worker = self._fork_worker(fds, packet.spare)
         finally:
             walls.setns(self._pids, walls.CLONE_NEWPID)
             walls.setns(self._mounts, walls.CLONE_NEWNS)
@@ -168,10 +168,10 @@ class Zygote:
             _end_with(boot.hold_namespace, self._pidfd)
         return pid
 
-    def _fork_worker(self, fds: tuple[int, ...]) -> int:
+    def _fork_worker(self, fds: tuple[int, ...], spare: bool) -> int:
         pid = os.fork()
         if pid == 0:
-            _end_with(self._worker.run, fds, self._pidfd)
+            _end_with(self._worker.run, fds, self._pidfd, spare)
         return pid
 
     def _discard(self, context: int) -> None:

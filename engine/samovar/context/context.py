@@ -52,8 +52,10 @@ class Surroundings:
 class ExecutionContext:
     """Forked at once, as a spare; becomes a function's with `start`."""
 
-    def __init__(self, number: int, zygote: Zygote, surroundings: Surroundings) -> None:
-        """Raises OSError when descriptors run out."""
+    def __init__(
+        self, number: int, zygote: Zygote, surroundings: Surroundings, spare: bool = False
+    ) -> None:
+        """`spare`: nobody waits for it yet. Raises OSError when descriptors run out."""
         self.number = number
         self.zygote = zygote
         self.lifecycle: Lifecycle | None = None
@@ -80,7 +82,7 @@ class ExecutionContext:
         os.ftruncate(self._memory_fd, memory.SIZE)
         fcntl.fcntl(self._memory_fd, fcntl.F_ADD_SEALS, _SEALS)
         try:
-            self._fork(revive=False)
+            self._fork(revive=False, spare=spare)
         except OSError:
             os.close(self._memory_fd)
             raise
@@ -187,14 +189,14 @@ class ExecutionContext:
 
     # -- the conversation
 
-    def _fork(self, revive: bool) -> WorkerProcess:
+    def _fork(self, revive: bool, spare: bool = False) -> WorkerProcess:
         process = WorkerProcess(self._memory_fd, self._s.sink, self._on_frame, self._on_broken)
         self._process = process
         self._out_of_time = self._reaped = False
         self._failed_init = None
         if self.placement is not None:
             process.output.name(self.placement.version.name, self.placement.log_stream)
-        self.zygote.fork(self.number, self, process.theirs, revive)
+        self.zygote.fork(self.number, self, process.theirs, revive, spare)
         process.handed_over()
         return process
 

@@ -181,9 +181,9 @@ class Nursery:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    def _fork(self, zygote: Zygote) -> ExecutionContext:
+    def _fork(self, zygote: Zygote, spare: bool = False) -> ExecutionContext:
         try:
-            return ExecutionContext(next(self._numbers), zygote, self._surroundings)
+            return ExecutionContext(next(self._numbers), zygote, self._surroundings, spare)
         except OSError as error:
             raise EngineError(f"no context could be made: {error}") from error
 
@@ -201,7 +201,7 @@ class Nursery:
             return
         while len(branch.spares) < self._spares:
             try:
-                spare = self._fork(zygote)
+                spare = self._fork(zygote, spare=True)
                 spare.spare_lost = partial(self._spare_died, family, branch, spare)
                 branch.spares.append(spare)
             except EngineError as error:

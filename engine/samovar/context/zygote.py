@@ -121,10 +121,12 @@ class Zygote:
             raise
         return cls(process, ours, hello)
 
-    def fork(self, context: int, listener: ForkListener, fds: list[int], revive: bool) -> None:
+    def fork(
+        self, context: int, listener: ForkListener, fds: list[int], revive: bool, spare: bool
+    ) -> None:
         """Ask for a process; the four descriptors (see `control.Fork`) may be closed after this."""
         self._contexts[context] = listener
-        self._send(control.Fork(context, revive), fds)
+        self._send(control.Fork(context, revive, spare), fds)
 
     def discard(self, context: int) -> None:
         """Kill the context's process, if any, and let its mounts go."""

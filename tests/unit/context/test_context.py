@@ -33,7 +33,9 @@ class Stage:
         self.deadlines = Deadlines(self.clock)
         self._ends: list[int] = []
 
-    def fork(self, _number: int, _listener: object, fds: list[int], revive: bool) -> None:
+    def fork(
+        self, _number: int, _listener: object, fds: list[int], revive: bool, _spare: bool
+    ) -> None:
         self.close()
         self._ends = [os.dup(fd) for fd in fds]
         self.forks.append(revive)

@@ -80,7 +80,7 @@ LAUNCH = Launch(
 PACKETS: list[Packet] = [
     LAUNCH,
     Hello(["mount namespace"], {"pid namespace": "refused"}, "3.13.0", pure_msgpack=False),
-    Fork(1, revive=False),
+    Fork(1, revive=False, spare=True),
     Discard(2**40),
     Forked(3),
     Refusal(4, "[Errno 11] Resource temporarily unavailable"),

@@ -53,10 +53,14 @@ class Hello(NamedTuple):
 
 
 class Fork(NamedTuple):
-    """Fork a process. Descriptors: request (read), reply (write), output (write), memory."""
+    """Fork a process. Descriptors: request (read), reply (write), output (write), memory.
+
+    `revive`: into the mounts of this context's last process; `spare`: nobody waits for it yet.
+    """
 
     context: int
     revive: bool
+    spare: bool
 
 
 class Discard(NamedTuple):
