@@ -86,6 +86,10 @@ class Boot:
         importlib.util.find_spec("no_such_module")
         if walled:  # the function's own: known to be no zip file, and not listed before it is there
             sys.path_importer_cache[_TASK_ROOT] = sys.path_hooks[-1](_TASK_ROOT)
+        for path in [
+            path for path in sys.path_importer_cache if path.startswith(launch.worker_path)
+        ]:
+            del sys.path_importer_cache[path]
         # Hidden, but kept alive: to free them would touch, and so copy, every page they lie on.
         own = [name for name in sys.modules if name.split(".")[0] in _MODULES]
         own += [name for name in sys.modules if name.startswith("_cython_")]

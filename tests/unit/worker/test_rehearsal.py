@@ -24,6 +24,7 @@ def seen():
     }
 
 seen()  # what looking imports is here now
+sys.path_importer_cache.pop(os.path.dirname(rehearsal.__file__))  # as at boot
 facts["before"] = seen()
 rehearsal.rehearse()
 facts["after"] = seen()
