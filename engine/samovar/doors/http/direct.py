@@ -10,17 +10,15 @@ same.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from samovar.doors.http.door_state import DoorState
 from samovar.doors.http.invoke import is_plain, outcome_reply
 from samovar.doors.http.replies import RawHeaders, Reply, all_headers, cut_off_reply, error_reply
 from samovar.model import limits
 from samovar.model.invocation import Outcome
-
-if TYPE_CHECKING:
-    from samovar.doors.http.protocol import DoorProtocol
 
 # An Invoke without a body is plain, too.
 _NEEDS_ASGI = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
@@ -36,6 +34,17 @@ def goes_directly(method: bytes, url: bytes, headers: RawHeaders) -> bool:
         if name == b"content-length" and int(value) > limits.SYNC_PAYLOAD_SIZE:
             return False  # the parser has seen to it that it is a number
     return True
+
+
+class Connection(Protocol):
+    """What a cycle needs of the connection that it is on; `flow` is uvicorn's FlowControl."""
+
+    state: DoorState
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    flow: Any
+
+    def on_response_complete(self) -> None: ...
 
 
 class _Nobody:
@@ -68,9 +77,7 @@ class InvokeCycle:
     )
     message_event = _Nobody()
 
-    def __init__(
-        self, door: DoorProtocol, url: bytes, headers: RawHeaders, keep_alive: bool
-    ) -> None:
+    def __init__(self, door: Connection, url: bytes, headers: RawHeaders, keep_alive: bool) -> None:
         self.keep_alive = keep_alive
         self.more_body = True
         self.disconnected = False
