@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import atexit
 import os
-import time
 from collections.abc import Callable
 from resource import RUSAGE_SELF, getrusage
+from time import perf_counter_ns as clock
 from typing import Any
 
 from msgpack import unpackb
 
-from samovar_worker import handler, logs, marshal
+from samovar_worker import handler, logs
 from samovar_worker.handler import Fault
 from samovar_worker.lambda_context import LambdaContext
+from samovar_worker.logs import set_request
+from samovar_worker.marshal import InvalidEvent, dump_result, load_event
 from samovar_worker.pipes import Wires, write_output
 from samovar_worker.trace import set_trace
 from samovar_worker.wire import frames, memory, messages
-from samovar_worker.wire.messages import Kind
+from samovar_worker.wire.messages import Kind, pack
 
 # Looked up per invocation: a global costs a tenth of an attribute of an enum.
 _INIT_DONE = int(Kind.INIT_DONE)
 _RESULT = int(Kind.RESULT)
+_MAX_RESPONSE = memory.MAX_RESPONSE
 _QUICK = 500  # microseconds
 _PEAK_AGE = 16
 _TOO_LARGE = (
@@ -57,16 +60,16 @@ class Loop:
 
     def _serve(self, function: Callable[[Any, Any], Any]) -> None:
         frame = self._wires.read()
-        started = time.perf_counter_ns()
+        started = clock()
         # The fields of an Invoke; it comes from the engine and needs no doubting.
         request_id, deadline_ms, function_arn, trace, client_context = unpackb(frame.metadata)
         try:
-            event = marshal.load_event(self._wires.payload(frame))
-        except marshal.InvalidEvent as error:
+            event = load_event(self._wires.payload(frame) if frame.flags else frame.payload)
+        except InvalidEvent as error:
             reason = messages.pack(messages.Refused(str(error)))
             self._wires.write(Kind.REFUSED, reason, b"", frame.invocation)
             return
-        logs.set_request(request_id)
+        set_request(request_id)
         set_trace(trace)
         try:
             try:
@@ -74,7 +77,7 @@ class Loop:
             except ValueError as error:
                 message = f"Unable to parse Client Context JSON: {error}"
                 raise Fault("Runtime.LambdaContextUnmarshalError", message) from None
-            payload = marshal.dump_result(function(event, context))
+            payload = dump_result(function(event, context))
         except SystemExit as stop:
             self._exit(stop)
         except KeyboardInterrupt as stop:
@@ -83,7 +86,7 @@ class Loop:
             self._wires.exit_if_forked(1)
             self._fail(frame, error, request_id, started)
             return
-        if len(payload) > memory.MAX_RESPONSE:
+        if len(payload) > _MAX_RESPONSE:
             done = self._done(started, "Function.ResponseSizeTooLarge")
             text_too_large = _TOO_LARGE % memory.MAX_RESPONSE
             self._wires.write(Kind.ERROR, done, text_too_large, frame.invocation)
@@ -127,11 +130,11 @@ class Loop:
             os._exit((code or 0) & 0xFF)
 
     def _done(self, started: int, error_type: str) -> bytes:
-        microseconds = (time.perf_counter_ns() - started) // 1000
+        microseconds = (clock() - started) // 1000
         # A quick invocation can't have grown by much, and asking costs as much as the rest here.
         if microseconds >= _QUICK or error_type or self._peak_age >= _PEAK_AGE:
             self._peak_kb = getrusage(RUSAGE_SELF).ru_maxrss
             self._peak_age = 0
         self._peak_age += 1
         peak = self._peak_kb
-        return messages.pack((microseconds, peak, error_type[:256]))  # a Done, as it travels
+        return pack((microseconds, peak, error_type[:256]))  # a Done, as it travels

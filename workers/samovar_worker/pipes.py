@@ -16,6 +16,9 @@ REQUEST = 1021
 REPLY = 1022
 MEMORY = 1023
 
+# Looked up for every reply; in a module of one's own they are a page and a hash nearer.
+_encode, _INLINE_LIMIT = frames.encode, memory.INLINE_LIMIT
+
 
 class Wires:
     """One frame in, one frame out. A closed request pipe means that the engine is done with us."""
@@ -47,8 +50,9 @@ class Wires:
                 continue
             if not data:
                 os._exit(0)
-            for frame in self._decoder.feed(data):
-                return frame
+            whole = self._decoder.feed(data)
+            if whole:
+                return whole[0]
 
     def payload(self, frame: frames.Frame) -> bytes:
         """The frame's payload, wherever it lies."""
@@ -58,13 +62,16 @@ class Wires:
 
     def write(self, kind: int, metadata: bytes, payload: bytes = b"", invocation: int = 0) -> None:
         """Write a frame whole. A child that the function forked never gets here alive."""
-        self.exit_if_forked()
-        if len(payload) > memory.INLINE_LIMIT:
+        if self._forked:
+            os._exit(0)
+        if len(payload) > _INLINE_LIMIT:
             memory.write_all(MEMORY, payload, memory.RESPONSE_OFFSET)
             data = frames.encode(kind, invocation, metadata, in_memory=len(payload))
         else:
-            data = frames.encode(kind, invocation, metadata, payload)
-        self.send(data)
+            data = _encode(kind, invocation, metadata, payload)
+        written = os.write(REPLY, data)
+        if written < len(data):
+            self.send(data[written:])
 
     def send(self, data: bytes) -> None:
         """Write the bytes of a frame whole."""
