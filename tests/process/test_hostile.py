@@ -8,7 +8,7 @@ import json
 import psutil
 import pytest
 from tests.process.conftest import RunEngine
-from tests.process.house import create, error, eventually, family, result, states
+from tests.process.house import create, error, eventually, family, result, states, write
 
 from samovar.engine import Engine
 from samovar.model.invocation import Outcome, StartKind
@@ -233,5 +233,33 @@ def test_a_program_that_takes_the_workers_place_is_an_exit(run_engine: RunEngine
         text = f"RequestId: {outcome.request_id} Error: Runtime exited without providing a reason"
         assert error(outcome) == {"errorType": "Runtime.ExitError", "errorMessage": text}
         assert await result(engine, "") == 1
+
+    run_engine(scenario)
+
+
+FORKING = """
+import logging, os, random, threading, time
+def handler(event, context):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+    logging.getLogger().handlers[0].acquire()  # a fork at a bad moment: its child must not hang
+    read_end, write_end = os.pipe()
+    if os.fork() == 0:
+        logging.warning("from a child")
+        os.write(write_end, f"{threading.active_count()} {random.random()!r}".encode())
+        os._exit(0)
+    logging.getLogger().handlers[0].release()
+    os.wait()
+    count, drawn = os.read(read_end, 100).split()
+    return [threading.active_count(), int(count), drawn.decode() == repr(random.random())]
+"""
+
+
+def test_a_functions_own_forks_find_what_is_registered_for_forks(run_engine: RunEngine) -> None:
+    """Threads are gone in the child, locks are free and random numbers are its own: the zygote
+    holds back what does that until it is the function that forks."""
+
+    async def scenario(engine: Engine) -> None:
+        await write(engine, FORKING, timeout=10)
+        assert await result(engine) == [2, 1, False]
 
     run_engine(scenario)
