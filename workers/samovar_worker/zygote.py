@@ -181,7 +181,7 @@ class Zygote:
         child.discarded = True
         if child.worker:
             os.kill(child.worker, signal.SIGKILL)
-        else:
+        elif not child.holder:  # else it is on its way out, and forgotten when it is reaped
             self._forget(context, child)
 
     def _reap(self) -> None:
