@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.api.house import House, RawClient, RawReply, invocation, run
 
+from samovar.doors.http import invoke
 from samovar.doors.http.direct import goes_directly
 
 pytestmark = pytest.mark.usefixtures("each_loop")
@@ -66,6 +67,14 @@ def test_both_ways_answer_the_same(tmp_path: Path, name: str) -> None:
 
 
 PLAIN = b"/2015-03-31/functions/f/invocations"
+
+
+def test_no_long_url_is_remembered() -> None:
+    before = invoke._is_plain.cache_info().currsize
+    long = b"/2015-03-31/functions/" + b"f" * 1_000_000 + b"/invocations"
+    assert goes_directly(b"POST", long, [])
+    assert not goes_directly(b"POST", long + b"/x", [])
+    assert invoke._is_plain.cache_info().currsize == before
 
 
 def test_what_goes_directly() -> None:

@@ -16,7 +16,6 @@ REQUEST = 1021
 REPLY = 1022
 MEMORY = 1023
 
-# Looked up for every reply; in a module of one's own they are a page and a hash nearer.
 _encode, _INLINE_LIMIT = frames.encode, memory.INLINE_LIMIT
 
 
@@ -62,16 +61,13 @@ class Wires:
 
     def write(self, kind: int, metadata: bytes, payload: bytes = b"", invocation: int = 0) -> None:
         """Write a frame whole. A child that the function forked never gets here alive."""
-        if self._forked:
-            os._exit(0)
+        self.exit_if_forked()
         if len(payload) > _INLINE_LIMIT:
             memory.write_all(MEMORY, payload, memory.RESPONSE_OFFSET)
             data = frames.encode(kind, invocation, metadata, in_memory=len(payload))
         else:
             data = _encode(kind, invocation, metadata, payload)
-        written = os.write(REPLY, data)
-        if written < len(data):
-            self.send(data[written:])
+        self.send(data)
 
     def send(self, data: bytes) -> None:
         """Write the bytes of a frame whole."""

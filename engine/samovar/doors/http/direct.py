@@ -20,7 +20,7 @@ from samovar.doors.http.replies import RawHeaders, Reply, all_headers, cut_off_r
 from samovar.model import limits
 from samovar.model.invocation import Outcome
 
-# An Invoke without a body is plain, too.
+# Headers of requests whose body is asked for, of unknown length, or another protocol's.
 _NEEDS_ASGI = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 
 

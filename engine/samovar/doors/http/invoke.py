@@ -72,9 +72,13 @@ class _Target:
     arn: str
 
 
-@lru_cache(maxsize=4096)
 def is_plain(url: bytes) -> bool:
     """Whether a POST to `url` is an Invoke in the usual spelling."""
+    return _is_plain(url) if len(url) <= _REMEMBERED_LENGTH else _is_plain.__wrapped__(url)
+
+
+@lru_cache(maxsize=4096)
+def _is_plain(url: bytes) -> bool:
     path = url.partition(b"?")[0]
     return path.startswith(PREFIX) and path.endswith(SUFFIX) and path.count(b"/") == _SLASHES
 
