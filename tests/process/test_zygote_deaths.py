@@ -200,6 +200,10 @@ def test_a_zygote_without_descriptors_refuses_and_lives(run_engine: RunEngine) -
         await create(engine, "life.count")
         (pid,) = engine.report().zygotes
         zygote = psutil.Process(pid)
+        # Past its start, and at rest: what it opens for a moment must not count as taken.
+        await create(engine, "life.count", "other")
+        assert (await result(engine, name="other"))["globals"] == 1
+        await eventually(lambda: zygote.status() == psutil.STATUS_SLEEPING, "it is at rest")
         before = zygote.rlimit(psutil.RLIMIT_NOFILE)
         used = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
         free = [fd for fd in range(len(used) + 3) if fd not in used]
