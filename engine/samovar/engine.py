@@ -50,7 +50,7 @@ from samovar.scheduler.policy import Policy
 from samovar.settings import Settings
 from samovar.stores.code_files import FileCodeStore
 from samovar.stores.lock import DataDirectoryLock
-from samovar.stores.sqlite import SqliteFunctionStore
+from samovar.stores.sqlite import SqliteRecordStore
 
 # What `create_function` writes down where a role is not the point: no call is made with it.
 DEFAULT_ROLE = "arn:aws:iam::{account}:role/samovar"
@@ -326,7 +326,7 @@ class _Parts:
         run = settings.data_dir / "run"
         sweep.sweep(run)
         registry = FunctionRegistry(
-            SqliteFunctionStore(settings.data_dir),
+            SqliteRecordStore(settings.data_dir),
             FileCodeStore(settings.data_dir),
             engine._runtimes or await Runtimes.discover(settings),
             clock,

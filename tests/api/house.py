@@ -29,7 +29,7 @@ from samovar.registry.functions import FunctionRegistry
 from samovar.registry.runtimes import Interpreter, Runtimes
 from samovar.settings import Settings
 from samovar.stores.code_files import FileCodeStore
-from samovar.stores.sqlite import SqliteFunctionStore
+from samovar.stores.sqlite import SqliteRecordStore
 
 ROLE = "arn:aws:iam::000000000000:role/r"
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
@@ -192,7 +192,7 @@ def package(text: str = "def handler(event, context):\n    return event\n") -> b
 async def house(data_dir: Path, limits: ConnectionLimits | None = None) -> AsyncIterator[House]:
     settings = Settings(data_dir=data_dir, port=0)
     registry = FunctionRegistry(
-        SqliteFunctionStore(data_dir),
+        SqliteRecordStore(data_dir),
         FileCodeStore(data_dir),
         RUNTIMES,
         SystemClock(),

@@ -21,11 +21,11 @@ from samovar.model.arn import FunctionReference
 from samovar.model.function import CodePackage, Configuration, FunctionVersion
 from samovar.registry import rules, transitions
 from samovar.registry.index import Entry, Index
-from samovar.registry.records import to_stored
+from samovar.registry.records import FUNCTION, Tags, to_stored
 from samovar.registry.runtimes import Runtimes
 from samovar.registry.sources import CodeSource, Module, Received, Receiver
 from samovar.settings import Settings
-from samovar.stores.protocols import FunctionStore, RevisionConflict, StoredTags
+from samovar.stores.protocols import Put, RecordStore, Remove, RevisionConflict
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Changes:
         self,
         *,
         index: Index,
-        store: FunctionStore,
+        store: RecordStore,
         receiver: Receiver,
         runtimes: Runtimes,
         clock: Clock,
@@ -158,13 +158,13 @@ class Changes:
             generation=self._next_generation(),
             now=self._clock.wall(),
         )
-        stored = to_stored(function, self._node)
-        stored_tags = None
-        if tags:
-            stored_tags = StoredTags(arn, transitions.new_revision(), dict(tags), self._node)
+        writes = [Put(to_stored(function, self._node), None)]
+        kept = Tags(arn, transitions.new_revision(), dict(tags)) if tags else None
+        if kept is not None:
+            writes.append(Put(kept.stored(self._node), None))
         with _conflicts_told(arn):
-            await self._store.put_function(stored, expected=None, tags=stored_tags)
-        entry = Entry(function, stored_tags)
+            await self._store.write(*writes)
+        entry = Entry(function, kept)
         self._index.add(entry)
         return entry
 
@@ -225,7 +225,7 @@ class Changes:
         async with self._lock(name):
             entry = self._index.entry(name)
             with _conflicts_told(entry.shown.arn):
-                await self._store.remove_function(entry.shown.arn, expected=entry.shown.revision_id)
+                await self._store.write(Remove(FUNCTION, entry.shown.arn, entry.shown.revision_id))
             self._index.remove(name)
             if entry.serving is not None:
                 self._tell(entry.serving, None)
@@ -236,15 +236,15 @@ class Changes:
         async with self._lock(name):
             entry = self._index.entry(name)
             transitions.demand_settled(entry.shown)
-            tags = change(entry.tags.tags if entry.tags else {})
-            rules.check_tags(tags)
+            values = change(entry.tags.values if entry.tags else {})
+            rules.check_tags(values)
             arn = entry.shown.arn
-            stored = StoredTags(arn, transitions.new_revision(), tags, self._node)
+            tags = Tags(arn, transitions.new_revision(), values)
             with _conflicts_told(arn):
-                await self._store.put_tags(
-                    stored, expected=entry.tags.revision if entry.tags else None
+                await self._store.write(
+                    Put(tags.stored(self._node), entry.tags.revision if entry.tags else None)
                 )
-            entry.tags = stored
+            entry.tags = tags
 
     async def _settle(self, entry: Entry) -> None:
         """Carry a creation or an update to its end; tried again as long as the disk fails."""
@@ -275,9 +275,7 @@ class Changes:
 
     async def _replace(self, entry: Entry, function: FunctionVersion) -> None:
         with _conflicts_told(function.arn):
-            await self._store.put_function(
-                to_stored(function, self._node), expected=entry.shown.revision_id
-            )
+            await self._store.write(Put(to_stored(function, self._node), entry.shown.revision_id))
         entry.shown = function
 
     def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

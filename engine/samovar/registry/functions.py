@@ -17,7 +17,7 @@ from samovar.model.function import FunctionVersion
 from samovar.registry import packages, transitions
 from samovar.registry.changes import Changes, MakeReady, NewFunction
 from samovar.registry.index import AccountUsage, Entry, FunctionPage, Index
-from samovar.registry.records import from_stored
+from samovar.registry.records import FUNCTION, TAGS, Tags, from_stored
 from samovar.registry.runtimes import Runtimes
 from samovar.registry.sources import (
     CodeSource,
@@ -30,7 +30,7 @@ from samovar.registry.sources import (
 from samovar.registry.tags import tagged_function
 from samovar.registry.transitions import ConfigurationChanges
 from samovar.settings import Settings
-from samovar.stores.protocols import CodeStore, FunctionStore
+from samovar.stores.protocols import CodeStore, RecordStore
 
 __all__ = [
     "AccountUsage",
@@ -74,7 +74,7 @@ class FunctionRegistry:
 
     def __init__(  # noqa: PLR0917 - the parts in the order of the layers
         self,
-        store: FunctionStore,
+        store: RecordStore,
         code: CodeStore,
         runtimes: Runtimes,
         clock: Clock,
@@ -115,10 +115,12 @@ class FunctionRegistry:
             raise
 
     async def _load(self) -> None:
-        contents = await self._store.load()
-        tags = {item.resource: item for item in contents.tags}
+        records = await self._store.load()
+        tags = {record.key: Tags.of(record) for record in records if record.kind == TAGS}
         entries = []
-        for record in contents.functions:
+        for record in records:
+            if record.kind != FUNCTION:
+                continue
             function = from_stored(record)
             if function.arn == self._index.arn(function.name):
                 entries.append(Entry(function, tags.get(function.arn)))

@@ -14,7 +14,7 @@ from samovar.model import limits
 from samovar.model.arn import function_arn
 from samovar.model.function import LATEST, FunctionVersion, State
 from samovar.registry import rules, transitions
-from samovar.stores.protocols import StoredTags
+from samovar.registry.records import Tags
 
 _MARKER = "1/"  # the form of a marker's content
 
@@ -39,7 +39,7 @@ class Entry:
 
     __slots__ = ("serving", "settled", "shown", "tags")
 
-    def __init__(self, shown: FunctionVersion, tags: StoredTags | None) -> None:
+    def __init__(self, shown: FunctionVersion, tags: Tags | None) -> None:
         self.shown = shown
         ready = transitions.is_settled(shown) and shown.state is State.ACTIVE
         self.serving = shown if ready else None
@@ -126,7 +126,7 @@ class Index:
     def tags(self, name: str) -> Mapping[str, str]:
         """The tags of a function; raises AWS's 404."""
         tags = self.entry(name).tags
-        return dict(tags.tags) if tags else {}
+        return dict(tags.values) if tags else {}
 
     def _not_found(self, name: str, qualifier: str | None) -> ClientError:
         return ClientError(

@@ -1,9 +1,10 @@
-"""A function as a document in the store, and back. Documents carry a version."""
+"""Functions and tags as records of the store, and back. Functions' documents carry a version."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from samovar.errors import EngineError
@@ -14,8 +15,10 @@ from samovar.model.function import (
     State,
     UpdateStatus,
 )
-from samovar.stores.protocols import StoredFunction
+from samovar.stores.protocols import Record
 
+FUNCTION = "function"
+TAGS = "tags"
 DOCUMENT_VERSION = 1
 
 _PLAIN = (
@@ -32,7 +35,31 @@ _PLAIN = (
 )
 
 
-def to_stored(function: FunctionVersion, node: str) -> StoredFunction:
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """The tags of the function with this ARN; they have a revision of their own."""
+
+    function: str
+    revision: str
+    values: Mapping[str, str]
+
+    @classmethod
+    def of(cls, record: Record) -> Tags:
+        """What `stored` wrote; raises EngineError if it is damaged."""
+        try:
+            values = dict(json.loads(record.document))
+        except (ValueError, TypeError) as error:
+            raise EngineError(f"The stored tags of {record.key} are damaged: {error!r}") from error
+        return cls(record.key, record.revision, values)
+
+    def stored(self, node: str) -> Record:
+        """The record of these tags; it goes with the function's."""
+        text = json.dumps(dict(self.values), ensure_ascii=False)
+        owner = (FUNCTION, self.function)
+        return Record(TAGS, self.function, self.revision, text, node, owner)
+
+
+def to_stored(function: FunctionVersion, node: str) -> Record:
     """The record that `from_stored` turns back into `function`."""
     document: dict[str, Any] = {name: getattr(function, name) for name in _PLAIN}
     document["document"] = DOCUMENT_VERSION
@@ -46,17 +73,17 @@ def to_stored(function: FunctionVersion, node: str) -> StoredFunction:
     document["configuration"] = configuration
     document["code"] = asdict(function.code)
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    return StoredFunction(function.arn, function.revision_id, text, node)
+    return Record(FUNCTION, function.arn, function.revision_id, text, node)
 
 
-def from_stored(record: StoredFunction) -> FunctionVersion:
+def from_stored(record: Record) -> FunctionVersion:
     """Raises EngineError for a document of another version, or one that is no document."""
     try:
         document: dict[str, Any] = json.loads(record.document)
         version = document["document"]
         if version != DOCUMENT_VERSION:
             raise EngineError(
-                f"The function {record.arn} is stored in the form {version!r}; this Samovar knows "
+                f"The function {record.key} is stored in the form {version!r}; this Samovar knows "
                 f"{DOCUMENT_VERSION}. Use the Samovar that wrote it, or another --data-dir."
             )
         code = document["code"]
@@ -70,5 +97,5 @@ def from_stored(record: StoredFunction) -> FunctionVersion:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise EngineError(
-            f"The stored record of the function {record.arn} is damaged: {error!r}"
+            f"The stored record of the function {record.key} is damaged: {error!r}"
         ) from error

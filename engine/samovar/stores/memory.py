@@ -1,21 +1,17 @@
-"""A FunctionStore that keeps nothing: for tests, held to the real one by the contract tests."""
+"""A RecordStore that keeps nothing: for tests, held to the real one by the contract tests."""
 
 from __future__ import annotations
 
-from samovar.stores.protocols import (
-    RevisionConflict,
-    StoreContents,
-    StoredFunction,
-    StoredTags,
-)
+from samovar.stores.protocols import Put, Record, Remove, RevisionConflict
+
+_Key = tuple[str, str]
 
 
-class MemoryFunctionStore:
+class MemoryRecordStore:
     """Lives as long as the object; what was written is there again after `close` and `open`."""
 
     def __init__(self) -> None:
-        self._functions: dict[str, StoredFunction] = {}
-        self._tags: dict[str, StoredTags] = {}
+        self._records: dict[_Key, Record] = {}
 
     async def open(self) -> None:
         """Nothing to make ready."""
@@ -23,40 +19,32 @@ class MemoryFunctionStore:
     async def close(self) -> None:
         """Nothing to let go of."""
 
-    async def load(self) -> StoreContents:
-        functions = sorted(self._functions.values(), key=lambda function: function.arn)
-        tags = sorted(self._tags.values(), key=lambda tags: tags.resource)
-        return StoreContents(tuple(functions), tuple(tags))
+    async def load(self) -> tuple[Record, ...]:
+        return tuple(self._records[key] for key in sorted(self._records))
 
-    async def put_function(
-        self, function: StoredFunction, *, expected: str | None, tags: StoredTags | None = None
-    ) -> None:
-        self._demand(function.arn, expected)
-        if tags is not None:
-            self._demand_tags(tags.resource, None)
-        self._functions[function.arn] = function
-        if tags is not None:
-            self._tags[tags.resource] = tags
+    async def write(self, *changes: Put | Remove) -> None:
+        records = dict(self._records)
+        for change in changes:
+            if isinstance(change, Put):
+                record = change.record
+                _demand(records, (record.kind, record.key), change.expected)
+                if record.owner is not None and record.owner not in records:
+                    raise RevisionConflict(record.key, change.expected, None)
+                records[record.kind, record.key] = record
+            else:
+                _demand(records, (change.kind, change.key), change.expected)
+                _remove(records, (change.kind, change.key))
+        self._records = records
 
-    async def remove_function(self, arn: str, *, expected: str) -> None:
-        self._demand(arn, expected)
-        del self._functions[arn]
-        self._tags.pop(arn, None)
 
-    async def put_tags(self, tags: StoredTags, *, expected: str | None) -> None:
-        if tags.resource not in self._functions:
-            raise RevisionConflict(tags.resource, expected, None)
-        self._demand_tags(tags.resource, expected)
-        self._tags[tags.resource] = tags
+def _demand(records: dict[_Key, Record], key: _Key, expected: str | None) -> None:
+    record = records.get(key)
+    found = record.revision if record else None
+    if found != expected:
+        raise RevisionConflict(key[1], expected, found)
 
-    def _demand(self, arn: str, expected: str | None) -> None:
-        function = self._functions.get(arn)
-        found = function.revision if function else None
-        if found != expected:
-            raise RevisionConflict(arn, expected, found)
 
-    def _demand_tags(self, resource: str, expected: str | None) -> None:
-        tags = self._tags.get(resource)
-        found = tags.revision if tags else None
-        if found != expected:
-            raise RevisionConflict(f"tags of {resource}", expected, found)
+def _remove(records: dict[_Key, Record], key: _Key) -> None:
+    del records[key]
+    for owned in [record for record in records.values() if record.owner == key]:
+        _remove(records, (owned.kind, owned.key))

@@ -6,7 +6,7 @@ the node that wrote: the same protocols are meant to stand on a store that sever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -28,38 +28,40 @@ class RevisionConflict(SamovarError):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFunction:
-    """A function as a store sees it: a key, a revision and an opaque JSON document.
+class Record:
+    """One thing as a store sees it: a key within its kind, a revision, and an opaque document.
 
-    `node` is the node that wrote this revision.
+    `node` is the node that wrote this revision. `owner` is the kind and key of the record that
+    this one belongs to: it must exist, and this one is removed with it.
     """
 
-    arn: str
+    kind: str
+    key: str
     revision: str
     document: str
     node: str
+    owner: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class StoredTags:
-    """The tags of one resource; they have a revision of their own."""
+class Put:
+    """Write `record` in the place of the revision `expected`; None if there must be none yet."""
 
-    resource: str
-    revision: str
-    tags: Mapping[str, str]
-    node: str
+    record: Record
+    expected: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class StoreContents:
-    """All that a store holds, ordered by key."""
+class Remove:
+    """Remove the record of the revision `expected`, and all that it owns."""
 
-    functions: tuple[StoredFunction, ...]
-    tags: tuple[StoredTags, ...]
+    kind: str
+    key: str
+    expected: str
 
 
-class FunctionStore(Protocol):
-    """Functions and their tags, durably.
+class RecordStore(Protocol):
+    """What the registry keeps, durably.
 
     A write that has returned survives kill -9 and power loss; one that raised left nothing. If the
     awaiting task is cancelled, the write may or may not happen: the caller must not be cancellable
@@ -73,25 +75,14 @@ class FunctionStore(Protocol):
     async def close(self) -> None:
         """Let go of files and threads; idempotent."""
 
-    async def load(self) -> StoreContents:
-        """Everything, for the index that is built at start."""
+    async def load(self) -> tuple[Record, ...]:
+        """Everything, ordered by kind and key: for the index that is built at start."""
 
-    async def put_function(
-        self, function: StoredFunction, *, expected: str | None, tags: StoredTags | None = None
-    ) -> None:
-        """Write `function`, and `tags` with it in one step.
+    async def write(self, *changes: Put | Remove) -> None:
+        """Carry out all of `changes` in their order, or none.
 
-        `expected` is the revision to replace, None if there must be none yet; `tags` are for a
-        function that has none. Raises RevisionConflict.
-        """
-
-    async def remove_function(self, arn: str, *, expected: str) -> None:
-        """Remove the function of this revision, and its tags. Raises RevisionConflict."""
-
-    async def put_tags(self, tags: StoredTags, *, expected: str | None) -> None:
-        """Replace the tags of an existing function; `expected` as in `put_function`.
-
-        Raises RevisionConflict, also when there is no such function.
+        Raises RevisionConflict for the first whose `expected` is not what is there, and for a
+        record whose owner is not there.
         """
 
 

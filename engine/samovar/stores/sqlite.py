@@ -1,8 +1,7 @@
-"""Functions and tags in one SQLite file: the default store of a single machine."""
+"""What the registry keeps, in one SQLite file: the default store of a single machine."""
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -12,36 +11,44 @@ from typing import TypeVar
 
 from samovar.errors import EngineError
 from samovar.stores.faults import told
-from samovar.stores.protocols import (
-    RevisionConflict,
-    StoreContents,
-    StoredFunction,
-    StoredTags,
-)
+from samovar.stores.protocols import Put, Record, Remove, RevisionConflict
 from samovar.stores.threads import Threads
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE_NAME = "samovar.db"
 
-_SCHEMA = """
-CREATE TABLE functions (
-    arn TEXT PRIMARY KEY,
-    revision TEXT NOT NULL,
-    document TEXT NOT NULL,
-    node TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE tags (
-    resource TEXT PRIMARY KEY REFERENCES functions (arn) ON DELETE CASCADE,
-    revision TEXT NOT NULL,
-    tags TEXT NOT NULL,
-    node TEXT NOT NULL
-) WITHOUT ROWID;
-"""
+_SCHEMA = (
+    """
+    CREATE TABLE records (
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        revision TEXT NOT NULL,
+        document TEXT NOT NULL,
+        node TEXT NOT NULL,
+        owner_kind TEXT,
+        owner_key TEXT,
+        PRIMARY KEY (kind, key),
+        FOREIGN KEY (owner_kind, owner_key) REFERENCES records (kind, key) ON DELETE CASCADE
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX owned ON records (owner_kind, owner_key) WHERE owner_kind IS NOT NULL",
+)
+# From the schema that had a table for functions and one for their tags.
+_FROM_1 = (
+    *_SCHEMA,
+    "INSERT INTO records"
+    " SELECT 'function', arn, revision, document, node, NULL, NULL FROM functions",
+    "INSERT INTO records"
+    " SELECT 'tags', resource, revision, tags, node, 'function', resource FROM tags",
+    "DROP TABLE tags",
+    "DROP TABLE functions",
+)
+_STEPS = {0: _SCHEMA, 1: _FROM_1}
 
 T = TypeVar("T")
 
 
-class SqliteFunctionStore:
+class SqliteRecordStore:
     """`<data_dir>/samovar.db`, readable by its owner alone: environments hold secrets.
 
     WAL with synchronous=FULL: a commit that has returned survives power loss. One thread owns the
@@ -74,54 +81,29 @@ class SqliteFunctionStore:
             self._connection = None
             await threads.close()
 
-    async def load(self) -> StoreContents:
-        def read(database: sqlite3.Connection) -> StoreContents:
-            functions = database.execute(
-                "SELECT arn, revision, document, node FROM functions ORDER BY arn"
+    async def load(self) -> tuple[Record, ...]:
+        def read(database: sqlite3.Connection) -> tuple[Record, ...]:
+            rows = database.execute(
+                "SELECT kind, key, revision, document, node, owner_kind, owner_key"
+                " FROM records ORDER BY kind, key"
             )
-            tags = database.execute(
-                "SELECT resource, revision, tags, node FROM tags ORDER BY resource"
-            )
-            return StoreContents(
-                tuple(StoredFunction(*row) for row in functions),
-                tuple(StoredTags(a, b, json.loads(c), d) for a, b, c, d in tags),
+            return tuple(
+                Record(kind, key, revision, document, node, owner_kind and (owner_kind, owner_key))
+                for kind, key, revision, document, node, owner_kind, owner_key in rows
             )
 
         return await self._run(read)
 
-    async def put_function(
-        self, function: StoredFunction, *, expected: str | None, tags: StoredTags | None = None
-    ) -> None:
+    async def write(self, *changes: Put | Remove) -> None:
         def write(database: sqlite3.Connection) -> None:
-            found = _revision(database, "functions", function.arn)
-            if found != expected:
-                raise RevisionConflict(function.arn, expected, found)
-            # Not REPLACE: that deletes first, and deleting cascades to the tags.
-            database.execute(
-                "INSERT INTO functions (arn, revision, document, node) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (arn) DO UPDATE SET (revision, document, node)"
-                " = (excluded.revision, excluded.document, excluded.node)",
-                (function.arn, function.revision, function.document, function.node),
-            )
-            if tags is not None:
-                _write_tags(database, tags, None)
-
-        await self._run(write)
-
-    async def remove_function(self, arn: str, *, expected: str) -> None:
-        def write(database: sqlite3.Connection) -> None:
-            found = _revision(database, "functions", arn)
-            if found != expected:
-                raise RevisionConflict(arn, expected, found)
-            database.execute("DELETE FROM functions WHERE arn = ?", (arn,))  # and, by it, tags
-
-        await self._run(write)
-
-    async def put_tags(self, tags: StoredTags, *, expected: str | None) -> None:
-        def write(database: sqlite3.Connection) -> None:
-            if _revision(database, "functions", tags.resource) is None:
-                raise RevisionConflict(tags.resource, expected, None)
-            _write_tags(database, tags, expected)
+            for change in changes:
+                if isinstance(change, Put):
+                    _put(database, change.record, change.expected)
+                else:
+                    _demand(database, change.kind, change.key, change.expected)
+                    database.execute(  # and, by it, what it owns
+                        "DELETE FROM records WHERE kind = ? AND key = ?", (change.kind, change.key)
+                    )
 
         await self._run(write)
 
@@ -157,16 +139,18 @@ class SqliteFunctionStore:
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            with _transaction(connection):
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        elif version != SCHEMA_VERSION:
+        if version == SCHEMA_VERSION:
+            return
+        step = _STEPS.get(version)
+        if step is None:
             raise EngineError(
                 f"The database {self.path} has the schema version {version}; this Samovar knows "
                 f"version {SCHEMA_VERSION}. Use the Samovar that wrote it, or another --data-dir."
             )
+        with _transaction(connection):
+            for statement in step:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 @contextmanager
@@ -182,24 +166,34 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _revision(database: sqlite3.Connection, table: str, key: str) -> str | None:
-    column = "arn" if table == "functions" else "resource"
-    query = f"SELECT revision FROM {table} WHERE {column} = ?"  # noqa: S608 - names of ours
-    row = database.execute(query, (key,)).fetchone()
-    return row[0] if row else None
-
-
-def _write_tags(database: sqlite3.Connection, tags: StoredTags, expected: str | None) -> None:
-    found = _revision(database, "tags", tags.resource)
-    if found != expected:
-        raise RevisionConflict(f"tags of {tags.resource}", expected, found)
-    text = json.dumps(dict(tags.tags), ensure_ascii=False)
+def _put(database: sqlite3.Connection, record: Record, expected: str | None) -> None:
+    _demand(database, record.kind, record.key, expected)
+    if record.owner is not None and _revision(database, *record.owner) is None:
+        raise RevisionConflict(record.key, expected, None)
+    # Not REPLACE: that deletes first, and deleting cascades to what the record owns.
     database.execute(
-        "INSERT INTO tags (resource, revision, tags, node) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (resource) DO UPDATE"
-        " SET (revision, tags, node) = (excluded.revision, excluded.tags, excluded.node)",
-        (tags.resource, tags.revision, text, tags.node),
+        "INSERT INTO records (kind, key, revision, document, node, owner_kind, owner_key)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, key) DO UPDATE"
+        " SET (revision, document, node, owner_kind, owner_key) = (excluded.revision,"
+        " excluded.document, excluded.node, excluded.owner_kind, excluded.owner_key)",
+        (
+            *(record.kind, record.key, record.revision, record.document, record.node),
+            *(record.owner or (None, None)),
+        ),
     )
+
+
+def _demand(database: sqlite3.Connection, kind: str, key: str, expected: str | None) -> None:
+    found = _revision(database, kind, key)
+    if found != expected:
+        raise RevisionConflict(key, expected, found)
+
+
+def _revision(database: sqlite3.Connection, kind: str, key: str) -> str | None:
+    row = database.execute(
+        "SELECT revision FROM records WHERE kind = ? AND key = ?", (kind, key)
+    ).fetchone()
+    return row[0] if row else None
 
 
 def _sync_directory(path: Path) -> None:

@@ -18,8 +18,8 @@ from samovar.registry.functions import CodeSource, FunctionRegistry, NewFunction
 from samovar.registry.runtimes import Interpreter, Runtimes
 from samovar.settings import Settings
 from samovar.stores.code_files import FileCodeStore
-from samovar.stores.protocols import FunctionStore, StoredFunction, StoredTags
-from samovar.stores.sqlite import SqliteFunctionStore
+from samovar.stores.protocols import Put, RecordStore, Remove
+from samovar.stores.sqlite import SqliteRecordStore
 
 # A second package.
 OTHER = ZipBytes(handler_zip("def handler(event, context):\n    return 2\n"))
@@ -74,7 +74,7 @@ class Pending:
 class SlowStore:
     """A store whose writes wait after `hold`, or fail after `fail`, until `let_go`."""
 
-    def __init__(self, inner: FunctionStore) -> None:
+    def __init__(self, inner: RecordStore) -> None:
         self._inner = inner
         self.open = inner.open
         self.close = inner.close
@@ -112,19 +112,9 @@ class SlowStore:
             raise EngineError("the disk is full")
         await self._gate.wait()
 
-    async def put_function(
-        self, function: StoredFunction, *, expected: str | None, tags: StoredTags | None = None
-    ) -> None:
+    async def write(self, *changes: Put | Remove) -> None:
         await self._pass()
-        await self._inner.put_function(function, expected=expected, tags=tags)
-
-    async def remove_function(self, arn: str, *, expected: str) -> None:
-        await self._pass()
-        await self._inner.remove_function(arn, expected=expected)
-
-    async def put_tags(self, tags: StoredTags, *, expected: str | None) -> None:
-        await self._pass()
-        await self._inner.put_tags(tags, expected=expected)
+        await self._inner.write(*changes)
 
 
 @dataclass
@@ -155,7 +145,7 @@ class House:
 
 @asynccontextmanager
 async def house(data_dir: Path, **settings: Any) -> AsyncIterator[House]:
-    store = SlowStore(SqliteFunctionStore(data_dir))
+    store = SlowStore(SqliteRecordStore(data_dir))
     code = FileCodeStore(data_dir)
     clock = HandClock()
     registry = FunctionRegistry(

@@ -48,7 +48,7 @@ functions = st.builds(
 @given(functions)
 def test_there_and_back(function: FunctionVersion) -> None:
     stored = to_stored(function, "node-a")
-    assert (stored.arn, stored.revision, stored.node) == (
+    assert (stored.key, stored.revision, stored.node) == (
         function.arn,
         function.revision_id,
         "node-a",

@@ -15,8 +15,8 @@ import asyncio, json, subprocess, sys
 from pathlib import Path
 from samovar.errors import EngineError
 from samovar.stores.code_files import FileCodeStore
-from samovar.stores.protocols import StoredFunction
-from samovar.stores.sqlite import SqliteFunctionStore
+from samovar.stores.protocols import Put, Record
+from samovar.stores.sqlite import SqliteRecordStore
 
 place = Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], check=True)
@@ -36,10 +36,10 @@ async def refused(awaitable):
     return None
 
 async def main():
-    code, store = FileCodeStore(place), SqliteFunctionStore(place)
+    code, store = FileCodeStore(place), SqliteRecordStore(place)
     await code.open()
     await store.open()
-    await store.put_function(StoredFunction("arn:a", "r1", "{}", "n"), expected=None)
+    await store.write(Put(Record("function", "arn:a", "r1", "{}", "n"), None))
     before = files()
     answer = {
         "zip": await refused(code.put(bytes(4 * MB), extract)),
@@ -48,12 +48,12 @@ async def main():
         "left": [name for name in files() if name not in before],
     }
     (place / "ballast").write_bytes(bytes(MB))
-    big = StoredFunction("arn:b", "r1", "x" * (2 * MB), "n")
-    answer["store"] = await refused(store.put_function(big, expected=None))
-    answer["still"] = [item.arn for item in (await store.load()).functions]
+    big = Record("function", "arn:b", "r1", "x" * (2 * MB), "n")
+    answer["store"] = await refused(store.write(Put(big, None)))
+    answer["still"] = [item.key for item in await store.load()]
     (place / "ballast").unlink()
-    small = StoredFunction("arn:c", "r1", "{}", "n")
-    answer["after"] = await refused(store.put_function(small, expected=None))
+    small = Record("function", "arn:c", "r1", "{}", "n")
+    answer["after"] = await refused(store.write(Put(small, None)))
     answer["kept"] = (await code.put(b"fits", extract)).size
     await store.close()
     await code.close()

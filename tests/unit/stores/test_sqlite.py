@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 
 from samovar.errors import EngineError
-from samovar.stores.protocols import StoredFunction
-from samovar.stores.sqlite import SqliteFunctionStore
+from samovar.stores.protocols import Put, Record
+from samovar.stores.sqlite import SqliteRecordStore
 
-FUNCTION = StoredFunction("arn:a", "r1", "{}", "node-a")
+FUNCTION = Record("function", "arn:a", "r1", "{}", "node-a")
 
 
-def run(data_dir: Path, check: Callable[[SqliteFunctionStore], Awaitable[None]]) -> None:
+def run(data_dir: Path, check: Callable[[SqliteRecordStore], Awaitable[None]]) -> None:
     async def opened() -> None:
-        store = SqliteFunctionStore(data_dir)
+        store = SqliteRecordStore(data_dir)
         await store.open()
         try:
             await check(store)
@@ -33,15 +33,15 @@ def run(data_dir: Path, check: Callable[[SqliteFunctionStore], Awaitable[None]])
     asyncio.run(opened())
 
 
-async def put(store: SqliteFunctionStore) -> None:
-    await store.put_function(FUNCTION, expected=None)
+async def put(store: SqliteRecordStore) -> None:
+    await store.write(Put(FUNCTION, None))
 
 
 def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     def files() -> list[Path]:
         return list(tmp_path.glob("samovar.db*"))
 
-    async def check(store: SqliteFunctionStore) -> None:
+    async def check(store: SqliteRecordStore) -> None:
         await put(store)
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in files()}
         assert modes == dict.fromkeys(modes, 0o600)
@@ -56,7 +56,7 @@ def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
 
 
 def test_commits_are_synced(tmp_path: Path) -> None:
-    async def check(store: SqliteFunctionStore) -> None:
+    async def check(store: SqliteRecordStore) -> None:
         def pragmas(database: sqlite3.Connection) -> tuple[object, object]:
             return (
                 database.execute("PRAGMA journal_mode").fetchone()[0],
@@ -71,12 +71,12 @@ def test_commits_are_synced(tmp_path: Path) -> None:
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from samovar.stores.protocols import StoredFunction
-from samovar.stores.sqlite import SqliteFunctionStore
+from samovar.stores.protocols import Put, Record
+from samovar.stores.sqlite import SqliteRecordStore
 async def main():
-    store = SqliteFunctionStore(Path(sys.argv[1]))
+    store = SqliteRecordStore(Path(sys.argv[1]))
     await store.open()
-    await store.put_function(StoredFunction("arn:a", "r1", "{}", "node-a"), expected=None)
+    await store.write(Put(Record("function", "arn:a", "r1", "{}", "node-a"), None))
     os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(main())
 """
@@ -91,8 +91,8 @@ def test_what_was_written_survives_a_kill(tmp_path: Path, checkout: Path) -> Non
     )
     assert done.returncode == -signal.SIGKILL
 
-    async def check(store: SqliteFunctionStore) -> None:
-        assert (await store.load()).functions == (FUNCTION,)
+    async def check(store: SqliteRecordStore) -> None:
+        assert await store.load() == (FUNCTION,)
 
     run(tmp_path, check)
 
@@ -106,6 +106,35 @@ def test_a_schema_of_the_future_is_refused(tmp_path: Path) -> None:
         run(tmp_path, put)
 
 
+# Written by hand as version 1 wrote it: what users have on their disks.
+VERSION_1 = """
+CREATE TABLE functions (
+    arn TEXT PRIMARY KEY, revision TEXT NOT NULL, document TEXT NOT NULL, node TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE tags (
+    resource TEXT PRIMARY KEY REFERENCES functions (arn) ON DELETE CASCADE,
+    revision TEXT NOT NULL, tags TEXT NOT NULL, node TEXT NOT NULL
+) WITHOUT ROWID;
+INSERT INTO functions VALUES ('arn:a', 'r1', '{}', 'node-a'), ('arn:b', 'r2', '{}', 'node-b');
+INSERT INTO tags VALUES ('arn:b', 't1', '{"k":"v"}', 'node-b');
+PRAGMA user_version = 1;
+"""
+
+
+def test_the_schema_of_an_older_samovar_is_brought_up_to_date(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "samovar.db")
+    database.executescript(VERSION_1)
+    database.close()
+    other = Record("function", "arn:b", "r2", "{}", "node-b")
+    tags = Record("tags", "arn:b", "t1", '{"k":"v"}', "node-b", ("function", "arn:b"))
+
+    async def check(store: SqliteRecordStore) -> None:
+        assert await store.load() == (FUNCTION, other, tags)
+
+    run(tmp_path, check)
+    run(tmp_path, check)  # and is left as it is by the next start
+
+
 def test_what_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "samovar.db").write_bytes(b"no database at all " * 100)
     with pytest.raises(EngineError, match="is damaged"):
@@ -113,14 +142,12 @@ def test_what_is_no_database(tmp_path: Path) -> None:
 
 
 def test_a_database_that_can_grow_no_more(tmp_path: Path) -> None:
-    async def check(store: SqliteFunctionStore) -> None:
+    async def check(store: SqliteRecordStore) -> None:
         await put(store)
         await store._run(lambda database: database.execute("PRAGMA max_page_count = 1"))
         with pytest.raises(EngineError, match="is full"):
-            await store.put_function(
-                StoredFunction("arn:b", "r1", "x" * 100_000, "node-a"), expected=None
-            )
-        assert (await store.load()).functions == (FUNCTION,)
+            await store.write(Put(Record("function", "arn:b", "r1", "x" * 100_000, "node-a"), None))
+        assert await store.load() == (FUNCTION,)
 
     run(tmp_path, check)
 
@@ -128,6 +155,6 @@ def test_a_database_that_can_grow_no_more(tmp_path: Path) -> None:
 def test_use_of_a_closed_store(tmp_path: Path) -> None:
     async def check() -> None:
         with pytest.raises(RuntimeError, match="not open"):
-            await SqliteFunctionStore(tmp_path).load()
+            await SqliteRecordStore(tmp_path).load()
 
     asyncio.run(check())
