@@ -27,6 +27,7 @@ class AWS:
     VALIDATION = AwsError("ValidationException", 400, fault=None)
     INVALID_REQUEST_CONTENT = AwsError("InvalidRequestContentException", 400)
     CODE_STORAGE_EXCEEDED = AwsError("CodeStorageExceededException", 400)
+    POLICY_LENGTH_EXCEEDED = AwsError("PolicyLengthExceededException", 400)
     ACCESS_DENIED = AwsError("AccessDeniedException", 403, "Message")
     RESOURCE_NOT_FOUND = AwsError("ResourceNotFoundException", 404, "Message")
     UNKNOWN_OPERATION = AwsError("UnknownOperationException", 404, "Message")

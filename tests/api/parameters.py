@@ -59,6 +59,22 @@ CARRIED: dict[str, set[str]] = {
     "UntagResource": {"Resource", "TagKeys"},
     "ListTags": {"Resource"},
     "GetAccountSettings": set(),
+    "AddPermission": {
+        "FunctionName",
+        "Qualifier",
+        "StatementId",
+        "Action",
+        "Principal",
+        "PrincipalOrgID",
+        "SourceArn",
+        "SourceAccount",
+        "EventSourceToken",
+        "FunctionUrlAuthType",
+        "InvokedViaFunctionUrl",
+        "RevisionId",
+    },
+    "GetPolicy": {"FunctionName", "Qualifier"},
+    "RemovePermission": {"FunctionName", "Qualifier", "StatementId", "RevisionId"},
 }
 
 _CONFIGURATION_REFUSED: dict[str, Any] = {

@@ -16,14 +16,17 @@ from samovar.doors.http.api_model import operation_models
 from samovar.doors.http.operations import OPERATIONS
 
 CARRIED_OUT = {
+    "AddPermission",
     "CreateFunction",
     "DeleteFunction",
     "GetAccountSettings",
     "GetFunction",
     "GetFunctionConfiguration",
+    "GetPolicy",
     "Invoke",
     "ListFunctions",
     "ListTags",
+    "RemovePermission",
     "TagResource",
     "UntagResource",
     "UpdateFunctionCode",

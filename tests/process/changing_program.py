@@ -13,7 +13,7 @@ import random
 import select
 import signal
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 
 from tests.process.house import package, result
@@ -21,6 +21,7 @@ from tests.process.house import package, result
 from samovar.engine import Engine
 from samovar.errors import AWS, ClientError
 from samovar.model.function import Configuration, State, UpdateStatus
+from samovar.model.policy import Statement
 from samovar.registry.functions import ConfigurationChanges, NewFunction, ZipBytes
 from samovar.registry.runtimes import Runtimes
 from samovar.settings import Isolation, Settings
@@ -37,11 +38,13 @@ def handler(event, context):
 
 @dataclass(frozen=True)
 class Kept:
-    """What a function was last made to be: numbers in its code, environment and tags."""
+    """What a function was last made to be: numbers in its code, environment and tags, and in the
+    last statement of its policy (0 without one)."""
 
     code: int
     environment: int
     tags: int
+    permission: int = 0
 
 
 @dataclass
@@ -75,7 +78,7 @@ class Model:
 
 
 def note(journal: int, word: str, name: str, kept: Kept | None) -> None:
-    numbers = [kept.code, kept.environment, kept.tags] if kept is not None else None
+    numbers = list(astuple(kept)) if kept is not None else None
     os.write(journal, f"{word} {name} {json.dumps(numbers)}\n".encode())
 
 
@@ -89,7 +92,19 @@ async def found(engine: Engine, name: str) -> Kept | None:
     assert function.state is State.ACTIVE, function
     assert function.update_status is not UpdateStatus.IN_PROGRESS, function
     code, environment = await result(engine, name=name)
-    return Kept(code, environment, int(engine.registry.tags_of(name)["made"]))
+    return Kept(
+        code, environment, int(engine.registry.tags_of(name)["made"]), permission(engine, name)
+    )
+
+
+def permission(engine: Engine, name: str) -> int:
+    try:
+        policy, revision = engine.registry.permissions.policy(name, None)
+    except ClientError as error:
+        assert error.error is AWS.RESOURCE_NOT_FOUND
+        return 0
+    assert revision == engine.registry.get(name).revision_id
+    return int(policy.statements[-1].sid)
 
 
 async def check(engine: Engine, data_dir: Path, model: Model, journal: int) -> None:
@@ -122,7 +137,7 @@ async def change(engine: Engine, name: str, model: Model, runtime: str, journal:
             zipped = ZipBytes(package({"app.py": SOURCE.format(code=number)}))
             tags = {"made": str(number)}
             await engine.registry.create(NewFunction(name, configuration, zipped, tags))
-        elif (what := random.choice(["code", "configuration", "delete"])) == "code":
+        elif (what := random.choice(["code", "configuration", "permission", "delete"])) == "code":
             kept = replace(kept, code=number)
             note(journal, "asked", name, kept)
             zipped = ZipBytes(package({"app.py": SOURCE.format(code=number)}))
@@ -132,6 +147,12 @@ async def change(engine: Engine, name: str, model: Model, runtime: str, journal:
             note(journal, "asked", name, kept)
             changes = ConfigurationChanges(environment={"EDITION": str(number)})
             await engine.registry.update_configuration(name, changes)
+        elif what == "permission":
+            kept = replace(kept, permission=number)
+            note(journal, "asked", name, kept)
+            arn = engine.registry.get(name).arn
+            statement = Statement(str(number), "*", "lambda:InvokeFunction", arn, {})
+            await engine.registry.permissions.add(name, None, statement)
         else:
             kept = None
             note(journal, "asked", name, kept)

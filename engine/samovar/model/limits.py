@@ -44,5 +44,8 @@ TAG_VALUE_LENGTH = 256
 LIST_MAX_ITEMS = 10000
 LIST_PAGE = 50
 
+# Resource policies (quotas page: 20 KB; the number stands in the error text).
+POLICY_SIZE = 20480
+
 # Account (quotas page).
 CONCURRENT_EXECUTIONS = 1000

@@ -20,6 +20,7 @@ from samovar.model import limits
 from samovar.model.arn import FunctionReference
 from samovar.model.function import CodePackage, Configuration, FunctionVersion
 from samovar.registry import rules, transitions
+from samovar.registry.attached import Attached, Kind
 from samovar.registry.index import Entry, Index
 from samovar.registry.records import FUNCTION, Tags, to_stored
 from samovar.registry.runtimes import Runtimes
@@ -245,6 +246,48 @@ class Changes:
                     Put(tags.stored(self._node), entry.tags.revision if entry.tags else None)
                 )
             entry.tags = tags
+
+    async def attach(
+        self,
+        name: str,
+        kind: Kind,
+        resource: str,
+        change: Callable[[Entry], Any],
+        *,
+        revise: bool = False,
+    ) -> None:
+        """Replace what a function has of `kind` by the document that `change` makes of it; None
+        removes it. `revise`: the function gets a new revision with it, in one durable write.
+
+        Changes of one function wait for each other, so that none is lost; an update that is in
+        progress does not hinder them.
+        """
+        async with self._lock(name):
+            entry = self._index.entry(name)
+            document = change(entry)
+            present = entry.attached.get((kind, resource))
+            expected = None if present is None else present.revision
+            shown = entry.shown
+            function = transitions.revised(shown) if revise else shown
+            writes: list[Put | Remove] = []
+            if revise:
+                writes.append(Put(to_stored(function, self._node), shown.revision_id))
+            new = None
+            if document is not None:
+                revision = transitions.new_revision()
+                new = Attached(kind, resource, shown.arn, revision, document)
+                writes.append(Put(new.stored(self._node), expected))
+            elif expected is not None:
+                writes.append(Remove(kind.value, resource, expected))
+            with _conflicts_told(resource):
+                await self._store.write(*writes)
+            if entry.serving is shown:
+                entry.serving = function
+            entry.shown = function
+            if new is None:
+                entry.attached.pop((kind, resource), None)
+            else:
+                entry.attached[kind, resource] = new
 
     async def _settle(self, entry: Entry) -> None:
         """Carry a creation or an update to its end; tried again as long as the disk fails."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -15,8 +16,10 @@ from samovar.clock import Clock
 from samovar.errors import AWS, ClientError
 from samovar.model.function import FunctionVersion
 from samovar.registry import packages, transitions
+from samovar.registry.attached import KINDS, Attached
 from samovar.registry.changes import Changes, MakeReady, NewFunction
 from samovar.registry.index import AccountUsage, Entry, FunctionPage, Index
+from samovar.registry.permissions import Permissions
 from samovar.registry.records import FUNCTION, TAGS, Tags, from_stored
 from samovar.registry.runtimes import Runtimes
 from samovar.registry.sources import (
@@ -98,6 +101,7 @@ class FunctionRegistry:
             node_id=node_id,
             tell=self._tell,
         )
+        self.permissions = Permissions(self._index, self._changes)
         self._elsewhere: set[str] = set()  # packages of other Regions' and accounts' functions
         self._listeners: dict[int, RegistryListener] = {}
         self._extracting: dict[str, asyncio.Task[Path]] = {}
@@ -117,13 +121,18 @@ class FunctionRegistry:
     async def _load(self) -> None:
         records = await self._store.load()
         tags = {record.key: Tags.of(record) for record in records if record.kind == TAGS}
+        attached: defaultdict[str, list[Attached]] = defaultdict(list)
+        for record in records:
+            if record.kind in KINDS:
+                attachment = Attached.of(record)
+                attached[attachment.function].append(attachment)
         entries = []
         for record in records:
             if record.kind != FUNCTION:
                 continue
             function = from_stored(record)
             if function.arn == self._index.arn(function.name):
-                entries.append(Entry(function, tags.get(function.arn)))
+                entries.append(Entry(function, tags.get(function.arn), attached[function.arn]))
             else:
                 self._elsewhere.add(function.code.sha256)
         await self._changes.restore(entries)

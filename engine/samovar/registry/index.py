@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 from bisect import bisect_right, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from samovar.errors import AWS, ClientError
@@ -14,6 +14,7 @@ from samovar.model import limits
 from samovar.model.arn import function_arn
 from samovar.model.function import LATEST, FunctionVersion, State
 from samovar.registry import rules, transitions
+from samovar.registry.attached import Attached, Kind
 from samovar.registry.records import Tags
 
 _MARKER = "1/"  # the form of a marker's content
@@ -35,15 +36,21 @@ class AccountUsage(NamedTuple):
 
 class Entry:
     """One function. `shown` is what the API tells of it, `serving` what an invocation runs: none
-    before the function is Active, and still the old version while an update is in progress."""
+    before the function is Active, and still the old version while an update is in progress.
+    `attached` are a policy and the like, by kind and by the ARN that they belong to."""
 
-    __slots__ = ("serving", "settled", "shown", "tags")
+    __slots__ = ("attached", "serving", "settled", "shown", "tags")
 
-    def __init__(self, shown: FunctionVersion, tags: Tags | None) -> None:
+    def __init__(
+        self, shown: FunctionVersion, tags: Tags | None, attached: Iterable[Attached] = ()
+    ) -> None:
         self.shown = shown
         ready = transitions.is_settled(shown) and shown.state is State.ACTIVE
         self.serving = shown if ready else None
         self.tags = tags
+        self.attached: dict[tuple[Kind, str], Attached] = {
+            (item.kind, item.resource): item for item in attached
+        }
         self.settled = asyncio.Event()  # set, too, once the function is deleted
         if transitions.is_settled(shown):
             self.settled.set()

@@ -139,11 +139,19 @@ def demand_settled(function: FunctionVersion) -> None:
     )
 
 
-def demand_revision(function: FunctionVersion, revision_id: str | None) -> None:
-    """Raise AWS's 412 if a revision is given and it is not the function's."""
+def revised(function: FunctionVersion) -> FunctionVersion:
+    """`function` under a new revision: something that belongs to it was changed."""
+    return replace(function, revision_id=new_revision())
+
+
+def demand_revision(
+    function: FunctionVersion, revision_id: str | None, operation: str = "GetFunction/GetAlias"
+) -> None:
+    """Raise AWS's 412 if a revision is given and it is not the function's; `operation` is where
+    the error sends the caller."""
     if revision_id is not None and revision_id != function.revision_id:
         raise ClientError(
             AWS.PRECONDITION_FAILED,
             "The Revision Id provided does not match the latest Revision Id. Call the "
-            "GetFunction/GetAlias API to retrieve the latest Revision Id",
+            f"{operation} API to retrieve the latest Revision Id",
         )

@@ -1,0 +1,84 @@
+"""Who may call a function: its resource policy.
+
+Nothing asks a policy yet: whoever reaches the door is the account's owner. Function URLs and the
+services behind event sources will.
+"""
+
+from __future__ import annotations
+
+from samovar.errors import AWS, ClientError
+from samovar.model.function import LATEST
+from samovar.model.policy import Policy, Statement
+from samovar.registry import transitions
+from samovar.registry.attached import Kind
+from samovar.registry.changes import Changes
+from samovar.registry.index import Entry, Index
+
+_LATER = "GetPolicy"  # the operation that the error of a wrong revision advises
+
+
+class Permissions:
+    """The policies of functions: one for each qualifier, of which there is none yet but «none».
+
+    A change makes a new revision of the function, in the same durable write. All methods raise
+    ClientError for what the caller did wrong.
+    """
+
+    def __init__(self, index: Index, changes: Changes) -> None:
+        self._index = index
+        self._changes = changes
+
+    async def add(
+        self, name: str, qualifier: str | None, statement: Statement, revision_id: str | None = None
+    ) -> None:
+        """Add a permission to the policy of a function or of one of its qualifiers."""
+        if qualifier == LATEST:
+            raise ClientError(
+                AWS.INVALID_PARAMETER, "We currently do not support adding policies for $LATEST."
+            )
+        resource = self._resource(name, qualifier)
+
+        def change(entry: Entry) -> object:
+            transitions.demand_revision(entry.shown, revision_id, _LATER)
+            return (_policy(entry, resource) or Policy()).adding(statement).document()
+
+        attach = self._changes.attach(name, Kind.POLICY, resource, change, revise=True)
+        await self._changes.carry_out(attach)
+
+    async def remove(
+        self, name: str, qualifier: str | None, sid: str, revision_id: str | None = None
+    ) -> None:
+        """Remove a permission; with its last one the policy goes."""
+        resource = self._resource(name, qualifier)
+
+        def change(entry: Entry) -> object:
+            policy = _policy(entry, resource)
+            if policy is None:
+                raise ClientError(
+                    AWS.RESOURCE_NOT_FOUND, "No policy is associated with the given resource."
+                )
+            smaller = policy.removing(sid)
+            transitions.demand_revision(entry.shown, revision_id, _LATER)
+            return smaller.document() if smaller.statements else None
+
+        attach = self._changes.attach(name, Kind.POLICY, resource, change, revise=True)
+        await self._changes.carry_out(attach)
+
+    def policy(self, name: str, qualifier: str | None) -> tuple[Policy, str]:
+        """The policy and the revision of what it belongs to."""
+        resource = self._resource(name, qualifier)
+        entry = self._index.entry(name)
+        policy = _policy(entry, resource)
+        if policy is None:
+            raise ClientError(AWS.RESOURCE_NOT_FOUND, "The resource you requested does not exist.")
+        return policy, entry.shown.revision_id
+
+    def _resource(self, name: str, qualifier: str | None) -> str:
+        """The ARN that a policy belongs to, with the qualifier; raises 404 if it isn't there."""
+        self._index.entry(name, qualifier)
+        return self._index.arn(name, qualifier)
+
+
+def _policy(entry: Entry, resource: str) -> Policy | None:
+    attached = entry.attached.get((Kind.POLICY, resource))
+    return None if attached is None else Policy.of(attached.document)
