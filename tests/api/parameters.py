@@ -55,6 +55,14 @@ CARRIED: dict[str, set[str]] = {
         "Payload",
         "Qualifier",
     },
+    "InvokeWithResponseStream": {
+        "FunctionName",
+        "InvocationType",
+        "LogType",
+        "ClientContext",
+        "Payload",
+        "Qualifier",
+    },
     "TagResource": {"Resource", "Tags"},
     "UntagResource": {"Resource", "TagKeys"},
     "ListTags": {"Resource"},
@@ -133,6 +141,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "UpdateFunctionConfiguration": _CONFIGURATION_REFUSED,
     "ListFunctions": {"MasterRegion": "us-east-1"},
     "Invoke": {"DurableExecutionName": "once", "TenantId": "tenant"},
+    "InvokeWithResponseStream": {"TenantId": "tenant"},
 }
 
 _CONFIGURATION_DEFAULTS: dict[str, list[Any]] = {

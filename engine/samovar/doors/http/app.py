@@ -19,14 +19,20 @@ from samovar.doors.http.parsing import parse_request
 from samovar.doors.http.replies import RawHeaders, Reply, all_headers, cut_off_reply, error_reply
 from samovar.doors.http.routes import Match, lambda_router
 from samovar.doors.http.serialization import serialize
+from samovar.doors.http.stream import NAME as STREAM
+from samovar.doors.http.stream import StreamPath
 from samovar.errors import AWS, ClientError
 from samovar.invocation.identity import Identities
 from samovar.model import limits
 
 _log = logging.getLogger("samovar.http")
 
-# A body that carries code may be this large; of every other operation AWS takes 6 MB.
-_DEPLOYING = frozenset({"CreateFunction", "UpdateFunctionCode"})
+# A body that carries code may be larger; of every other operation AWS takes 6 MB.
+_BODY_LIMITS = {
+    "CreateFunction": limits.DEPLOY_REQUEST_SIZE,
+    "UpdateFunctionCode": limits.DEPLOY_REQUEST_SIZE,
+    "InvokeAsync": limits.INVOKE_ASYNC_SIZE,
+}
 
 
 class LambdaApp:
@@ -37,6 +43,7 @@ class LambdaApp:
         self._links = CodeLinks()
         self._pages = AdminPages(engine, self._links)
         self.invocations = InvokePath(engine)
+        self._streams = StreamPath(engine)
         self._request_ids = request_ids or Identities()
         self._router = lambda_router()
 
@@ -76,6 +83,8 @@ class LambdaApp:
         if name == "Invoke":  # with a slash too many; the usual spelling never gets here
             usual = {**scope, "raw_path": b"/" + scope["raw_path"].strip(b"/")}
             return await self.invocations.answer(usual, receive, request_id)
+        if name == STREAM:
+            return await self._streams.answer(match, scope["headers"], receive, request_id)
         operation = OPERATIONS.get(name)
         if operation is None:
             raise ClientError(
@@ -96,7 +105,7 @@ def _params(match: Match, headers: RawHeaders, body: bytes) -> dict[str, Any]:
 
 
 async def _operation_body(receive: Receive, name: str) -> bytes:
-    limit = limits.DEPLOY_REQUEST_SIZE if name in _DEPLOYING else limits.SYNC_PAYLOAD_SIZE
+    limit = _BODY_LIMITS.get(name, limits.SYNC_PAYLOAD_SIZE)
     try:
         return await read_body(receive, limit)
     except BodyTooLargeError as error:

@@ -98,7 +98,7 @@ class InvokePath:
         raw_query: bytes = scope["query_string"]
         target = self._find(b"%s?%s" % (raw_path, raw_query) if raw_query else raw_path)
         asked = _asked(scope["headers"])
-        payload = await _read_payload(receive, asked.type)
+        payload = await read_payload(receive, asked.type)
         begun = self._carry_out(target, asked, payload, request_id)
         return begun if isinstance(begun, Reply) else outcome_reply(await begun)
 
@@ -175,13 +175,7 @@ def _asked(raw_headers: RawHeaders) -> _Asked:
     if _ORIGIN in headers:
         raise refused_origin(headers[_ORIGIN])
     given = {name: value.decode("latin-1") for name, value in headers.items()}
-    request_id = given.get(_REQUEST_ID)
-    # It is checked but not taken over: two requests could bring the same one.
-    if request_id is not None and not is_uuid(request_id):
-        raise ClientError(
-            AWS.INVALID_REQUEST_CONTENT,
-            f"The header x-amzn-RequestId must be a UUID, not {request_id[:64]!r}; leave it out.",
-        )
+    check_request_id(headers.get(_REQUEST_ID))
     for name, member in _REFUSED.items():
         if name in given:
             raise not_carried_out(member, "Invoke")
@@ -201,12 +195,25 @@ def _asked(raw_headers: RawHeaders) -> _Asked:
     return _Asked(
         invocation_type,
         log_type == "Tail",
-        None if context is None else _client_context(context),
+        None if context is None else client_context(context),
         given.get(_TRACE),
     )
 
 
-def _client_context(text: str) -> str:
+def check_request_id(given: bytes | None) -> None:
+    """Raise ClientError for a request id that is no UUID.
+
+    A good one is not taken over either: two requests could bring the same.
+    """
+    request_id = None if given is None else given.decode("latin-1")
+    if request_id is not None and not is_uuid(request_id):
+        raise ClientError(
+            AWS.INVALID_REQUEST_CONTENT,
+            f"The header x-amzn-RequestId must be a UUID, not {request_id[:64]!r}; leave it out.",
+        )
+
+
+def client_context(text: str) -> str:
     """The JSON text within; whether it is JSON, the function's runtime says."""
     if len(text) > limits.CLIENT_CONTEXT_SIZE:
         raise ClientError(
@@ -223,7 +230,8 @@ def _client_context(text: str) -> str:
         ) from error
 
 
-async def _read_payload(receive: Receive, invocation_type: str) -> bytes:
+async def read_payload(receive: Receive, invocation_type: str) -> bytes:
+    """The event, at most as large as the type of invocation allows; raises ClientError."""
     try:
         return await read_body(receive, _limit(invocation_type))
     except BodyTooLargeError as error:
@@ -258,6 +266,17 @@ def outcome_reply(outcome: Outcome) -> Reply:
     if outcome.log_tail:
         headers.append((b"x-amz-log-result", base64.b64encode(outcome.log_tail)))
     return Reply(200, headers, outcome.payload)
+
+
+def context_headers(outcome: Outcome) -> RawHeaders:
+    """Of the headers of `outcome_reply`, those that say what ran, and how."""
+    told = {
+        b"x-amz-executed-version",
+        b"x-samovar-context",
+        b"x-samovar-start",
+        b"x-samovar-phases",
+    }
+    return [header for header in outcome_reply(outcome).headers if header[0] in told]
 
 
 def _phases(outcome: Outcome) -> bytes:

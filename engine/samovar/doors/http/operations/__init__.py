@@ -1,9 +1,10 @@
 """The operations of the Lambda API that are carried out, by name.
 
-Invoke is not among them: it has a path of its own (`samovar.doors.http.invoke`).
+Invoke and InvokeWithResponseStream are not among them: they have paths of their own
+(`samovar.doors.http.invoke`, `stream`).
 """
 
-from samovar.doors.http.operations import account, functions, permissions, tags
+from samovar.doors.http.operations import account, functions, invoke_async, permissions, tags
 from samovar.doors.http.operations.table import Operation
 
 OPERATIONS: dict[str, Operation] = {
@@ -12,6 +13,7 @@ OPERATIONS: dict[str, Operation] = {
         *functions.OPERATIONS,
         *permissions.OPERATIONS,
         *tags.OPERATIONS,
+        *invoke_async.OPERATIONS,
         *account.OPERATIONS,
     )
 }
