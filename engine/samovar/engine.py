@@ -347,13 +347,14 @@ class _Parts:
         provisioner = Provisioner(
             nursery, registry.runtimes, registry.ensure_extracted, clock, region
         )
+        provisioner.demand_version = registry.runtime_management.demand
         scheduler = Scheduler(
             Policy(settings.idle_timeout, settings.max_contexts, settings.max_waiting),
             provisioner,
             clock,
             engine.metrics,
         )
-        invoker = Invoker(registry.resolve, scheduler, clock)
+        invoker = Invoker(registry.resolve, scheduler, clock, registry.recursion.get)
         parts = cls(registry, nursery, provisioner, scheduler, invoker, deadlines, engine.metrics)
         try:
             await parts._settle_walls()

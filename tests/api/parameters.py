@@ -81,6 +81,15 @@ CARRIED: dict[str, set[str]] = {
         "InvokedViaFunctionUrl",
         "RevisionId",
     },
+    "GetRuntimeManagementConfig": {"FunctionName", "Qualifier"},
+    "PutRuntimeManagementConfig": {
+        "FunctionName",
+        "Qualifier",
+        "UpdateRuntimeOn",
+        "RuntimeVersionArn",
+    },
+    "GetFunctionRecursionConfig": {"FunctionName"},
+    "PutFunctionRecursionConfig": {"FunctionName", "RecursiveLoop"},
     "GetPolicy": {"FunctionName", "Qualifier"},
     "RemovePermission": {"FunctionName", "Qualifier", "StatementId", "RevisionId"},
 }

@@ -260,14 +260,16 @@ def test_the_context_object(run_engine: RunEngine) -> None:
         seen = json.loads(outcome.payload)
         assert seen["aws_request_id"] == outcome.request_id == mine
         assert seen["invoked_function_arn"] == f"{arn}:$LATEST"
-        assert (seen["trace"], seen["trace of a child"]) == (trace, trace + "\n")
+        assert seen["trace of a child"] == seen["trace"] + "\n"
+        assert re.fullmatch(re.escape(trace) + ";Lineage=1:[0-9a-f]{8}:0", seen["trace"])
         assert seen["client_context"]["custom"] == CLIENT["custom"]
         assert seen["client_context"]["env"] == CLIENT["env"]
         assert CLIENT["client"] == seen["client_context"]["client"] | {"unknown": "left out"}
         # Nothing of it stays for the next.
         seen = await result(engine)
         assert seen["client_context"] is None
-        assert seen["trace"] not in (trace, "")
+        assert re.fullmatch(TRACE, seen["trace"])
+        assert not seen["trace"].startswith(trace)
 
     run_engine(scenario)
 

@@ -18,7 +18,7 @@ from samovar.context.nursery import Nursery
 from samovar.context.sweep import end_strays
 from samovar.model.function import FunctionVersion
 from samovar.model.runtime_version import runtime_version, runtime_version_arn
-from samovar.registry.runtimes import Runtimes
+from samovar.registry.runtimes import Interpreter, Runtimes
 
 
 class Extracted(Protocol):
@@ -31,6 +31,12 @@ class Extracted(Protocol):
 
 
 Extract = Callable[[FunctionVersion], Awaitable[Extracted]]
+# Raises ClientError if a version may not run on this interpreter.
+DemandVersion = Callable[[FunctionVersion, Interpreter], None]
+
+
+def _any_version(version: FunctionVersion, interpreter: Interpreter) -> None:
+    pass
 
 
 class Provisioner:
@@ -44,13 +50,15 @@ class Provisioner:
         self._extract = extract
         self._clock = clock
         self._region = region
+        self.demand_version: DemandVersion = _any_version
         self._bereft: set[str] = set()  # directories of contexts whose zygote was killed
 
     def family(self, version: FunctionVersion) -> Family:
         """The kind of zygote that forks contexts of `version`; raises ClientError for a runtime
-        whose interpreter is not here any more."""
+        whose interpreter is not here any more, or is not the one that the function asks for."""
         code = version.code
         interpreter = self._runtimes.require(version.configuration.runtime)
+        self.demand_version(version, interpreter)
         return Family(interpreter, code.preload, code.import_paths)
 
     async def prepare(self, version: FunctionVersion) -> Prepared:

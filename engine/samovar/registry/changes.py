@@ -92,6 +92,7 @@ class Changes:
         self._generation = 0
         self._closed = False
         self.make_ready: MakeReady = _nothing_to_do
+        self.demand_runtime_may_change: Callable[[Entry], None] = lambda _: None
 
     async def carry_out(self, change: Coroutine[Any, Any, T]) -> T:
         """Run `change` to its end, even if the caller is cancelled meanwhile."""
@@ -199,6 +200,8 @@ class Changes:
             rules.check_configuration(configuration)
             if changes.runtime is not None:
                 self._runtimes.require(changes.runtime)
+                if changes.runtime != function.configuration.runtime:
+                    self.demand_runtime_may_change(self._index.entry(name))
             return self._updated(function, configuration, function.code)
 
         return await self._update(name, revision_id, change)

@@ -21,6 +21,8 @@ from samovar.registry.changes import Changes, MakeReady, NewFunction
 from samovar.registry.index import AccountUsage, Entry, FunctionPage, Index
 from samovar.registry.permissions import Permissions
 from samovar.registry.records import FUNCTION, TAGS, Tags, from_stored
+from samovar.registry.recursion import Recursion
+from samovar.registry.runtime_management import RuntimeManagements, demand_runtime_may_change
 from samovar.registry.runtimes import Runtimes
 from samovar.registry.sources import (
     CodeSource,
@@ -102,6 +104,11 @@ class FunctionRegistry:
             tell=self._tell,
         )
         self.permissions = Permissions(self._index, self._changes)
+        self._changes.demand_runtime_may_change = demand_runtime_may_change
+        self.recursion = Recursion(self._index, self._changes)
+        self.runtime_management = RuntimeManagements(
+            self._index, self._changes, runtimes, settings.region
+        )
         self._elsewhere: set[str] = set()  # packages of other Regions' and accounts' functions
         self._listeners: dict[int, RegistryListener] = {}
         self._extracting: dict[str, asyncio.Task[Path]] = {}

@@ -4,7 +4,14 @@ Invoke and InvokeWithResponseStream are not among them: they have paths of their
 (`samovar.doors.http.invoke`, `stream`).
 """
 
-from samovar.doors.http.operations import account, functions, invoke_async, permissions, tags
+from samovar.doors.http.operations import (
+    account,
+    function_settings,
+    functions,
+    invoke_async,
+    permissions,
+    tags,
+)
 from samovar.doors.http.operations.table import Operation
 
 OPERATIONS: dict[str, Operation] = {
@@ -12,6 +19,7 @@ OPERATIONS: dict[str, Operation] = {
     for operation in (
         *functions.OPERATIONS,
         *permissions.OPERATIONS,
+        *function_settings.OPERATIONS,
         *tags.OPERATIONS,
         *invoke_async.OPERATIONS,
         *account.OPERATIONS,
