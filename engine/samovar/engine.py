@@ -333,6 +333,7 @@ class _Parts:
             settings,
             _node_id(settings.data_dir),
         )
+        registry.observe_with(engine.metrics)
         await registry.open()
         deadlines = Deadlines(clock)
         nursery = Nursery(

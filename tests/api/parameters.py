@@ -13,7 +13,16 @@ from tests.api.house import ARN
 from samovar.doors.http.operations.rendering import ARCHITECTURE
 
 # Structures of which some members are carried out: decided about member by member.
-TAKEN_APART = frozenset({"Code", "Environment", "EphemeralStorage", "LoggingConfig"})
+TAKEN_APART = frozenset(
+    {
+        "AllowedPublishers",
+        "Code",
+        "CodeSigningPolicies",
+        "Environment",
+        "EphemeralStorage",
+        "LoggingConfig",
+    }
+)
 
 _KMS = "arn:aws:kms:us-east-1:000000000000:key/k"
 
@@ -30,9 +39,22 @@ _CONFIGURATION = {
     "LoggingConfig.LogGroup",
 }
 
+_SIGNING = {
+    "Description",
+    "AllowedPublishers.SigningProfileVersionArns",
+    "CodeSigningPolicies.UntrustedArtifactOnDeployment",
+}
+
 CARRIED: dict[str, set[str]] = {
     "CreateFunction": _CONFIGURATION
-    | {"Code.ZipFile", "Code.S3Bucket", "Code.S3Key", "Code.S3ObjectVersion", "Tags"},
+    | {
+        "Code.ZipFile",
+        "Code.S3Bucket",
+        "Code.S3Key",
+        "Code.S3ObjectVersion",
+        "CodeSigningConfigArn",
+        "Tags",
+    },
     "GetFunction": {"FunctionName", "Qualifier"},
     "GetFunctionConfiguration": {"FunctionName", "Qualifier"},
     "ListFunctions": {"FunctionVersion", "Marker", "MaxItems"},
@@ -67,6 +89,15 @@ CARRIED: dict[str, set[str]] = {
     "UntagResource": {"Resource", "TagKeys"},
     "ListTags": {"Resource"},
     "GetAccountSettings": set(),
+    "CreateCodeSigningConfig": _SIGNING | {"Tags"},
+    "GetCodeSigningConfig": {"CodeSigningConfigArn"},
+    "UpdateCodeSigningConfig": _SIGNING | {"CodeSigningConfigArn"},
+    "DeleteCodeSigningConfig": {"CodeSigningConfigArn"},
+    "ListCodeSigningConfigs": {"Marker", "MaxItems"},
+    "ListFunctionsByCodeSigningConfig": {"CodeSigningConfigArn", "Marker", "MaxItems"},
+    "PutFunctionCodeSigningConfig": {"FunctionName", "CodeSigningConfigArn"},
+    "GetFunctionCodeSigningConfig": {"FunctionName"},
+    "DeleteFunctionCodeSigningConfig": {"FunctionName"},
     "AddPermission": {
         "FunctionName",
         "Qualifier",
@@ -135,7 +166,6 @@ REFUSED: dict[str, dict[str, Any]] = {
         **_CONFIGURATION_REFUSED,
         **_CODE_REFUSED,
         "PackageType": "Image",
-        "CodeSigningConfigArn": ARN.replace("function:", "code-signing-config:csc-") + "0" * 17,
         "TenancyConfig": {"TenantIsolationMode": "PER_TENANT"},
         "Code.ImageUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/i:1",
         "Code.SourceKMSKeyArn": _KMS,

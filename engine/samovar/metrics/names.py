@@ -87,6 +87,12 @@ ENGINE_ERRORS = Metric(
     "Invocations that the engine could not answer by its own fault.",
     ("function", "kind"),
 )
+UNSIGNED_DEPLOYMENTS = Metric(
+    "samovar_unsigned_deployments_total",
+    Kind.COUNTER,
+    "Packages without a verified signature that a code signing config let through.",
+    ("function",),
+)
 CONTEXTS = Metric("samovar_contexts", Kind.GAUGE, "Contexts that exist, by state.", ("state",))
 ZYGOTES = Metric("samovar_zygotes", Kind.GAUGE, "Zygotes that answer.", ("interpreter", "preload"))
 ZYGOTE_DEATHS = Metric(
@@ -111,6 +117,7 @@ ALL = (
     TIMEOUTS,
     THROTTLES,
     ENGINE_ERRORS,
+    UNSIGNED_DEPLOYMENTS,
     CONTEXTS,
     ZYGOTES,
     ZYGOTE_DEATHS,

@@ -33,6 +33,10 @@ class Observer(Protocol):
     def cold_start(self, function: str, environment: float, package: float, init: float) -> None:
         """A context became ready for its first invocation; the phases are those of ColdStart."""
 
+    def unsigned_deployment(self, function: str) -> None:
+        """A function got a package whose signature nobody could verify, and a code signing config
+        let it through with a warning."""
+
     def zygote_started(self, interpreter: str, preload: str) -> None:
         """A zygote answers; `interpreter` is the runtime's name, e.g. `python3.12`."""
 
@@ -63,6 +67,9 @@ class SilentObserver:
         pass
 
     def cold_start(self, function: str, environment: float, package: float, init: float) -> None:
+        pass
+
+    def unsigned_deployment(self, function: str) -> None:
         pass
 
     def zygote_started(self, interpreter: str, preload: str) -> None:

@@ -48,7 +48,15 @@ class _Histogram:
 class _Function:
     """All that is counted under one function's name."""
 
-    __slots__ = ("cold_starts", "durations", "engine_errors", "errors", "phases", "throttles")
+    __slots__ = (
+        "cold_starts",
+        "durations",
+        "engine_errors",
+        "errors",
+        "phases",
+        "throttles",
+        "unsigned",
+    )
 
     def __init__(self) -> None:
         self.durations: dict[str, _Histogram] = {}
@@ -57,6 +65,7 @@ class _Function:
         self.errors: dict[str, int] = {}
         self.throttles: dict[str, int] = {}
         self.engine_errors: dict[str, int] = {}
+        self.unsigned = 0
 
 
 class PrometheusObserver(Collector):
@@ -117,6 +126,9 @@ class PrometheusObserver(Collector):
             histogram.counts[bisect_left(_PHASE_BOUNDS, value)] += 1
             histogram.total += value
 
+    def unsigned_deployment(self, function: str) -> None:
+        self._function(function).unsigned += 1
+
     def zygote_started(self, interpreter: str, preload: str) -> None:
         key = (interpreter, preload)
         self._zygotes[key] = self._zygotes.get(key, 0) + 1
@@ -156,6 +168,7 @@ class PrometheusObserver(Collector):
         timeouts = _family(names.TIMEOUTS)
         throttles = _family(names.THROTTLES)
         engine_errors = _family(names.ENGINE_ERRORS)
+        unsigned = _family(names.UNSIGNED_DEPLOYMENTS)
         for name, counted in functions:
             for start, histogram in list(counted.durations.items()):
                 _add_histogram(durations, (name, start), _DURATION_BOUNDS, histogram)
@@ -169,6 +182,7 @@ class PrometheusObserver(Collector):
                 _add(throttles, (name, reason), count)
             for kind, count in list(counted.engine_errors.items()):
                 _add(engine_errors, (name, kind), count)
+            _add(unsigned, (name,), counted.unsigned)
         overhead = _family(names.DISPATCH_OVERHEAD)
         _add_histogram(overhead, (), _OVERHEAD_BOUNDS, self._overhead)
         contexts = _family(names.CONTEXTS)
@@ -184,7 +198,7 @@ class PrometheusObserver(Collector):
         for wall, held in list(self._walls.items()):
             _add(walls, (wall,), int(held))
         yield from (durations, overhead, phases, cold_starts, errors, timeouts)
-        yield from (throttles, engine_errors, contexts, zygotes, deaths, walls)
+        yield from (throttles, engine_errors, unsigned, contexts, zygotes, deaths, walls)
 
     def _function(self, name: str) -> _Function:
         counted = self._functions.get(name)

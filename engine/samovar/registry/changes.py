@@ -21,6 +21,7 @@ from samovar.model.arn import FunctionReference
 from samovar.model.function import CodePackage, Configuration, FunctionVersion
 from samovar.registry import rules, transitions
 from samovar.registry.attached import Attached, Kind
+from samovar.registry.code_signing_configs import CodeSigningConfigs
 from samovar.registry.index import Entry, Index
 from samovar.registry.records import FUNCTION, Tags, to_stored
 from samovar.registry.runtimes import Runtimes
@@ -53,6 +54,7 @@ class NewFunction:
     configuration: Configuration
     source: CodeSource
     tags: Mapping[str, str] = field(default_factory=dict)
+    code_signing_config: str | None = None  # an ARN
 
 
 async def _nothing_to_do(_: FunctionVersion) -> None:
@@ -70,6 +72,7 @@ class Changes:
         store: RecordStore,
         receiver: Receiver,
         runtimes: Runtimes,
+        signing: CodeSigningConfigs,
         clock: Clock,
         settings: Settings,
         node_id: str,
@@ -79,6 +82,7 @@ class Changes:
         self._store = store
         self._receiver = receiver
         self._runtimes = runtimes
+        self._signing = signing
         self._clock = clock
         self._settings = settings
         self._node = node_id
@@ -137,36 +141,45 @@ class Changes:
         self._demand_free(name)
         if not isinstance(new.source, Module):
             self._check(new.configuration)  # before the code, which takes long
-        async with self._arrival():
-            received = await self._receiver.receive(new.source)
-            configuration = _completed(new.configuration, received)
-            self._check(configuration)
-            async with self._lock(name):
-                entry = await self._write_new(name, configuration, received.code, new.tags)
+        with self._signing.referring(new.code_signing_config):
+            self._signing.demand_deployable(name, new.code_signing_config)
+            async with self._arrival():
+                received = await self._receiver.receive(new.source)
+                new = replace(new, configuration=_completed(new.configuration, received))
+                self._check(new.configuration)
+                async with self._lock(name):
+                    entry = await self._write_new(name, new, received.code)
+        self._signing.deployed(name, new.code_signing_config)
         self._start(self._settle(entry))
         return entry.shown
 
-    async def _write_new(
-        self, name: str, configuration: Configuration, code: CodePackage, tags: Mapping[str, str]
-    ) -> Entry:
+    async def _write_new(self, name: str, new: NewFunction, code: CodePackage) -> Entry:
         self._demand_free(name)
         self._demand_room(code.size)
         arn = self._index.arn(name)
         function = transitions.created(
             name,
             arn,
-            configuration,
+            new.configuration,
             code,
             generation=self._next_generation(),
             now=self._clock.wall(),
         )
         writes = [Put(to_stored(function, self._node), None)]
-        kept = Tags(arn, transitions.new_revision(), dict(tags)) if tags else None
+        kept = Tags(arn, transitions.new_revision(), dict(new.tags)) if new.tags else None
         if kept is not None:
             writes.append(Put(kept.stored(self._node), None))
+        attached = []
+        if new.code_signing_config is not None:
+            # Asked again: what it says may have been changed while the code was arriving.
+            self._signing.demand_deployable(name, new.code_signing_config)
+            revision = transitions.new_revision()
+            config = Attached(Kind.CODE_SIGNING, arn, arn, revision, new.code_signing_config)
+            writes.append(Put(config.stored(self._node), None))
+            attached.append(config)
         with _conflicts_told(arn):
             await self._store.write(*writes)
-        entry = Entry(function, kept)
+        entry = Entry(function, kept, attached)
         self._index.add(entry)
         return entry
 
@@ -175,20 +188,29 @@ class Changes:
     ) -> FunctionVersion:
         """See `FunctionRegistry.update_code`."""
         # Asked before the code is fetched, which takes long, and again when it is there.
-        shown = self._index.entry(name).shown
+        entry = self._index.entry(name)
+        shown = entry.shown
         transitions.demand_settled(shown)
         transitions.demand_revision(shown, revision_id)
+        self._signing.demand_deployable(name, self._signing.of_function(entry))
         if dry_run:
             received = await self._receiver.receive(source, keep=False)
             return replace(shown, code=received.code)
 
+        config: str | None = None
+
         def change(function: FunctionVersion) -> FunctionVersion:
+            nonlocal config
+            config = self._signing.of_function(self._index.entry(name))
+            self._signing.demand_deployable(name, config)
             self._demand_room(received.code.size - function.code.size)
             return self._updated(function, function.configuration, received.code)
 
         async with self._arrival():
             received = await self._receiver.receive(source)
-            return await self._update(name, revision_id, change)
+            updated = await self._update(name, revision_id, change)
+        self._signing.deployed(name, config)
+        return updated
 
     async def update_configuration(
         self, name: str, changes: transitions.ConfigurationChanges, revision_id: str | None

@@ -14,10 +14,13 @@ from typing import NamedTuple, Protocol
 
 from samovar.clock import Clock
 from samovar.errors import AWS, ClientError
+from samovar.metrics.observer import Observer
 from samovar.model.function import FunctionVersion
 from samovar.registry import packages, transitions
 from samovar.registry.attached import KINDS, Attached
 from samovar.registry.changes import Changes, MakeReady, NewFunction
+from samovar.registry.code_signing import CodeSigning
+from samovar.registry.code_signing_configs import CodeSigningConfigs
 from samovar.registry.index import AccountUsage, Entry, FunctionPage, Index
 from samovar.registry.permissions import Permissions
 from samovar.registry.records import FUNCTION, TAGS, Tags, from_stored
@@ -32,7 +35,7 @@ from samovar.registry.sources import (
     S3Object,
     ZipBytes,
 )
-from samovar.registry.tags import tagged_function
+from samovar.registry.tags import is_code_signing_config, tagged_function
 from samovar.registry.transitions import ConfigurationChanges
 from samovar.settings import Settings
 from samovar.stores.protocols import CodeStore, RecordStore
@@ -93,16 +96,19 @@ class FunctionRegistry:
         self._settings = settings
         self._index = Index(settings.region, settings.account_id)
         self._receiver = Receiver(code, settings)
+        self._configs = CodeSigningConfigs(self._index, store, clock, settings, node_id)
         self._changes = Changes(
             index=self._index,
             store=store,
             receiver=self._receiver,
             runtimes=runtimes,
+            signing=self._configs,
             clock=clock,
             settings=settings,
             node_id=node_id,
             tell=self._tell,
         )
+        self.code_signing = CodeSigning(self._index, self._changes, self._configs)
         self.permissions = Permissions(self._index, self._changes)
         self._changes.demand_runtime_may_change = demand_runtime_may_change
         self.recursion = Recursion(self._index, self._changes)
@@ -127,6 +133,7 @@ class FunctionRegistry:
 
     async def _load(self) -> None:
         records = await self._store.load()
+        self._configs.restore(records)
         tags = {record.key: Tags.of(record) for record in records if record.kind == TAGS}
         attached: defaultdict[str, list[Attached]] = defaultdict(list)
         for record in records:
@@ -180,7 +187,10 @@ class FunctionRegistry:
         return self._index.usage()
 
     def tags_of(self, resource: str) -> Mapping[str, str]:
-        """The tags of the function that `resource` (an ARN, or any other reference) names."""
+        """The tags of the function (an ARN, or any other reference) or code signing config that
+        `resource` names."""
+        if is_code_signing_config(resource):
+            return dict(self.code_signing.get(resource).tags)
         return self._index.tags(self._tagged(resource))
 
     def subscribe(self, listener: RegistryListener) -> Callable[[], None]:
@@ -192,6 +202,10 @@ class FunctionRegistry:
             self._listeners.pop(key, None)
 
         return unsubscribe
+
+    def observe_with(self, observer: Observer) -> None:
+        """Tell `observer` of packages that are let through without a signature."""
+        self._configs.observer = observer
 
     def make_ready_with(self, make_ready: MakeReady) -> None:
         """Await `make_ready(version)` before a version turns Active; it must not raise."""
@@ -240,24 +254,29 @@ class FunctionRegistry:
         await self._changes.carry_out(self._changes.delete(name))
 
     async def tag(self, resource: str, tags: Mapping[str, str]) -> None:
-        """Add tags to the function that `resource` names, or replace those with the same key."""
-        name = self._tagged(resource)
+        """Add tags to what `resource` names, or replace those with the same key."""
+        self.tags_of(resource)
         if not tags:
             raise ClientError(
                 AWS.INVALID_PARAMETER, "An error occurred and the request cannot be processed."
             )
         given = dict(tags)
-        change = self._changes.retag(name, lambda present: {**present, **given})
-        await self._changes.carry_out(change)
+        await self._retag(resource, lambda present: {**present, **given})
 
     async def untag(self, resource: str, keys: Collection[str]) -> None:
         """Remove tags; keys that aren't there are no error."""
-        name = self._tagged(resource)
         gone = frozenset(keys)
-        change = self._changes.retag(
-            name, lambda present: {k: v for k, v in present.items() if k not in gone}
+        await self._retag(
+            resource, lambda present: {k: v for k, v in present.items() if k not in gone}
         )
-        await self._changes.carry_out(change)
+
+    async def _retag(
+        self, resource: str, change: Callable[[Mapping[str, str]], dict[str, str]]
+    ) -> None:
+        if is_code_signing_config(resource):
+            await self.code_signing.retag(resource, change)
+        else:
+            await self._changes.carry_out(self._changes.retag(self._tagged(resource), change))
 
     # Packages.
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-from bisect import bisect_right, insort
+from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from samovar.errors import AWS, ClientError
-from samovar.model import limits
 from samovar.model.arn import function_arn
 from samovar.model.function import LATEST, FunctionVersion, State
-from samovar.registry import rules, transitions
+from samovar.registry import transitions
 from samovar.registry.attached import Attached, Kind
+from samovar.registry.pages import page
 from samovar.registry.records import Tags
-
-_MARKER = "1/"  # the form of a marker's content
 
 
 class FunctionPage(NamedTuple):
@@ -112,17 +108,9 @@ class Index:
 
     def page(self, marker: str | None, max_items: int | None) -> FunctionPage:
         """The functions after `marker`, at most `max_items` and never more than AWS's 50."""
-        if max_items is not None:
-            rules.check_range("maxItems", max_items, (1, limits.LIST_MAX_ITEMS))
-        count = min(max_items or limits.LIST_PAGE, limits.LIST_PAGE)
-        # A marker is a name and not a position: what comes and goes in between moves nothing.
-        start = bisect_right(self._names, _marker_name(marker)) if marker else 0
-        names = self._names[start : start + count]
-        more = start + count < len(self._names)
-        return FunctionPage(
-            tuple(self._entries[name].shown for name in names),
-            _marker(names[-1]) if more else None,
-        )
+        found = page(self._names, marker, max_items, "ListFunctions")
+        functions = tuple(self._entries[name].shown for name in found.names)
+        return FunctionPage(functions, found.next_marker)
 
     def usage(self) -> AccountUsage:
         """Code size and number of all functions."""
@@ -139,20 +127,3 @@ class Index:
         return ClientError(
             AWS.RESOURCE_NOT_FOUND, f"Function not found: {self.arn(name, qualifier)}"
         )
-
-
-def _marker(name: str) -> str:
-    return base64.urlsafe_b64encode((_MARKER + name).encode()).decode()
-
-
-def _marker_name(marker: str) -> str:
-    try:
-        text = base64.b64decode(marker.encode(), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeError):
-        text = ""
-    if not text.startswith(_MARKER):
-        raise ClientError(
-            AWS.INVALID_PARAMETER,
-            "The Marker is not one that ListFunctions gave: pass an earlier NextMarker.",
-        )
-    return text.removeprefix(_MARKER)

@@ -1,4 +1,4 @@
-"""Which function a tagging request means."""
+"""Which resource a tagging request means."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ from samovar.model.arn import FunctionReference
 # The other resources that the service model lets be tagged.
 _OTHERS = re.compile(
     r"arn:[^:]*:lambda:[^:]*:[^:]*:"
-    r"(code-signing-config|event-source-mapping|capacity-provider|network-connector):.*"
+    r"(event-source-mapping|capacity-provider|network-connector):.*"
 )
+_CODE_SIGNING_CONFIG = re.compile(r"arn:[^:]*:lambda:[^:]*:[^:]*:code-signing-config:.*")
+
+
+def is_code_signing_config(resource: str) -> bool:
+    """Whether a request means a code signing config, and not a function."""
+    return _CODE_SIGNING_CONFIG.fullmatch(resource) is not None
 
 
 def tagged_function(resource: str, *, region: str, account: str) -> str:

@@ -6,6 +6,7 @@ Invoke and InvokeWithResponseStream are not among them: they have paths of their
 
 from samovar.doors.http.operations import (
     account,
+    code_signing,
     function_settings,
     functions,
     invoke_async,
@@ -19,6 +20,7 @@ OPERATIONS: dict[str, Operation] = {
     for operation in (
         *functions.OPERATIONS,
         *permissions.OPERATIONS,
+        *code_signing.OPERATIONS,
         *function_settings.OPERATIONS,
         *tags.OPERATIONS,
         *invoke_async.OPERATIONS,

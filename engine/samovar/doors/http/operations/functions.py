@@ -78,6 +78,7 @@ async def _create(call: Call) -> dict[str, Any]:
         Configuration(**required, **given),
         _source(params["Code"]),
         params.get("Tags", {}),
+        params.get("CodeSigningConfigArn"),
     )
     return _shown(call, await call.engine.registry.create(new))
 
@@ -213,6 +214,7 @@ OPERATIONS = (
                 "Code.S3Bucket",
                 "Code.S3Key",
                 "Code.S3ObjectVersion",
+                "CodeSigningConfigArn",
                 "Tags",
             }
         ),

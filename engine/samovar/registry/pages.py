@@ -1,0 +1,55 @@
+"""Lists in pages, as AWS's: at most 50 entries each, and a marker for what comes after."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from samovar.errors import AWS, ClientError
+from samovar.model import limits
+from samovar.registry import rules
+
+_MARKER = "1/"  # the form of a marker's content
+
+
+class Page(NamedTuple):
+    """Some names; `next_marker` is None on the last page."""
+
+    names: Sequence[str]
+    next_marker: str | None
+
+
+def page(names: Sequence[str], marker: str | None, max_items: int | None, operation: str) -> Page:
+    """The first of the sorted `names` after `marker`, at most `max_items`.
+
+    Raises ClientError for a marker that is not one of `operation`, and unless `max_items` is
+    between 1 and 10000.
+    """
+    if max_items is not None:
+        rules.check_range("maxItems", max_items, (1, limits.LIST_MAX_ITEMS))
+    count = min(max_items or limits.LIST_PAGE, limits.LIST_PAGE)
+    # A marker is a name and not a position: what comes and goes in between moves nothing.
+    start = bisect_right(names, _name(marker, operation)) if marker else 0
+    found = names[start : start + count]
+    more = start + count < len(names)
+    return Page(found, _marker(found[-1]) if more else None)
+
+
+def _marker(name: str) -> str:
+    return base64.urlsafe_b64encode((_MARKER + name).encode()).decode()
+
+
+def _name(marker: str, operation: str) -> str:
+    try:
+        text = base64.b64decode(marker.encode(), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeError):
+        text = ""
+    if not text.startswith(_MARKER):
+        raise ClientError(
+            AWS.INVALID_PARAMETER,
+            f"The Marker is not one that {operation} gave: pass an earlier NextMarker.",
+        )
+    return text.removeprefix(_MARKER)
