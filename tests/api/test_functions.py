@@ -18,6 +18,32 @@ from tests.api.house import ARN, ROLE, House, package, run
 from samovar.doors.http.operations.rendering import ARCHITECTURE
 
 
+def test_an_empty_vpc_config_is_shown_only_if_it_was_given(tmp_path: Path) -> None:
+    empty = {
+        "SubnetIds": [],
+        "SecurityGroupIds": [],
+        "VpcId": "",
+        "Ipv6AllowedForDualStack": False,
+    }
+
+    async def scene(it: House) -> None:
+        await it.active("created", VpcConfig={})
+        await it.active("updated")
+        get = "get_function_configuration"
+        assert (await it.call(get, FunctionName="created"))["VpcConfig"] == empty
+        assert "VpcConfig" not in await it.call(get, FunctionName="updated")
+        update = "update_function_configuration"
+        found = await it.call(update, FunctionName="updated", VpcConfig={"SubnetIds": []})
+        assert found["VpcConfig"] == empty
+        await it.engine.registry.wait_settled("updated")
+        await it.call(update, FunctionName="updated", Timeout=4)
+        assert (await it.call(get, FunctionName="updated"))["VpcConfig"] == empty
+        listed = (await it.call("list_functions"))["Functions"]
+        assert [item["VpcConfig"] for item in listed] == [empty] * 2
+
+    run(tmp_path, scene)
+
+
 def test_create_answers_as_aws_does(tmp_path: Path) -> None:
     async def scene(it: House) -> None:
         code = package()

@@ -48,7 +48,8 @@ class CodePackage:
 class Configuration:
     """What the user may set, with AWS's defaults. Units: MB for sizes, seconds for the timeout.
 
-    `environment` is None when it was never given: AWS leaves the key out of replies then.
+    `environment` is None when it was never given: AWS leaves the key out of replies then. So it is
+    with a VpcConfig, of which only an empty one can be given.
     """
 
     handler: str
@@ -60,6 +61,7 @@ class Configuration:
     ephemeral_storage: int = 512
     environment: Mapping[str, str] | None = None
     log_group: str | None = None
+    vpc_config_given: bool = False
 
 
 @dataclass(frozen=True, slots=True)

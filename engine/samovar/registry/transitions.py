@@ -41,6 +41,7 @@ class ConfigurationChanges:
     ephemeral_storage: int | None = None
     environment: Mapping[str, str] | None = None
     log_group: str | None = None
+    vpc_config_given: bool | None = None
 
     def applied_to(self, configuration: Configuration) -> Configuration:
         """`configuration` with the given parts replaced."""

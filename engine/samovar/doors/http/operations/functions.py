@@ -100,6 +100,8 @@ def _configuration(params: Any) -> dict[str, Any]:
         fields["ephemeral_storage"] = params["EphemeralStorage"]["Size"]
     if "LoggingConfig" in params:  # but for this one: AWS keeps what of it is not given
         fields["log_group"] = params["LoggingConfig"].get("LogGroup")
+    if "VpcConfig" in params:  # an empty one, or it would have been refused
+        fields["vpc_config_given"] = True
     return {field: value for field, value in fields.items() if value is not None}
 
 

@@ -45,6 +45,13 @@ def list_item(version: FunctionVersion, *, qualified: bool = False) -> dict[str,
     }
     if configuration.environment is not None:
         item["Environment"] = {"Variables": dict(configuration.environment)}
+    if configuration.vpc_config_given:
+        item["VpcConfig"] = {
+            "SubnetIds": [],
+            "SecurityGroupIds": [],
+            "VpcId": "",
+            "Ipv6AllowedForDualStack": False,
+        }
     return item
 
 
