@@ -58,6 +58,7 @@ CARRIED: dict[str, set[str]] = {
     "GetFunction": {"FunctionName", "Qualifier"},
     "GetFunctionConfiguration": {"FunctionName", "Qualifier"},
     "ListFunctions": {"FunctionVersion", "Marker", "MaxItems"},
+    "ListVersionsByFunction": {"FunctionName", "Marker", "MaxItems"},
     "UpdateFunctionCode": {
         "FunctionName",
         "ZipFile",

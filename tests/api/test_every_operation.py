@@ -40,6 +40,7 @@ CARRIED_OUT = {
     "PutFunctionRecursionConfig",
     "PutRuntimeManagementConfig",
     "RemovePermission",
+    "ListVersionsByFunction",
     "TagResource",
     "UntagResource",
     "UpdateCodeSigningConfig",

@@ -176,6 +176,29 @@ def test_lists_leave_states_out_and_have_pages(tmp_path: Path) -> None:
     run(tmp_path, scene)
 
 
+def test_a_function_has_one_version_yet(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        await it.active()
+        (listed,) = (await it.call("list_functions", FunctionVersion="ALL"))["Functions"]
+        for params in ({}, {"MaxItems": 1}, {"Marker": ""}):
+            found = await it.call("list_versions_by_function", FunctionName="f", **params)
+            assert found["Versions"] == [listed]
+            assert (listed["FunctionArn"], listed["Version"]) == (ARN + "f:$LATEST", "$LATEST")
+            assert "NextMarker" not in found
+        assert await it.refused("list_versions_by_function", FunctionName="g") == (
+            404,
+            "ResourceNotFoundException",
+            f"Function not found: {ARN}g",
+        )
+        assert await it.refused("list_versions_by_function", FunctionName="f", Marker="1") == (
+            400,
+            "InvalidParameterValueException",
+            "The Marker is not one that ListVersionsByFunction gave: pass an earlier NextMarker.",
+        )
+
+    run(tmp_path, scene)
+
+
 def test_update_code(tmp_path: Path) -> None:
     async def scene(it: House) -> None:
         await it.active()

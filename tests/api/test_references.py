@@ -16,6 +16,7 @@ OTHER_ACCOUNT = "arn:aws:lambda:us-east-1:123456789012:function:f"
 OPERATIONS: dict[str, dict[str, Any]] = {
     "get_function": {},
     "get_function_configuration": {},
+    "list_versions_by_function": {},
     "invoke": {},
     "update_function_configuration": {},
     "update_function_code": {"ZipFile": package()},

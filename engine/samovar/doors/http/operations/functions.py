@@ -154,6 +154,19 @@ async def _list(call: Call) -> dict[str, Any]:
     }
 
 
+async def _list_versions(call: Call) -> dict[str, Any]:
+    """$LATEST, which is the only version that a function has yet."""
+    registry = call.engine.registry
+    reference = call.reference()
+    version = registry.get(reference.name, reference.qualifier)
+    if call.params.get("Marker"):  # one version is one page: no reply had a marker to give
+        raise ClientError(
+            AWS.INVALID_PARAMETER,
+            "The Marker is not one that ListVersionsByFunction gave: pass an earlier NextMarker.",
+        )
+    return {"Versions": [rendering.list_item(version, qualified=True)]}
+
+
 def _unqualified(call: Call) -> str:
     """The name of the function that an update means; raises ClientError for anything but $LATEST,
     which is the only version that can be updated."""
@@ -237,6 +250,11 @@ OPERATIONS = (
         frozenset({"FunctionVersion", "Marker", "MaxItems"}),
         "ListFunctions",
         {"MasterRegion": _equals("ALL")},  # no function is replicated from another Region
+    ),
+    Operation(
+        _list_versions,
+        frozenset({"FunctionName", "Marker", "MaxItems"}),
+        "ListVersionsByFunction",
     ),
     Operation(
         _update_code,
