@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from samovar.clock import Clock
 from samovar.errors import AWS, ClientError
 from samovar.metrics.observer import Observer
-from samovar.model.function import FunctionVersion
+from samovar.model.function import CodePackage, FunctionVersion
 from samovar.registry import packages, transitions
 from samovar.registry.attached import KINDS, Attached
 from samovar.registry.changes import Changes, MakeReady, NewFunction
@@ -299,9 +299,9 @@ class FunctionRegistry:
         path = await asyncio.shield(extraction)
         return ExtractedTree(path, self._clock.monotonic() - start)
 
-    async def read_package(self, function: FunctionVersion) -> bytes:
-        """The zip that a version was made from; raises EngineError if it is gone or damaged."""
-        return await self._code.read(function.code.sha256)
+    async def read_package(self, code: CodePackage) -> bytes:
+        """The zip of a version; raises EngineError if it is gone or damaged."""
+        return await self._code.read(code.sha256)
 
     async def collect(self, in_use: Collection[FunctionVersion] = ()) -> tuple[str, ...]:
         """Delete packages that no function refers to, and return their hashes.

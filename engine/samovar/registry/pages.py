@@ -12,7 +12,7 @@ from samovar.errors import AWS, ClientError
 from samovar.model import limits
 from samovar.registry import rules
 
-_MARKER = "1/"  # the form of a marker's content
+_FORM = "1/"  # the form of a marker's content
 
 
 class Page(NamedTuple):
@@ -31,25 +31,34 @@ def page(names: Sequence[str], marker: str | None, max_items: int | None, operat
     if max_items is not None:
         rules.check_range("maxItems", max_items, (1, limits.LIST_MAX_ITEMS))
     count = min(max_items or limits.LIST_PAGE, limits.LIST_PAGE)
-    # A marker is a name and not a position: what comes and goes in between moves nothing.
     start = bisect_right(names, _name(marker, operation)) if marker else 0
     found = names[start : start + count]
     more = start + count < len(names)
-    return Page(found, _marker(found[-1]) if more else None)
+    return Page(found, marker_of(found[-1]) if more else None)
 
 
-def _marker(name: str) -> str:
-    return base64.urlsafe_b64encode((_MARKER + name).encode()).decode()
+def marker_of(key: str) -> str:
+    """The NextMarker of a page whose last item has `key`.
+
+    A marker is a key and not a position: what comes and goes in between moves nothing.
+    """
+    return base64.urlsafe_b64encode((_FORM + key).encode()).decode()
 
 
-def _name(marker: str, operation: str) -> str:
+def marker_key(text: str, operation: str) -> str:
+    """The key in an earlier page's marker; raises ClientError if `operation` never gave it."""
     try:
-        text = base64.b64decode(marker.encode(), altchars=b"-_", validate=True).decode()
+        content = base64.b64decode(text.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeError):
-        text = ""
-    if not text.startswith(_MARKER):
-        raise ClientError(
-            AWS.INVALID_PARAMETER,
-            f"The Marker is not one that {operation} gave: pass an earlier NextMarker.",
-        )
-    return text.removeprefix(_MARKER)
+        content = ""
+    if not content.startswith(_FORM):
+        raise not_given(operation)
+    return content.removeprefix(_FORM)
+
+
+def not_given(operation: str) -> ClientError:
+    """The error for a marker that is not one of `operation`'s."""
+    return ClientError(
+        AWS.INVALID_PARAMETER,
+        f"The Marker is not one that {operation} gave: pass an earlier NextMarker.",
+    )

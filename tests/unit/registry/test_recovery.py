@@ -104,7 +104,7 @@ def test_functions_of_other_regions_are_kept_and_not_shown(tmp_path: Path) -> No
 
     async def again(home: House) -> None:
         found = home.registry.resolve("f")
-        assert await home.registry.read_package(found)
+        assert await home.registry.read_package(found.code)
         assert home.registry.tags_of("f") == {"a": "b"}
 
     run(tmp_path, here)

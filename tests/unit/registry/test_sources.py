@@ -94,10 +94,10 @@ def test_a_package_from_s3(tmp_path: Path, bucket: Bucket) -> None:
 
     async def check(home: House) -> None:
         created = await home.active(source=S3Object("my-bucket", "path/to/code.zip"))
-        assert await home.registry.read_package(created) == handler_zip()
+        assert await home.registry.read_package(created.code) == handler_zip()
         await home.registry.update_code("f", S3Object("my-bucket", "path/to/code.zip", "v2"))
         updated = await home.registry.wait_settled("f")
-        assert await home.registry.read_package(updated) == other
+        assert await home.registry.read_package(updated.code) == other
         # There are no credentials to sign with; emulators ask for a signature, and take any.
         assert ["Credential=samovar/" in str(sent) for sent in bucket.authorizations] == [True] * 2
 

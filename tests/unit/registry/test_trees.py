@@ -61,6 +61,6 @@ def test_trees_are_extracted_once_for_all_who_wait(tmp_path: Path) -> None:
         assert {result.path for result in results} == {tree}
         assert {result.seconds for result in results} == {0.0}  # the clock stands still
         assert (tree / "app.py").read_text() == "x = 1"
-        assert await home.registry.read_package(active) == make_zip({"app.py": "x = 1"})
+        assert await home.registry.read_package(active.code) == make_zip({"app.py": "x = 1"})
 
     run(tmp_path, check)

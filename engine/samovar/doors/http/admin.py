@@ -63,11 +63,12 @@ class AdminPages:
         return json_reply(200, {"contexts": list(self._engine.contexts())})
 
     async def _code(self, token: str) -> Reply:
-        version = self._links.find(token)
-        if version is None:
+        code = self._links.find(token)
+        if code is None:
             return aws_error(
                 faults.NOT_FOUND,
-                "This link has expired or never was one; GetFunction gives a new one.",
+                "This link has expired or never was one; GetFunction and GetLayerVersion give new "
+                "ones.",
             )
-        content = await self._engine.registry.read_package(version)
+        content = await self._engine.registry.read_package(code)
         return Reply(200, [(b"content-type", b"application/zip")], content)

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 
-from samovar.model.function import FunctionVersion
+from samovar.model.function import CodePackage
 
 PATH = "/_samovar/code/"
 
@@ -20,18 +20,18 @@ class CodeLinks:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         # All live equally long, so the order of making is the order of expiring.
-        self._links: dict[str, tuple[float, FunctionVersion]] = {}
+        self._links: dict[str, tuple[float, CodePackage]] = {}
 
-    def make(self, version: FunctionVersion, base_url: str) -> str:
-        """A URL below `base_url` (`http://host:port`) that gives the package of `version`."""
+    def make(self, code: CodePackage, base_url: str) -> str:
+        """A URL below `base_url` (`http://host:port`) that gives the zip of `code`."""
         now = self._monotonic()
         self._forget(now)
         token = secrets.token_urlsafe(32)
-        self._links[token] = (now + LIFETIME, version)
+        self._links[token] = (now + LIFETIME, code)
         return f"{base_url}{PATH}{token}"
 
-    def find(self, token: str) -> FunctionVersion | None:
-        """The version whose package `token` gives; None if the link has expired."""
+    def find(self, token: str) -> CodePackage | None:
+        """The package that `token` gives; None if the link has expired."""
         self._forget(self._monotonic())
         found = self._links.get(token)
         return None if found is None else found[1]

@@ -42,7 +42,8 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a request asks for. `labels` are decoded; `query` keeps order and repeated keys."""
+    """What a request asks for. `labels` are decoded; `query` keeps order and repeated keys,
+    and has nothing of the route's own."""
 
     operation: OperationModel
     labels: Mapping[str, str]
@@ -104,7 +105,8 @@ class Router:
             for route in table.get(method, ()):
                 if all(pair in query for pair in route.fixed_query):
                     labels = zip(route.labels, map(_decode, values), strict=True)
-                    return Match(route.operation, dict(labels), query)
+                    left = [pair for pair in query if pair not in route.fixed_query]
+                    return Match(route.operation, dict(labels), left)
         raise ClientError(AWS.UNKNOWN_OPERATION, _unknown(method, raw_path, allowed))
 
     def _walk(

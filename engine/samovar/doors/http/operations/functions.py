@@ -133,7 +133,7 @@ async def _get(call: Call) -> dict[str, Any]:
     tags = registry.tags_of(version.arn)
     return {
         "Configuration": _shown(call, version, qualified=reference.qualifier is not None),
-        "Code": {"RepositoryType": "S3", "Location": call.links.make(version, call.base_url)},
+        "Code": {"RepositoryType": "S3", "Location": call.links.make(version.code, call.base_url)},
         "Tags": dict(tags) or None,
     }
 
