@@ -1,8 +1,9 @@
 """Deployment packages as files, each under the SHA-256 of its zip.
 
 `<data_dir>/code/zip/<sha>.zip` is the truth; `code/tree/<sha>/` is the zip extracted once and can
-be made again; `code/tmp/` holds what is being written and is emptied at start. A file gets its
-name by a rename after it is whole and synced, so a name never stands for half a package.
+be made again, and so can what several trees were merged to (`stores.merging`), beside them;
+`code/tmp/` holds what is being written and is emptied at start. A file gets its name by a rename
+after it is whole and synced, so a name never stands for half a package.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from samovar.errors import EngineError
 from samovar.stores.faults import told
+from samovar.stores.merging import lay_over, merged_name, size_of
 from samovar.stores.protocols import Extract, KeptPackage
 from samovar.stores.threads import Threads
 
@@ -80,8 +82,19 @@ class FileCodeStore:
     async def read(self, sha256: str) -> bytes:
         return await self._run(self._read, sha256)
 
-    async def collect(self, keep: Collection[str]) -> list[str]:
-        return await self._run(self._collect, frozenset(keep))
+    async def unzipped(self, sha256: str, extract: Extract) -> int:
+        return await self._run(size_of, await self.tree(sha256, extract))
+
+    async def merged(self, hashes: Sequence[str], extract: Extract) -> Path:
+        tree = self._trees / merged_name(hashes)
+        if tree.is_dir():
+            return tree
+        return await self._run(self._merge, tree, [await self.tree(h, extract) for h in hashes])
+
+    async def collect(
+        self, keep: Collection[str], merged: Collection[Sequence[str]] = ()
+    ) -> list[str]:
+        return await self._run(self._collect, frozenset(keep), frozenset(map(merged_name, merged)))
 
     async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if self._threads is None:
@@ -132,14 +145,14 @@ class FileCodeStore:
                     self._adopt(fresh, tree)
             else:
                 self._keep_zip(arrived, kept)
-            return KeptPackage(sha256, size, tree)
+            return KeptPackage(sha256, size, size_of(tree), tree)
 
     def _check(self, content: bytes | Path, extract: Extract) -> KeptPackage:
         with (
             self._arrival(content) as (arrived, sha256, size),
-            self._extracted(arrived, extract),
+            self._extracted(arrived, extract) as fresh,
         ):
-            return KeptPackage(sha256, size, None)
+            return KeptPackage(sha256, size, size_of(fresh), None)
 
     def _extract_again(self, sha256: str, extract: Extract) -> Path:
         tree = self._trees / sha256
@@ -157,13 +170,23 @@ class FileCodeStore:
             raise self._damaged(kept)
         return content
 
-    def _collect(self, keep: frozenset[str]) -> list[str]:
+    def _merge(self, tree: Path, parts: list[Path]) -> Path:
+        with self._fresh_tree() as fresh:
+            for part in parts:
+                lay_over(fresh, part)
+            self._adopt(fresh, tree)
+        return tree
+
+    def _collect(self, keep: frozenset[str], merged: frozenset[str]) -> list[str]:
         gone = set()
         # Trees first: killed in between, a zip without its tree is still a whole package.
         for entry in [*self._trees.iterdir(), *self._zips.iterdir()]:
             sha256 = entry.name.removesuffix(".zip")
-            if sha256 not in keep:
-                self._discard(entry)
+            if sha256 in keep or sha256 in merged:
+                continue
+            package = entry.suffix == ".zip" or (self._zips / f"{sha256}.zip").is_file()
+            self._discard(entry)
+            if package:
                 gone.add(sha256)
         return sorted(gone)
 
@@ -181,12 +204,17 @@ class FileCodeStore:
     @contextmanager
     def _extracted(self, zip_file: Path, extract: Extract) -> Iterator[Path]:
         """The zip's files in the staging directory, gone afterwards unless they were adopted."""
+        with self._fresh_tree() as fresh:
+            with zip_file.open("rb") as stream:
+                extract(stream, fresh)
+            yield fresh
+
+    @contextmanager
+    def _fresh_tree(self) -> Iterator[Path]:
         fresh = self._staging / f"tree-{secrets.token_hex(8)}"
         fresh.mkdir()
         try:
             fresh.chmod(0o755)  # mkdir's mode goes through the umask
-            with zip_file.open("rb") as stream:
-                extract(stream, fresh)
             yield fresh
         finally:
             shutil.rmtree(fresh, ignore_errors=True)

@@ -6,7 +6,7 @@ the node that wrote: the same protocols are meant to stand on a store that sever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -92,10 +92,12 @@ Extract = Callable[[BinaryIO, Path], None]
 
 @dataclass(frozen=True, slots=True)
 class KeptPackage:
-    """A package in the code store. `size` is the zip's, in bytes; `tree` is None after `check`."""
+    """A package in the code store. `size` is the zip's, in bytes, `unzipped` that of its files;
+    `tree` is None after `check`."""
 
     sha256: str
     size: int
+    unzipped: int
     tree: Path | None
 
 
@@ -124,8 +126,21 @@ class CodeStore(Protocol):
     async def tree(self, sha256: str, extract: Extract) -> Path:
         """The package's files, extracted anew from the zip only if they aren't there."""
 
+    async def unzipped(self, sha256: str, extract: Extract) -> int:
+        """Bytes of the package's files."""
+
+    async def merged(self, hashes: Sequence[str], extract: Extract) -> Path:
+        """The files of several packages laid over each other, those of a later one on top.
+
+        Names win, not contents: a file replaces a directory of its name and the other way round,
+        and nothing is ever written through a link. Made once for the same packages in this order.
+        """
+
     async def read(self, sha256: str) -> bytes:
         """The zip, its hash checked."""
 
-    async def collect(self, keep: Collection[str]) -> list[str]:
-        """Delete every package that is not in `keep`; returns the hashes of the deleted ones."""
+    async def collect(
+        self, keep: Collection[str], merged: Collection[Sequence[str]] = ()
+    ) -> list[str]:
+        """Delete every package that is not in `keep`, and what was `merged` of other packages than
+        these; returns the hashes of the deleted packages."""
