@@ -122,6 +122,7 @@ class BlockingEngine:
             life.end(grace)
 
     create_function = _awaited(Engine.create_function)
+    publish_layer = _awaited(Engine.publish_layer)
     delete_function = _awaited(Engine.delete_function)
     invoke = _awaited(Engine.invoke)
     report = _asked(Engine.report)

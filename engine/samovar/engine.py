@@ -15,7 +15,7 @@ import resource
 import secrets
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,7 @@ from samovar.invocation.sync import Invoker
 from samovar.metrics.prometheus import PrometheusObserver
 from samovar.model.function import Configuration, FunctionVersion
 from samovar.model.invocation import Outcome
+from samovar.model.layer import LayerVersion
 from samovar.registry.functions import (
     CodeSource,
     ConfigurationChanges,
@@ -44,6 +45,7 @@ from samovar.registry.functions import (
     NewFunction,
     ZipBytes,
 )
+from samovar.registry.layers import NewLayerVersion
 from samovar.registry.runtimes import Interpreter, Runtimes
 from samovar.scheduler.driver import Scheduler
 from samovar.scheduler.policy import Policy
@@ -152,12 +154,13 @@ class Engine:
         ephemeral_storage: int = 512,
         environment: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
+        layers: Sequence[str] = (),
     ) -> FunctionVersion:
         """Create a function and wait until it is Active.
 
         `code`: a directory, the path or the bytes of a zip, or «package.module:function» importable
-        here (which also says handler and runtime). `runtime` defaults to the running interpreter's.
-        Raises ClientError.
+        here (which also says handler and runtime). `runtime` defaults to the running interpreter's;
+        `layers` are the ARNs of layer versions (see `publish_layer`). Raises ClientError.
         """
         configuration = Configuration(
             handler=handler,
@@ -169,7 +172,7 @@ class Engine:
             ephemeral_storage=ephemeral_storage,
             environment=environment,
         )
-        new = NewFunction(name, configuration, _source(code), dict(tags or {}))
+        new = NewFunction(name, configuration, _source(code), dict(tags or {}), layers=layers)
         await self.registry.create(new)
         return await self.registry.wait_settled(name)
 
@@ -188,6 +191,17 @@ class Engine:
     async def delete_function(self, name: str) -> None:
         """Delete a function; running invocations finish. Raises ClientError."""
         await self.registry.delete(name)
+
+    async def publish_layer(
+        self, name: str, *, content: Directory | ZipBytes | Path | bytes, description: str = ""
+    ) -> LayerVersion:
+        """Publish the next version of a layer; functions take its `version_arn`.
+
+        `content`: a directory, or the path or the bytes of a zip, laid out as it is to be at /opt
+        (Python modules in `python/`). Raises ClientError.
+        """
+        new = NewLayerVersion(name, _source(content), description)
+        return await self.registry.layers.publish(new)
 
     # -- invocations
 
@@ -386,11 +400,14 @@ class _Parts:
             self.scheduler.retire(old, deleted=new is None)
 
     async def make_ready(self, version: FunctionVersion) -> None:
-        """Have a zygote and spares of the version's family before it turns Active."""
+        """Have a zygote and spares of the version's family, and its layers merged, before it turns
+        Active."""
         try:
             await self.nursery.warm(self.provisioner.family(version))
-        except ClientError:
-            pass  # its interpreter is gone: invoking it says so
+            if version.configuration.layers:
+                await self.registry.ensure_extracted(version)
+        except (ClientError, EngineError):
+            pass  # its interpreter or a package is gone: invoking it says so
 
 
 def _source(code: Code) -> CodeSource:

@@ -18,6 +18,7 @@ TAKEN_APART = frozenset(
         "AllowedPublishers",
         "Code",
         "CodeSigningPolicies",
+        "Content",
         "Environment",
         "EphemeralStorage",
         "LoggingConfig",
@@ -37,7 +38,10 @@ _CONFIGURATION = {
     "Environment.Variables",
     "EphemeralStorage.Size",
     "LoggingConfig.LogGroup",
+    "Layers",
 }
+_LAYER_VERSION = {"LayerName", "VersionNumber"}
+_LAYER_FILTERS = {"CompatibleRuntime", "CompatibleArchitecture", "Marker", "MaxItems"}
 
 _SIGNING = {
     "Description",
@@ -124,6 +128,26 @@ CARRIED: dict[str, set[str]] = {
     "PutFunctionRecursionConfig": {"FunctionName", "RecursiveLoop"},
     "GetPolicy": {"FunctionName", "Qualifier"},
     "RemovePermission": {"FunctionName", "Qualifier", "StatementId", "RevisionId"},
+    "PublishLayerVersion": {
+        "LayerName",
+        "Description",
+        "Content.ZipFile",
+        "Content.S3Bucket",
+        "Content.S3Key",
+        "Content.S3ObjectVersion",
+        "CompatibleRuntimes",
+        "CompatibleArchitectures",
+        "LicenseInfo",
+    },
+    "GetLayerVersion": _LAYER_VERSION,
+    "GetLayerVersionByArn": {"Arn"},
+    "ListLayers": _LAYER_FILTERS,
+    "ListLayerVersions": _LAYER_FILTERS | {"LayerName"},
+    "DeleteLayerVersion": _LAYER_VERSION,
+    "AddLayerVersionPermission": _LAYER_VERSION
+    | {"StatementId", "Action", "Principal", "OrganizationId", "RevisionId"},
+    "GetLayerVersionPolicy": _LAYER_VERSION,
+    "RemoveLayerVersionPermission": _LAYER_VERSION | {"StatementId", "RevisionId"},
 }
 
 _CONFIGURATION_REFUSED: dict[str, Any] = {
@@ -131,7 +155,6 @@ _CONFIGURATION_REFUSED: dict[str, Any] = {
     "DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"},
     "KMSKeyArn": _KMS,
     "TracingConfig": {"Mode": "Active"},
-    "Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"],
     "FileSystemConfigs": [
         {
             "Arn": "arn:aws:elasticfilesystem:us-east-1:000000000000:access-point/fsap-" + "0" * 17,
@@ -180,6 +203,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     },
     "UpdateFunctionConfiguration": _CONFIGURATION_REFUSED,
     "ListFunctions": {"MasterRegion": "us-east-1"},
+    "PublishLayerVersion": {"Content.S3ObjectStorageMode": "REFERENCE"},
     "Invoke": {"DurableExecutionName": "once", "TenantId": "tenant"},
     "InvokeWithResponseStream": {"TenantId": "tenant"},
 }
@@ -193,7 +217,6 @@ _CONFIGURATION_DEFAULTS: dict[str, list[Any]] = {
     "DeadLetterConfig": [{}, {"TargetArn": ""}],
     "KMSKeyArn": [""],
     "TracingConfig": [{}, {"Mode": "PassThrough"}],
-    "Layers": [[]],
     "FileSystemConfigs": [[]],
     "ImageConfig": [{}, {"Command": [], "EntryPoint": []}],
     "SnapStart": [{}, {"ApplyOn": "None"}],
@@ -212,4 +235,5 @@ DEFAULTS: dict[str, dict[str, list[Any]]] = {
     "UpdateFunctionCode": {**_CODE_DEFAULTS, "S3ObjectStorageMode": ["COPY"]},
     "UpdateFunctionConfiguration": _CONFIGURATION_DEFAULTS,
     "ListFunctions": {"MasterRegion": ["ALL"]},
+    "PublishLayerVersion": {"Content.S3ObjectStorageMode": ["COPY"]},
 }

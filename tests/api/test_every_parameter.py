@@ -50,6 +50,7 @@ def valid(operation: str) -> dict[str, Any]:
         "CreateFunction": create,
         "UpdateFunctionCode": {"FunctionName": "f", "ZipFile": package()},
         "ListFunctions": {},
+        "PublishLayerVersion": {"LayerName": "l", "Content": {"ZipFile": package()}},
     }
     return deepcopy(found.get(operation, {"FunctionName": "f"}))
 

@@ -149,6 +149,7 @@ class FakeRig:
 @dataclass(frozen=True)
 class Extracted:
     path: Path
+    layers: Path | None = None
     seconds: float = 0.25
 
 

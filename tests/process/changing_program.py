@@ -1,7 +1,8 @@
 """Kills engines in the middle of changes: `<data dir> <seed> <rounds>`; the last line is a summary.
 
 Each round forks an engine on the same directory. It first holds what it finds against what the
-earlier ones had answered, then creates, updates and deletes functions until it is killed.
+earlier ones had answered, then creates, updates and deletes functions, and publishes and deletes
+versions of a layer, until it is killed.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from samovar.errors import AWS, ClientError
 from samovar.model.function import Configuration, State, UpdateStatus
 from samovar.model.policy import Statement
 from samovar.registry.functions import ConfigurationChanges, NewFunction, ZipBytes
+from samovar.registry.layers import Compatible
 from samovar.registry.runtimes import Runtimes
 from samovar.settings import Isolation, Settings
 
 ROLE = "arn:aws:iam::000000000000:role/r"
+LAYER = "l"
 NAMES = ("a", "b", "c")  # each has a task of its own that changes it
 LONGEST = 0.06  # seconds that an engine gets for its changes: some ten of them
 SOURCE = """
@@ -54,6 +57,8 @@ class Model:
     possible: dict[str, set[Kept | None]] = field(
         default_factory=lambda: {name: {None} for name in NAMES}
     )
+    layers: dict[int, bool] = field(default_factory=dict)  # versions; true if one must be there
+    last: int = 0  # the highest number that a layer's version has been seen with
     edition: int = 0
     answered: int = 0
     cut: int = 0
@@ -63,6 +68,9 @@ class Model:
         asked: dict[str, Kept | None] = {}
         for line in journal.decode().splitlines():
             word, name, numbers = line.split(" ", 2)
+            if name == LAYER:
+                self.take_in_layer(word, int(numbers))
+                continue
             wanted = Kept(*json.loads(numbers)) if numbers != "null" else None
             self.edition = max(self.edition, *(json.loads(numbers) or [0]))
             if word == "asked":
@@ -75,6 +83,14 @@ class Model:
         for name, wanted in asked.items():
             self.possible[name].add(wanted)
             self.cut += 1
+
+    def take_in_layer(self, word: str, number: int) -> None:
+        self.answered += word in ("published", "deleted")
+        if word in ("deleted", "gone"):
+            del self.layers[number]
+        else:
+            self.layers[number] = word != "deleting"
+        self.last = max(self.last, number)
 
 
 def note(journal: int, word: str, name: str, kept: Kept | None) -> None:
@@ -112,11 +128,43 @@ async def check(engine: Engine, data_dir: Path, model: Model, journal: int) -> N
         kept = await found(engine, name)
         assert kept in possible, f"{name} is {kept}, and should be one of {possible}"
         note(journal, "found", name, kept)
-    wanted = {item.code.sha256 for item in engine.registry.list().functions}
+    layers = check_layers(engine, model, journal)
+    wanted = {item.code.sha256 for item in engine.registry.list().functions} | layers
     code = data_dir / "code"
     assert {path.stem for path in (code / "zip").iterdir()} == wanted
     assert {path.name for path in (code / "tree").iterdir()} == wanted
     assert list((code / "tmp").iterdir()) == []
+
+
+def check_layers(engine: Engine, model: Model, journal: int) -> set[str]:
+    """The packages of the layer's versions that are there."""
+    found = {
+        version.version: version.code.sha256
+        for version in engine.registry.layers.versions(LAYER, Compatible()).versions
+    }
+    missing = {number for number, certain in model.layers.items() if certain} - set(found)
+    assert not missing, f"versions {missing} of the layer are lost"
+    news = set(found) - set(model.layers)
+    assert news <= {model.last + 1}, f"versions {news} of the layer were not asked for"
+    for number in set(model.layers) - set(found):
+        os.write(journal, f"gone {LAYER} {number}\n".encode())
+    for number in found:
+        os.write(journal, f"found {LAYER} {number}\n".encode())
+    return set(found.values())
+
+
+async def change_layer(engine: Engine, model: Model, journal: int) -> None:
+    last = model.last
+    while True:
+        content = package({"python/m.py": f"X = {last}\n"})
+        number = (await engine.publish_layer(LAYER, content=content)).version
+        os.write(journal, f"published {LAYER} {number}\n".encode())
+        assert last < number <= last + 2, f"{number} after {last}"  # one may have been cut short
+        last = number
+        if random.random() < 0.7:
+            os.write(journal, f"deleting {LAYER} {number}\n".encode())
+            await engine.registry.layers.delete(LAYER, number)
+            os.write(journal, f"deleted {LAYER} {number}\n".encode())
 
 
 async def change(engine: Engine, name: str, model: Model, runtime: str, journal: int) -> None:
@@ -169,7 +217,12 @@ async def live(data_dir: Path, model: Model, runtimes: Runtimes, journal: int) -
     async with Engine(settings, runtimes=runtimes) as engine:
         await check(engine, data_dir, model, journal)
         os.write(journal, b"\n")
-        await asyncio.gather(*(change(engine, name, model, runtime, journal) for name in NAMES))
+        # As many at once in every round: the disk has only so many changes a second in it.
+        names = NAMES[:-1] if random.random() < 0.5 else NAMES
+        layer = [change_layer(engine, model, journal)] if names is not NAMES else []
+        await asyncio.gather(
+            *layer, *(change(engine, name, model, runtime, journal) for name in names)
+        )
 
 
 def one_round(data_dir: Path, model: Model, runtimes: Runtimes, seed: int) -> None:

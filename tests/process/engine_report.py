@@ -12,6 +12,7 @@ from samovar.settings import Settings
 
 HANDLER = """
 import os, subprocess
+import tea
 def handler(event, context):
     with open("/proc/self/status") as file:
         status = dict(line.split(":", 1) for line in file)
@@ -21,6 +22,7 @@ def handler(event, context):
         "capabilities": int(status["CapEff"], 16),
         "no_new_privs": status["NoNewPrivs"].strip(),
         "root": sorted(os.listdir("/")),
+        "layers": [tea.WHOSE, tea.__file__],
         "seen": subprocess.run(["ls", "/tmp"], capture_output=True, text=True).stdout,
     }
 """
@@ -30,9 +32,18 @@ async def main(place: Path) -> None:
     code = place / "code"
     code.mkdir()
     (code / "app.py").write_text(HANDLER)
+    layers = [place / "one", place / "two"]
+    for layer in layers:
+        (layer / "python").mkdir(parents=True)
+        (layer / "python" / "tea.py").write_text(f"WHOSE = {layer.name!r}\n")
     async with Engine(Settings(data_dir=place / "data", spares=1)) as engine:
         report = engine.report()
-        await engine.create_function("look", code=code, handler="app.handler", timeout=30)
+        arns = [
+            (await engine.publish_layer(layer.name, content=layer)).version_arn for layer in layers
+        ]
+        await engine.create_function(
+            "look", code=code, handler="app.handler", timeout=30, layers=arns
+        )
         outcome = await engine.invoke("look")
     print(
         json.dumps(

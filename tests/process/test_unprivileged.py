@@ -53,6 +53,7 @@ def test_an_unprivileged_engine_has_all_walls(tmp_path: Path, unprivileged: list
     assert saw["no_new_privs"] == "1"
     assert "home" not in saw["root"]
     assert saw["seen"] == ""
+    assert saw["layers"] == ["two", "/opt/python/tea.py"]
 
 
 def test_refused_namespaces_are_reported_and_functions_run(
@@ -63,6 +64,8 @@ def test_refused_namespaces_are_reported_and_functions_run(
     found = report(tmp_path, command)
     assert {"namespaces", "private /tmp", "pid namespace"} <= set(found["missing"])
     assert "unshare" in found["missing"]["namespaces"]
+    assert "layers at /opt" in found["missing"]
+    assert found["saw"]["layers"][0] == "two"
     assert found["saw"]["no_new_privs"] == "1"
 
 

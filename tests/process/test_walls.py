@@ -134,6 +134,7 @@ def test_walls_are_reported(run_walled: RunEngine) -> None:
         assert set(report.walls_held) == {
             "mount namespace",
             "private /tmp",
+            "layers at /opt",
             "read-only root",
             "pid namespace",
             "unprivileged uid",

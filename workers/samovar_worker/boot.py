@@ -51,6 +51,7 @@ replaceable = {
 }
 _WATCH = 3  # descriptor of the zygote's pidfd until the rights are gone
 _TASK_ROOT = "/var/task"
+_LAYERS = "/opt"
 # Who a function is where its uid can't be changed to one of the engine's choosing.
 _USER_IN_NAMESPACE = 1051
 _hidden: list[types.ModuleType] = []
@@ -70,10 +71,7 @@ class Boot:
         self._ready = frames.encode(Kind.READY, frames.NO_INVOCATION, ready)
         self._loop = Loop(self._wires)
         self._time_zone = os.environ.get("TZ")
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        self._layers = (
-            [f"/opt/python/lib/python{version}/site-packages", "/opt/python"] if walled else []
-        )
+        self._layers = _layer_paths(_LAYERS) if walled else []
         self._runtime = launch.runtime_paths
         self._standard = sys.path[1:]
         logs.install()
@@ -161,14 +159,27 @@ class Boot:
         else:
             extra = [path for path in python_path.split(":") if path]
             own = extra + [path for path in self._runtime if path not in extra]
-        sys.path[:] = [root, *self._layers, *init.import_paths, *own, *self._standard]
-        brought = replaceable.intersection(entry.partition(".")[0] for entry in os.listdir(root))
+        layers = self._layers
+        entries = os.listdir(root)
+        if init.layers is not None:
+            layers = layers or _layer_paths(init.layers)
+            for path in layers:
+                if os.path.isdir(path):
+                    entries += os.listdir(path)
+        sys.path[:] = [root, *layers, *init.import_paths, *own, *self._standard]
+        brought = replaceable.intersection(entry.partition(".")[0] for entry in entries)
         if brought:
             hidden = [name for name in sys.modules if name.partition(".")[0] in brought]
             _hidden.extend(map(sys.modules.pop, hidden))
         at_fork.hand_over()
         self._wires.tell_forks()
         gc.enable()
+
+
+def _layer_paths(root: str) -> list[str]:
+    """Where functions import from of the layers that are merged at `root`."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return [f"{root}/python/lib/python{version}/site-packages", f"{root}/python"]
 
 
 def _provide_builtins() -> None:
@@ -195,7 +206,9 @@ def _finish_walls(init: messages.Init) -> None:
     if init.tmp_size != 512:
         flags = walls.MS_REMOUNT | walls.MS_NOSUID | walls.MS_NODEV
         walls.mount("tmp", "/tmp", "tmpfs", flags, f"size={init.tmp_size}m")  # noqa: S108
-    walls.bind(init.task_root, "/var/task")
+    walls.bind(init.task_root, _TASK_ROOT)
+    if init.layers is not None:
+        walls.bind(init.layers, _LAYERS)
     walls.unmount(_HIDDEN)
 
 
@@ -222,6 +235,8 @@ def missing_without_namespaces() -> dict[str, str]:
     return {
         "private /tmp": f"{reason}: TMPDIR names a directory of the context's own",
         "read-only root": f"{reason}: functions see the host's files",
+        "layers at /opt": f"{reason}: sys.path names another directory, and so do PATH and "
+        "LD_LIBRARY_PATH for the programs that a function starts",
         "pid namespace": f"{reason}: a process that leaves its session and output is not found",
         "unprivileged uid": "functions run as the engine's own user, who owns the data directory",
     }

@@ -16,7 +16,9 @@ from samovar_worker import at_fork, compact, walls
 from samovar_worker.wire import control
 
 _OPEN_FILES = 16384  # a mount namespace is held by a descriptor between two processes
-_NAMESPACES = ("mount namespace", "private /tmp", "read-only root", "pid namespace")
+_NAMESPACES = (
+    *("mount namespace", "private /tmp", "layers at /opt", "read-only root", "pid namespace"),
+)
 
 
 def main(control_fd: int, walled: bool) -> None:

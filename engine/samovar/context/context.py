@@ -219,6 +219,7 @@ class ExecutionContext:
             tmp_size=configuration.ephemeral_storage,
             tmp_dir=placement.tmp_dir,
             revived=self._suppressed,
+            layers=placement.layers,
         )
         process.channel.send(Kind.INIT, messages.pack(init))
 

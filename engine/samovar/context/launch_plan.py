@@ -37,7 +37,8 @@ _ETC = (
     *("pki", "protocols", "resolv.conf", "services", "ssl", "timezone"),
 )
 _CODE = "/run/samovar/code"
-IMPORT_PATHS = "/opt/python-path"
+# Not below /opt, over which layers are mounted.
+IMPORT_PATHS = "/var/python-path"
 
 PRELOADS = {
     # Modules imported before the fork: of the standard library what the worker itself needs is

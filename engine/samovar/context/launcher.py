@@ -18,8 +18,8 @@ from samovar.model.function import FunctionVersion
 class Placement:
     """Whose code a context runs: all that `start` needs.
 
-    `task_root` and `import_paths` are as the zygote sees them; `tmp_dir` only without namespaces;
-    `init_start` is the INIT_START line.
+    `task_root`, `import_paths` and `layers` (None without any) are as the zygote sees them;
+    `tmp_dir` only without namespaces; `init_start` is the INIT_START line.
     """
 
     version: FunctionVersion
@@ -29,6 +29,7 @@ class Placement:
     tmp_dir: str | None
     log_stream: str
     init_start: str
+    layers: str | None = None
 
 
 class Context(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -22,10 +23,12 @@ from samovar.registry.runtimes import Interpreter, Runtimes
 
 
 class Extracted(Protocol):
-    """The files of a package, and the seconds it took to get them."""
+    """The files of a package and of its layers, and the seconds it took to get them."""
 
     @property
     def path(self) -> Path: ...
+    @property
+    def layers(self) -> Path | None: ...
     @property
     def seconds(self) -> float: ...
 
@@ -56,10 +59,9 @@ class Provisioner:
     def family(self, version: FunctionVersion) -> Family:
         """The kind of zygote that forks contexts of `version`; raises ClientError for a runtime
         whose interpreter is not here any more, or is not the one that the function asks for."""
-        code = version.code
         interpreter = self._runtimes.require(version.configuration.runtime)
         self.demand_version(version, interpreter)
-        return Family(interpreter, code.preload, code.import_paths)
+        return Family(interpreter, version.preload, version.code.import_paths)
 
     async def prepare(self, version: FunctionVersion) -> Prepared:
         """A context, forked or being forked, and its placement. Raises SamovarError, OSError."""
@@ -67,9 +69,8 @@ class Provisioner:
         extracted = await self._extract(version)
         context = await self._nursery.obtain(family)
         try:
-            return Prepared(
-                context, self._place(version, family, context, extracted.path), extracted.seconds
-            )
+            placement = self._place(version, family, context, extracted)
+            return Prepared(context, placement, extracted.seconds)
         except BaseException:
             context.discard()
             raise
@@ -94,12 +95,19 @@ class Provisioner:
         asyncio.get_running_loop().run_in_executor(None, end_strays, frozenset(bereft))
 
     def _place(
-        self, version: FunctionVersion, family: Family, context: ExecutionContext, tree: Path
+        self,
+        version: FunctionVersion,
+        family: Family,
+        context: ExecutionContext,
+        extracted: Extracted,
     ) -> Placement:
         nursery = self._nursery
         walled = nursery.walled
         premises = nursery.premises
-        root = launch_plan.task_root(premises, tree, walled)
+        root = launch_plan.task_root(premises, extracted.path, walled)
+        layers = None
+        if extracted.layers is not None:
+            layers = launch_plan.task_root(premises, extracted.layers, walled)
         stream = log_stream_name(version.version, self._clock.wall())
         paths = Paths()
         tmp_dir = None
@@ -110,6 +118,9 @@ class Provisioner:
                 path=f"{Path(family.interpreter.executable).parent}:/usr/local/bin:/usr/bin:/bin",
                 library_path="",
             )
+            if layers is not None:
+                bin_path = f"{paths.path}:{layers}/bin"
+                paths = replace(paths, path=bin_path, library_path=f"{layers}/lib")
             tmp_dir = str(premises.contexts / str(context.number))
             Path(tmp_dir).mkdir(mode=0o700)
         environment = function_environment(version, stream, "on-demand", self._region, paths)
@@ -119,6 +130,7 @@ class Provisioner:
         return Placement(
             version=version,
             task_root=root,
+            layers=layers,
             environment=environment,
             import_paths=launch_plan.import_paths(family, walled),
             tmp_dir=tmp_dir,

@@ -45,11 +45,27 @@ class CodePackage:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachedLayer:
+    """A layer version as a function has it: all that is needed once the version is deleted.
+
+    `arn` is the version's; `sha256` and `size` are its zip's, as a CodePackage has them;
+    `unzipped` is bytes of its files. `own_boto3`: a preloaded boto3 would shadow what it brings.
+    """
+
+    arn: str
+    sha256: str
+    size: int
+    unzipped: int
+    own_boto3: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """What the user may set, with AWS's defaults. Units: MB for sizes, seconds for the timeout.
 
     `environment` is None when it was never given: AWS leaves the key out of replies then. So it is
-    with a VpcConfig, of which only an empty one can be given.
+    with a VpcConfig, of which only an empty one can be given. `layers` are in the order in which
+    they are merged: what a later one has wins.
     """
 
     handler: str
@@ -62,6 +78,7 @@ class Configuration:
     environment: Mapping[str, str] | None = None
     log_group: str | None = None
     vpc_config_given: bool = False
+    layers: tuple[AttachedLayer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +109,9 @@ class FunctionVersion:
         # Built once here because the scheduler looks it up on every invocation.
         key = f"{self.arn}:{self.version}#{self.generation}"
         object.__setattr__(self, "pool", key)
+
+    @property
+    def preload(self) -> str:
+        """The zygote family that suits code and layers; nothing preloaded shadows either."""
+        layers = self.configuration.layers
+        return "bare" if any(layer.own_boto3 for layer in layers) else self.code.preload

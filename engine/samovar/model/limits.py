@@ -27,6 +27,11 @@ ZIPPED_INLINE_SIZE = 52428800
 UNZIPPED_SIZE = 262144000
 CODE_STORAGE_SIZE = 80530636800
 
+# Layers (quotas page; lists and runtimes: the service model).
+LAYERS = 5
+LAYER_LIST_PAGE = 50
+LICENSE_LENGTH = 512
+
 # Requests and replies (recorded error texts).
 DEPLOY_REQUEST_SIZE = 70167211
 SYNC_PAYLOAD_SIZE = 6291456

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -23,6 +31,7 @@ from samovar.registry import rules, transitions
 from samovar.registry.attached import Attached, Kind
 from samovar.registry.code_signing_configs import CodeSigningConfigs
 from samovar.registry.index import Entry, Index
+from samovar.registry.layer_index import LayerIndex
 from samovar.registry.records import FUNCTION, Tags, to_stored
 from samovar.registry.runtimes import Runtimes
 from samovar.registry.sources import CodeSource, Module, Received, Receiver
@@ -47,7 +56,8 @@ class NewFunction:
     """What CreateFunction is asked for.
 
     With a `Module` as the source, `handler` and `runtime` of the configuration may be empty: the
-    module says them.
+    module says them. `layers` are the ARNs of layer versions; the configuration's are not looked
+    at.
     """
 
     name: str
@@ -55,6 +65,7 @@ class NewFunction:
     source: CodeSource
     tags: Mapping[str, str] = field(default_factory=dict)
     code_signing_config: str | None = None  # an ARN
+    layers: Sequence[str] = ()  # ARNs of layer versions
 
 
 async def _nothing_to_do(_: FunctionVersion) -> None:
@@ -69,6 +80,7 @@ class Changes:
         self,
         *,
         index: Index,
+        layers: LayerIndex,
         store: RecordStore,
         receiver: Receiver,
         runtimes: Runtimes,
@@ -79,6 +91,7 @@ class Changes:
         tell: Tell,
     ) -> None:
         self._index = index
+        self._layers = layers
         self._store = store
         self._receiver = receiver
         self._runtimes = runtimes
@@ -141,13 +154,17 @@ class Changes:
         self._demand_free(name)
         if not isinstance(new.source, Module):
             self._check(new.configuration)  # before the code, which takes long
+        self._layers.attached(new.layers)
         with self._signing.referring(new.code_signing_config):
             self._signing.demand_deployable(name, new.code_signing_config)
-            async with self._arrival():
+            async with self.arrival():
                 received = await self._receiver.receive(new.source)
-                new = replace(new, configuration=_completed(new.configuration, received))
-                self._check(new.configuration)
-                async with self._lock(name):
+                configuration = _completed(new.configuration, received)
+                self._check(configuration)
+                configuration = replace(configuration, layers=self._layers.attached(new.layers))
+                rules.check_unzipped(received.unzipped, configuration.layers)
+                new = replace(new, configuration=configuration)
+                async with self.lock(name):
                     entry = await self._write_new(name, new, received.code)
         self._signing.deployed(name, new.code_signing_config)
         self._start(self._settle(entry))
@@ -155,7 +172,7 @@ class Changes:
 
     async def _write_new(self, name: str, new: NewFunction, code: CodePackage) -> Entry:
         self._demand_free(name)
-        self._demand_room(code.size)
+        self.demand_room(code.size)
         arn = self._index.arn(name)
         function = transitions.created(
             name,
@@ -177,7 +194,7 @@ class Changes:
             config = Attached(Kind.CODE_SIGNING, arn, arn, revision, new.code_signing_config)
             writes.append(Put(config.stored(self._node), None))
             attached.append(config)
-        with _conflicts_told(arn):
+        with conflicts_told(arn):
             await self._store.write(*writes)
         entry = Entry(function, kept, attached)
         self._index.add(entry)
@@ -195,6 +212,7 @@ class Changes:
         self._signing.demand_deployable(name, self._signing.of_function(entry))
         if dry_run:
             received = await self._receiver.receive(source, keep=False)
+            rules.check_unzipped(received.unzipped, shown.configuration.layers)
             return replace(shown, code=received.code)
 
         config: str | None = None
@@ -203,10 +221,11 @@ class Changes:
             nonlocal config
             config = self._signing.of_function(self._index.entry(name))
             self._signing.demand_deployable(name, config)
-            self._demand_room(received.code.size - function.code.size)
+            self.demand_room(received.code.size - function.code.size)
+            rules.check_unzipped(received.unzipped, function.configuration.layers)
             return self._updated(function, function.configuration, received.code)
 
-        async with self._arrival():
+        async with self.arrival():
             received = await self._receiver.receive(source)
             updated = await self._update(name, revision_id, change)
         self._signing.deployed(name, config)
@@ -216,9 +235,28 @@ class Changes:
         self, name: str, changes: transitions.ConfigurationChanges, revision_id: str | None
     ) -> FunctionVersion:
         """See `FunctionRegistry.update_configuration`."""
+        if changes.layers is None:
+            return await self._reconfigure(name, changes, revision_id)
+        async with self.arrival():  # of layers: they must not be collected meanwhile
+            return await self._reconfigure(name, changes, revision_id)
+
+    async def _reconfigure(
+        self, name: str, changes: transitions.ConfigurationChanges, revision_id: str | None
+    ) -> FunctionVersion:
+        unzipped: dict[str, int] = {}
+        if changes.layers:
+            code = self._index.entry(name).shown.code
+            unzipped[code.sha256] = await self._receiver.unzipped(code)
 
         def change(function: FunctionVersion) -> FunctionVersion:
             configuration = changes.applied_to(function.configuration)
+            if changes.layers is not None:
+                layers = self._layers.attached(changes.layers)
+                if layers and function.code.sha256 not in unzipped:
+                    raise transitions.being_updated(function.arn)  # its code, meanwhile
+                if layers:
+                    rules.check_unzipped(unzipped[function.code.sha256], layers)
+                configuration = replace(configuration, layers=layers)
             rules.check_configuration(configuration)
             if changes.runtime is not None:
                 self._runtimes.require(changes.runtime)
@@ -236,7 +274,7 @@ class Changes:
     ) -> FunctionVersion:
         # What is under way is refused and not waited for; asked again once the lock is held.
         transitions.demand_settled(self._index.entry(name).shown)
-        async with self._lock(name):
+        async with self.lock(name):
             entry = self._index.entry(name)
             transitions.demand_settled(entry.shown)
             transitions.demand_revision(entry.shown, revision_id)
@@ -248,9 +286,9 @@ class Changes:
 
     async def delete(self, name: str) -> None:
         """See `FunctionRegistry.delete`."""
-        async with self._lock(name):
+        async with self.lock(name):
             entry = self._index.entry(name)
-            with _conflicts_told(entry.shown.arn):
+            with conflicts_told(entry.shown.arn):
                 await self._store.write(Remove(FUNCTION, entry.shown.arn, entry.shown.revision_id))
             self._index.remove(name)
             if entry.serving is not None:
@@ -259,14 +297,14 @@ class Changes:
     async def retag(self, name: str, change: Callable[[Mapping[str, str]], dict[str, str]]) -> None:
         """Replace a function's tags by what `change` makes of them."""
         transitions.demand_settled(self._index.entry(name).shown)
-        async with self._lock(name):
+        async with self.lock(name):
             entry = self._index.entry(name)
             transitions.demand_settled(entry.shown)
             values = change(entry.tags.values if entry.tags else {})
             rules.check_tags(values)
             arn = entry.shown.arn
             tags = Tags(arn, transitions.new_revision(), values)
-            with _conflicts_told(arn):
+            with conflicts_told(arn):
                 await self._store.write(
                     Put(tags.stored(self._node), entry.tags.revision if entry.tags else None)
                 )
@@ -287,7 +325,7 @@ class Changes:
         Changes of one function wait for each other, so that none is lost; an update that is in
         progress does not hinder them.
         """
-        async with self._lock(name):
+        async with self.lock(name):
             entry = self._index.entry(name)
             document = change(entry)
             present = entry.attached.get((kind, resource))
@@ -304,7 +342,7 @@ class Changes:
                 writes.append(Put(new.stored(self._node), expected))
             elif expected is not None:
                 writes.append(Remove(kind.value, resource, expected))
-            with _conflicts_told(resource):
+            with conflicts_told(resource):
                 await self._store.write(*writes)
             if entry.serving is shown:
                 entry.serving = function
@@ -319,7 +357,7 @@ class Changes:
         self._retries.pop(entry, None)
         # Before the lock: an interpreter may take a second to come up, and a delete need not wait.
         await self.make_ready(entry.shown)
-        async with self._lock(entry.shown.name):
+        async with self.lock(entry.shown.name):
             if self._index.find(entry.shown.name) is not entry:
                 return  # deleted meanwhile
             if transitions.is_settled(entry.shown):
@@ -342,7 +380,7 @@ class Changes:
         self._start(self._settle(entry))
 
     async def _replace(self, entry: Entry, function: FunctionVersion) -> None:
-        with _conflicts_told(function.arn):
+        with conflicts_told(function.arn):
             await self._store.write(Put(to_stored(function, self._node), entry.shown.revision_id))
         entry.shown = function
 
@@ -358,7 +396,8 @@ class Changes:
             task.exception()  # whoever asked has it, or has gone away
 
     @asynccontextmanager
-    async def _arrival(self) -> AsyncIterator[None]:
+    async def arrival(self) -> AsyncIterator[None]:
+        """While code is on its way that no record refers to yet: nothing is collected."""
         async with self._gate:
             self._arrivals += 1
         try:
@@ -366,7 +405,8 @@ class Changes:
         finally:
             self._arrivals -= 1
 
-    def _lock(self, name: str) -> asyncio.Lock:
+    def lock(self, name: str) -> asyncio.Lock:
+        """Changes of the same name happen one after another."""
         return self._locks.setdefault(name, asyncio.Lock())
 
     def _next_generation(self) -> int:
@@ -394,8 +434,10 @@ class Changes:
         if self._index.find(name) is not None:
             raise ClientError(AWS.RESOURCE_CONFLICT, f"Function already exist: {name}")
 
-    def _demand_room(self, growth: int) -> None:
-        if self._index.usage().total_code_size + growth > limits.CODE_STORAGE_SIZE:
+    def demand_room(self, growth: int) -> None:
+        """Raise AWS's error if `growth` bytes of zipped code more are too many."""
+        used = self._index.usage().total_code_size + self._layers.code_size()
+        if used + growth > limits.CODE_STORAGE_SIZE:
             raise ClientError(AWS.CODE_STORAGE_EXCEEDED, "Code storage limit exceeded.")
 
 
@@ -415,7 +457,8 @@ def _completed(configuration: Configuration, received: Received) -> Configuratio
 
 
 @contextmanager
-def _conflicts_told(arn: str) -> Iterator[None]:
+def conflicts_told(arn: str) -> Iterator[None]:
+    """Turn a RevisionConflict into AWS's 409."""
     try:
         yield
     except RevisionConflict as conflict:

@@ -22,6 +22,8 @@ from samovar.registry.changes import Changes, MakeReady, NewFunction
 from samovar.registry.code_signing import CodeSigning
 from samovar.registry.code_signing_configs import CodeSigningConfigs
 from samovar.registry.index import AccountUsage, Entry, FunctionPage, Index
+from samovar.registry.layer_index import LayerIndex
+from samovar.registry.layers import LayerRegistry
 from samovar.registry.permissions import Permissions
 from samovar.registry.records import FUNCTION, TAGS, Tags, from_stored
 from samovar.registry.recursion import Recursion
@@ -67,9 +69,11 @@ class RegistryListener(Protocol):
 
 
 class ExtractedTree(NamedTuple):
-    """The directory of a package's files, and the seconds it took until it was there."""
+    """The directory of a package's files, that of its layers (None without any), and the seconds it
+    took until they were there."""
 
     path: Path
+    layers: Path | None
     seconds: float
 
 
@@ -95,10 +99,12 @@ class FunctionRegistry:
         self._clock = clock
         self._settings = settings
         self._index = Index(settings.region, settings.account_id)
+        layers = self._layers = LayerIndex(settings.region, settings.account_id)
         self._receiver = Receiver(code, settings)
         self._configs = CodeSigningConfigs(self._index, store, clock, settings, node_id)
         self._changes = Changes(
             index=self._index,
+            layers=layers,
             store=store,
             receiver=self._receiver,
             runtimes=runtimes,
@@ -115,9 +121,11 @@ class FunctionRegistry:
         self.runtime_management = RuntimeManagements(
             self._index, self._changes, runtimes, settings.region
         )
+        self.layers = LayerRegistry(layers, self._changes, store, self._receiver, clock, node_id)
         self._elsewhere: set[str] = set()  # packages of other Regions' and accounts' functions
+        self._merged_elsewhere: set[tuple[str, ...]] = set()  # and their layers
         self._listeners: dict[int, RegistryListener] = {}
-        self._extracting: dict[str, asyncio.Task[Path]] = {}
+        self._extracting: dict[tuple[str, ...], asyncio.Task[Path]] = {}
 
     async def open(self) -> None:
         """Load what is stored, finish what a killed engine left Pending or InProgress, and delete
@@ -149,6 +157,8 @@ class FunctionRegistry:
                 entries.append(Entry(function, tags.get(function.arn), attached[function.arn]))
             else:
                 self._elsewhere.add(function.code.sha256)
+                self._merged_elsewhere.add(_layer_hashes(function))
+        self._elsewhere |= self.layers.restore(records)
         await self._changes.restore(entries)
 
     async def close(self) -> None:
@@ -184,7 +194,9 @@ class FunctionRegistry:
 
     def account_usage(self) -> AccountUsage:
         """What GetAccountSettings tells of use."""
-        return self._index.usage()
+        usage = self._index.usage()
+        size = usage.total_code_size + self._layers.code_size()
+        return usage._replace(total_code_size=size)
 
     def tags_of(self, resource: str) -> Mapping[str, str]:
         """The tags of the function (an ARN, or any other reference) or code signing config that
@@ -281,30 +293,38 @@ class FunctionRegistry:
     # Packages.
 
     async def ensure_extracted(self, function: FunctionVersion) -> ExtractedTree:
-        """The files of a version's package; concurrent calls extract once.
+        """The files of a version's package and layers; concurrent calls extract once.
 
-        Raises EngineError if the package is gone or damaged.
+        Raises EngineError if a package is gone or damaged.
         """
         start = self._clock.monotonic()
-        sha256 = function.code.sha256
-        extraction = self._extracting.get(sha256)
+        path = await self._extracted((function.code.sha256,))
+        layers = None
+        if function.configuration.layers:
+            layers = await self._extracted(_layer_hashes(function))
+        return ExtractedTree(path, layers, self._clock.monotonic() - start)
+
+    async def _extracted(self, hashes: tuple[str, ...]) -> Path:
+        """The files of a package, or of several that are laid over each other."""
+        extraction = self._extracting.get(hashes)
         if extraction is None:
             extraction = asyncio.get_running_loop().create_task(
-                self._code.tree(sha256, packages.extract)
+                self._code.tree(hashes[0], packages.extract)
+                if len(hashes) == 1
+                else self._code.merged(hashes, packages.extract)
             )
-            self._extracting[sha256] = extraction
-            extraction.add_done_callback(lambda _: self._extracting.pop(sha256))
+            self._extracting[hashes] = extraction
+            extraction.add_done_callback(lambda _: self._extracting.pop(hashes))
             extraction.add_done_callback(lambda done: done.cancelled() or done.exception())
         # Shielded: one impatient caller must not end it for the others.
-        path = await asyncio.shield(extraction)
-        return ExtractedTree(path, self._clock.monotonic() - start)
+        return await asyncio.shield(extraction)
 
     async def read_package(self, code: CodePackage) -> bytes:
         """The zip of a version; raises EngineError if it is gone or damaged."""
         return await self._code.read(code.sha256)
 
     async def collect(self, in_use: Collection[FunctionVersion] = ()) -> tuple[str, ...]:
-        """Delete packages that no function refers to, and return their hashes.
+        """Delete packages that no function or layer refers to, and return their hashes.
 
         `in_use` are versions whose contexts still drain; their packages stay. While code is
         arriving nothing is deleted: a later call does it.
@@ -312,12 +332,18 @@ class FunctionRegistry:
         async with self._changes.no_arrivals() as none_arriving:
             if not none_arriving:
                 return ()
-            keep = self._elsewhere | {function.code.sha256 for function in in_use}
+            keep = self._elsewhere | {layer.code.sha256 for layer in self._layers.versions()}
+            merged = set(self._merged_elsewhere)
+            versions = list(in_use)
             for entry in self._index:
-                keep.add(entry.shown.code.sha256)
+                versions.append(entry.shown)
                 if entry.serving is not None:
-                    keep.add(entry.serving.code.sha256)
-            return tuple(await self._code.collect(keep))
+                    versions.append(entry.serving)
+            for version in versions:
+                keep.add(version.code.sha256)
+                merged.add(_layer_hashes(version))
+            keep.update(*merged)
+            return tuple(await self._code.collect(keep, merged))
 
     def _tagged(self, resource: str) -> str:
         return tagged_function(
@@ -331,3 +357,7 @@ class FunctionRegistry:
             except Exception:
                 # The change has happened: the others must hear of it all the same.
                 _log.exception("a listener of the registry failed")
+
+
+def _layer_hashes(function: FunctionVersion) -> tuple[str, ...]:
+    return tuple(layer.sha256 for layer in function.configuration.layers)

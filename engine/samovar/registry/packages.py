@@ -241,7 +241,7 @@ def detect_preload(tree: Path) -> str:
 
     A guess by reading, not by importing; a wrong one costs time and never changes what runs.
     """
-    if any(entry.name.partition(".")[0] in _VENDORED for entry in os.scandir(tree)):
+    if _brings_boto3(tree):
         return BARE
     for directory, _, names in os.walk(tree):
         for name in names:
@@ -251,3 +251,26 @@ def detect_preload(tree: Path) -> str:
             if not path.is_symlink() and _IMPORTS_BOTO3.search(path.read_bytes()):
                 return BOTO3
     return BARE
+
+
+def brings_own_boto3(tree: Path) -> bool:
+    """Whether a layer brings along, where functions import from, something that a preloaded boto3
+    would shadow; for whichever of the Python runtimes."""
+    python = tree / "python"
+    return any(map(_brings_boto3, [python, *python.glob("lib/python3.*/site-packages")]))
+
+
+def extensions(tree: Path) -> tuple[str, ...]:
+    """The files of a layer that AWS would start beside the runtime, as `extensions/<name>`."""
+    place = tree / "extensions"
+    if not place.is_dir():
+        return ()
+    return tuple(sorted(f"extensions/{path.name}" for path in place.iterdir() if not path.is_dir()))
+
+
+def _brings_boto3(directory: Path) -> bool:
+    try:
+        entries = list(os.scandir(directory))
+    except OSError:  # not there, or no directory
+        return False
+    return any(entry.name.partition(".")[0] in _VENDORED for entry in entries)

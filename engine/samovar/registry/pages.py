@@ -31,7 +31,7 @@ def page(names: Sequence[str], marker: str | None, max_items: int | None, operat
     if max_items is not None:
         rules.check_range("maxItems", max_items, (1, limits.LIST_MAX_ITEMS))
     count = min(max_items or limits.LIST_PAGE, limits.LIST_PAGE)
-    start = bisect_right(names, _name(marker, operation)) if marker else 0
+    start = bisect_right(names, marker_key(marker, operation)) if marker else 0
     found = names[start : start + count]
     more = start + count < len(names)
     return Page(found, marker_of(found[-1]) if more else None)

@@ -9,6 +9,7 @@ from typing import Any
 
 from samovar.errors import EngineError
 from samovar.model.function import (
+    AttachedLayer,
     CodePackage,
     Configuration,
     FunctionVersion,
@@ -70,6 +71,7 @@ def to_stored(function: FunctionVersion, node: str) -> Record:
     }
     if function.configuration.environment is not None:
         configuration["environment"] = dict(function.configuration.environment)
+    configuration["layers"] = [asdict(layer) for layer in function.configuration.layers]
     document["configuration"] = configuration
     document["code"] = asdict(function.code)
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
@@ -88,9 +90,13 @@ def from_stored(record: Record) -> FunctionVersion:
             )
         code = document["code"]
         status = document["update_status"]
+        configuration = dict(document["configuration"])
+        configuration["layers"] = tuple(
+            AttachedLayer(**layer) for layer in configuration.get("layers", ())
+        )
         return FunctionVersion(
             **{name: document[name] for name in _PLAIN},
-            configuration=Configuration(**document["configuration"]),
+            configuration=Configuration(**configuration),
             code=CodePackage(**{**code, "import_paths": tuple(code["import_paths"])}),
             state=State(document["state"]),
             update_status=None if status is None else UpdateStatus(status),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from samovar.errors import AWS, ClientError
 from samovar.model import limits
-from samovar.model.function import Configuration
+from samovar.model.function import AttachedLayer, Configuration
 
 # Service model, shapes RoleArn, Handler, LogGroup and EnvironmentVariableName.
 _ROLE = r"arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+"
@@ -107,6 +107,28 @@ def check_environment(variables: Mapping[str, str]) -> None:
         raise ClientError(
             AWS.INVALID_PARAMETER,
             f"{_CANT_CONFIGURE}exceeded the 4KB limit. String measured: {measured}",
+        )
+
+
+def check_layer(description: str, license_info: str | None) -> None:
+    """The rules for what a layer version says of itself; raises ClientError."""
+    _check_text("description", description, limits.DESCRIPTION_LENGTH)
+    _check_text("licenseInfo", license_info or "", limits.LICENSE_LENGTH)
+
+
+def check_unzipped(code: int, layers: Iterable[AttachedLayer]) -> None:
+    """Raise ClientError if `code` (bytes of its files) and layers are too much together."""
+    brought = sum(layer.unzipped for layer in layers)
+    if brought >= limits.UNZIPPED_SIZE:
+        raise ClientError(
+            AWS.INVALID_PARAMETER,
+            f"Layers consume more than the available size of {limits.UNZIPPED_SIZE} bytes",
+        )
+    if brought and code + brought > limits.UNZIPPED_SIZE:
+        raise ClientError(
+            AWS.INVALID_PARAMETER,
+            "Function code combined with layers exceeds the maximum allowed size of "
+            f"{limits.UNZIPPED_SIZE} bytes. The actual size is {code + brought} bytes.",
         )
 
 

@@ -58,9 +58,12 @@ CodeSource = ZipBytes | S3Object | Directory | Module
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A package in the store. `handler` and `runtime` are given only by a Module."""
+    """A package in the store; `unzipped`: bytes of its files; `tree`: where they are, None if it
+    was not kept. `handler` and `runtime` are given only by a Module."""
 
     code: CodePackage
+    unzipped: int
+    tree: Path | None
     handler: str = ""
     runtime: str = ""
 
@@ -90,28 +93,42 @@ class Receiver:
                         AWS.REQUEST_TOO_LARGE,
                         f"Zipped size must be smaller than {limits.ZIPPED_INLINE_SIZE} bytes",
                     )
-                return Received(await self._package(data, keep))
+                return await self._package(data, keep)
             case S3Object():
                 _demand_endpoint(source, self._settings)
                 staged = self._code.stage()
                 await self._threads.run(_fetch, source, staged, self._settings)
-                return Received(await self._package(staged, keep))
+                return await self._package(staged, keep)
             case Directory(path):
                 data = await self._threads.run(archives.zip_directory, path)
-                return Received(await self._package(data, keep))
+                return await self._package(data, keep)
             case Module(target):
                 made = await self._threads.run(archives.package_module, target)
-                code = await self._package(made.content, keep)
-                code = replace(code, import_paths=made.import_paths)
-                return Received(code, made.handler, made.runtime)
+                received = await self._package(made.content, keep)
+                code = replace(received.code, import_paths=made.import_paths)
+                return replace(received, code=code, handler=made.handler, runtime=made.runtime)
 
-    async def _package(self, content: bytes | Path, keep: bool) -> CodePackage:
+    async def inspect_layer(self, received: Received) -> tuple[bool, tuple[str, ...]]:
+        """Of a layer that was kept: whether it brings its own boto3, and its extensions."""
+        tree = received.tree
+        assert tree is not None
+        return await self._threads.run(
+            lambda: (packages.brings_own_boto3(tree), packages.extensions(tree))
+        )
+
+    async def unzipped(self, code: CodePackage) -> int:
+        """Bytes of the files of a package that was received; raises EngineError."""
+        return await self._code.unzipped(code.sha256, packages.extract)
+
+    async def _package(self, content: bytes | Path, keep: bool) -> Received:
         take = self._code.put if keep else self._code.check
         kept = await take(content, packages.extract)
         preload = packages.BARE
         if kept.tree is not None:
             preload = await self._threads.run(packages.detect_preload, kept.tree)
-        return CodePackage(kept.sha256, kept.size, preload)
+        return Received(
+            CodePackage(kept.sha256, kept.size, preload), unzipped=kept.unzipped, tree=kept.tree
+        )
 
 
 def _demand_endpoint(source: S3Object, settings: Settings) -> None:

@@ -7,7 +7,7 @@ makes a new LastModified. A change of code or configuration makes a new generati
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from samovar.errors import AWS, ClientError
@@ -28,8 +28,8 @@ _REASON_CODE = "Creating"
 class ConfigurationChanges:
     """What UpdateFunctionConfiguration may change; None leaves a part alone.
 
-    `environment` replaces all variables; an empty mapping removes them. Units as in
-    `Configuration`.
+    `environment` replaces all variables; an empty mapping removes them. `layers` are the ARNs of
+    layer versions, which the registry looks up. Units as in `Configuration`.
     """
 
     handler: str | None = None
@@ -42,10 +42,12 @@ class ConfigurationChanges:
     environment: Mapping[str, str] | None = None
     log_group: str | None = None
     vpc_config_given: bool | None = None
+    layers: Sequence[str] | None = None
 
     def applied_to(self, configuration: Configuration) -> Configuration:
-        """`configuration` with the given parts replaced."""
+        """`configuration` with the given parts replaced, but for the layers."""
         given = {item.name: getattr(self, item.name) for item in fields(self)}
+        del given["layers"]
         return replace(configuration, **{k: v for k, v in given.items() if v is not None})
 
 
@@ -133,10 +135,15 @@ def demand_settled(function: FunctionVersion) -> None:
             "currently in the following state: 'Pending'. StateReasonCode: "
             f"'{function.state_reason_code}'",
         )
-    raise ClientError(
+    raise being_updated(function.arn)
+
+
+def being_updated(arn: str) -> ClientError:
+    """AWS's 409 for a change that comes into another one."""
+    return ClientError(
         AWS.RESOURCE_CONFLICT,
         "The operation cannot be performed at this time. An update is in progress for resource: "
-        f"{function.arn}",
+        f"{arn}",
     )
 
 

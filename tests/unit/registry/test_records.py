@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from samovar.errors import EngineError
 from samovar.model.function import (
+    AttachedLayer,
     CodePackage,
     Configuration,
     FunctionVersion,
@@ -32,6 +33,9 @@ functions = st.builds(
         environment=st.none() | st.dictionaries(text, text),
         log_group=st.none() | text,
         timeout=st.integers(1, 900),
+        layers=st.lists(
+            st.builds(AttachedLayer, text, text, st.integers(0), st.integers(0), st.booleans())
+        ).map(tuple),
     ),
     code=st.builds(
         CodePackage, sha256=text, size=st.integers(0), import_paths=st.lists(text).map(tuple)

@@ -40,10 +40,11 @@ INIT = Init(
     handler="app.handler",
     task_root="/run/samovar/code/0123",
     environment={"AWS_REGION": "us-east-1", "NAME": "Käthe ☕", "EMPTY": ""},
-    import_paths=("/opt/python-path/0",),
+    import_paths=("/var/python-path/0",),
     tmp_size=512,
     tmp_dir=None,
     revived=False,
+    layers=None,
 )
 INVOKE = Invoke(
     request_id="8f5c8b1e-6d2d-4f9e-9d3a-1f0f1e2d3c4b",
@@ -55,6 +56,7 @@ INVOKE = Invoke(
 MESSAGES: list[Message] = [
     INIT,
     INIT._replace(import_paths=(), tmp_dir="/data/contexts/7", revived=True, tmp_size=10240),
+    INIT._replace(layers="/run/samovar/code/4567"),
     INVOKE,
     INVOKE._replace(trace=None, client_context='{"custom":{"k":"v"}}'),
     Done(microseconds=0, peak_kb=0, error_type=""),

@@ -36,7 +36,8 @@ class Init(NamedTuple):
 
     `task_root`: the directory of the code as the zygote sees it; `import_paths`: more directories
     for `sys.path`; `tmp_size`: MB; `tmp_dir`: where /tmp is when there is no namespace to make one
-    (else None); `revived`: the mounts of an earlier process of this context are still there.
+    (else None); `revived`: the mounts of an earlier process of this context are still there;
+    `layers`: the directory of the merged layers as the zygote sees it, None without any.
     """
 
     handler: str
@@ -46,6 +47,7 @@ class Init(NamedTuple):
     tmp_size: int
     tmp_dir: str | None
     revived: bool
+    layers: str | None
 
 
 class Invoke(NamedTuple):

@@ -31,6 +31,7 @@ _log = logging.getLogger("samovar.http")
 _BODY_LIMITS = {
     "CreateFunction": limits.DEPLOY_REQUEST_SIZE,
     "UpdateFunctionCode": limits.DEPLOY_REQUEST_SIZE,
+    "PublishLayerVersion": limits.DEPLOY_REQUEST_SIZE,
     "InvokeAsync": limits.INVOKE_ASYNC_SIZE,
 }
 

@@ -10,6 +10,7 @@ from samovar.doors.http.operations import (
     function_settings,
     functions,
     invoke_async,
+    layers,
     permissions,
     tags,
 )
@@ -19,6 +20,7 @@ OPERATIONS: dict[str, Operation] = {
     operation.name: operation
     for operation in (
         *functions.OPERATIONS,
+        *layers.OPERATIONS,
         *permissions.OPERATIONS,
         *code_signing.OPERATIONS,
         *function_settings.OPERATIONS,

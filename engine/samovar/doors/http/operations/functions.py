@@ -34,7 +34,6 @@ _CONFIGURATION_DEFAULTS: dict[str, IsDefault] = {
     "DeadLetterConfig": _nothing,
     "KMSKeyArn": _nothing,
     "TracingConfig": lambda value: value in ({}, {"Mode": "PassThrough"}),
-    "Layers": _nothing,
     "FileSystemConfigs": _nothing,
     "ImageConfig": _nothing,
     "SnapStart": lambda value: value in ({}, {"ApplyOn": "None"}),
@@ -55,6 +54,7 @@ _CONFIGURATION = {
     "Environment.Variables",
     "EphemeralStorage.Size",
     "LoggingConfig.LogGroup",
+    "Layers",
 }
 
 
@@ -76,9 +76,10 @@ async def _create(call: Call) -> dict[str, Any]:
     new = NewFunction(
         reference.name,
         Configuration(**required, **given),
-        _source(params["Code"]),
+        code_source(params["Code"]),
         params.get("Tags", {}),
         params.get("CodeSigningConfigArn"),
+        params.get("Layers", ()),
     )
     return _shown(call, await call.engine.registry.create(new))
 
@@ -105,8 +106,8 @@ def _configuration(params: Any) -> dict[str, Any]:
     return {field: value for field, value in fields.items() if value is not None}
 
 
-def _source(code: Any) -> CodeSource:
-    """The code of a request: a zip in it, or the place of one in S3."""
+def code_source(code: Any) -> CodeSource:
+    """The code in a request: a zip, or the place of one in S3."""
     zip_file = code.get("ZipFile")
     bucket, key, version = (code.get(f"S3{part}") for part in ("Bucket", "Key", "ObjectVersion"))
     if zip_file is not None:
@@ -180,7 +181,7 @@ async def _update_code(call: Call) -> dict[str, Any]:
     name = _unqualified(call)
     version = await call.engine.registry.update_code(
         name,
-        _source(params),
+        code_source(params),
         revision_id=params.get("RevisionId"),
         dry_run=params.get("DryRun", False),
     )
@@ -190,7 +191,7 @@ async def _update_code(call: Call) -> dict[str, Any]:
 async def _update_configuration(call: Call) -> dict[str, Any]:
     params = call.params
     name = _unqualified(call)
-    changes = ConfigurationChanges(**_configuration(params))
+    changes = ConfigurationChanges(**_configuration(params), layers=params.get("Layers"))
     version = await call.engine.registry.update_configuration(
         name, changes, revision_id=params.get("RevisionId")
     )

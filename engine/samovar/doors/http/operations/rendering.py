@@ -7,7 +7,7 @@ import platform
 from typing import Any
 
 from samovar.doors.http.serialization import last_modified
-from samovar.model.function import FunctionVersion
+from samovar.model.function import CodePackage, FunctionVersion
 from samovar.model.runtime_version import runtime_version_arn
 from samovar.registry.functions import FunctionRegistry
 
@@ -30,7 +30,7 @@ def list_item(version: FunctionVersion, *, qualified: bool = False) -> dict[str,
         "Timeout": configuration.timeout,
         "MemorySize": configuration.memory_size,
         "LastModified": last_modified(version.last_modified),
-        "CodeSha256": base64.b64encode(bytes.fromhex(version.code.sha256)).decode(),
+        "CodeSha256": code_sha256(version.code),
         "Version": version.version,
         "TracingConfig": {"Mode": "PassThrough"},
         "RevisionId": version.revision_id,
@@ -52,6 +52,10 @@ def list_item(version: FunctionVersion, *, qualified: bool = False) -> dict[str,
             "VpcId": "",
             "Ipv6AllowedForDualStack": False,
         }
+    if configuration.layers:
+        item["Layers"] = [
+            {"Arn": layer.arn, "CodeSize": layer.size} for layer in configuration.layers
+        ]
     return item
 
 
@@ -71,6 +75,11 @@ def function_configuration(
         arn = runtime_version_arn(region, interpreter.runtime, interpreter.version)
         shown["RuntimeVersionConfig"] = {"RuntimeVersionArn": arn}
     return shown
+
+
+def code_sha256(code: CodePackage) -> str:
+    """A package's hash as AWS spells it."""
+    return base64.b64encode(bytes.fromhex(code.sha256)).decode()
 
 
 def default_log_group(name: str) -> str:
