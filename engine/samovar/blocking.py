@@ -24,9 +24,9 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import uvloop
 
 from samovar.clock import Clock
-from samovar.context.output import LogSink
 from samovar.engine import Code, Engine
 from samovar.errors import EngineError
+from samovar.logs.journals import LogSink
 from samovar.model.function import FunctionVersion
 from samovar.settings import Settings
 

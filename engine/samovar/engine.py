@@ -28,10 +28,11 @@ from samovar.context.deadlines import Deadlines
 from samovar.context.environment import Region
 from samovar.context.launch_plan import Family
 from samovar.context.nursery import Nursery
-from samovar.context.output import LogSink
 from samovar.context.provision import Provisioner
 from samovar.errors import AWS, ClientError, EngineError
 from samovar.invocation.sync import Invoker
+from samovar.logs.journals import LogSink
+from samovar.logs.keeping import Keeping
 from samovar.metrics.prometheus import PrometheusObserver
 from samovar.model.function import Configuration, FunctionVersion
 from samovar.model.invocation import Outcome
@@ -332,6 +333,7 @@ class _Parts:
     scheduler: Scheduler
     invoker: Invoker
     deadlines: Deadlines
+    keeping: Keeping
     metrics: PrometheusObserver
 
     @classmethod
@@ -350,9 +352,11 @@ class _Parts:
         registry.observe_with(engine.metrics)
         await registry.open()
         deadlines = Deadlines(clock)
+        keeping = Keeping(settings, clock, engine._sink)
+        engine.metrics.watch_lost_records(keeping.lost.counts)
         nursery = Nursery(
             launch_plan.prepare(settings.data_dir / "code" / "tree", run),
-            Surroundings(clock, deadlines, settings.init_timeout, engine._sink),
+            Surroundings(clock, deadlines, settings.init_timeout, keeping.journal),
             isolation=settings.isolation,
             spares=settings.spares,
             worker_uid=settings.worker_uid,
@@ -370,7 +374,9 @@ class _Parts:
             engine.metrics,
         )
         invoker = Invoker(registry.resolve, scheduler, clock, registry.recursion.get)
-        parts = cls(registry, nursery, provisioner, scheduler, invoker, deadlines, engine.metrics)
+        parts = cls(
+            registry, nursery, provisioner, scheduler, invoker, deadlines, keeping, engine.metrics
+        )
         try:
             await parts._settle_walls()
         except BaseException:
@@ -392,10 +398,13 @@ class _Parts:
     async def dismantle(self) -> None:
         self.deadlines.clear()
         await self.nursery.stop()
+        await self.keeping.close()
         await self.registry.close()
 
     def function_changed(self, old: FunctionVersion | None, new: FunctionVersion | None) -> None:
         """Part of RegistryListener: drain the old version's contexts."""
+        if new is not None:
+            self.keeping.expect(new.name)
         if old is not None and (new is None or new.pool != old.pool):
             self.scheduler.retire(old, deleted=new is None)
 

@@ -68,6 +68,14 @@ class Settings:
         "invocations that may wait when max_contexts are busy; 0 throttles them, as AWS does", 0
     )
     worker_uid: int = _setting("uid and gid of functions when the engine runs as root", 51051)
+    log_files: bool = _setting(
+        "keep functions' logs in data_dir/logs: on or off; `samovar start` has it on", False
+    )
+    log_size: int = _setting("bytes of log files per function; older ones are deleted", 64 << 20)
+    log_size_total: int = _setting("bytes of log files of all functions together", 1 << 30)
+    log_delivery: bool = _setting(
+        "send functions' logs to CloudWatch Logs at aws_endpoint: on or off", False
+    )
     interpreters: Mapping[str, str] = _setting(
         "runtime=path pairs that override what is found, e.g. python3.12=/opt/py/bin/python3",
         factory=dict,
@@ -109,6 +117,13 @@ class Settings:
         need(self.spares >= 0, "spares", "must not be negative")
         need(self.max_contexts >= 1, "max_contexts", "must be at least 1")
         need(self.max_waiting >= 0, "max_waiting", "must not be negative")
+        need(self.log_size >= 65536, "log_size", "must be at least 65536")
+        need(self.log_size_total >= self.log_size, "log_size_total", "must not be below log_size")
+        need(
+            not self.log_delivery or bool(self.aws_endpoint),
+            "log_delivery",
+            "needs aws_endpoint, which says where CloudWatch Logs is",
+        )
         need(1 <= self.worker_uid < 2**32 - 1, "worker_uid", "must be an unprivileged uid")
 
     @classmethod
@@ -149,7 +164,15 @@ def _is_url(text: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
 
 
+def _parse_switch(text: str) -> bool:
+    switches = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
+    if text.lower() not in switches:
+        raise ValueError(text)
+    return switches[text.lower()]
+
+
 _PARSERS: Mapping[str, Any] = {
+    "bool": _parse_switch,
     "int": int,
     "float": float,
     "Path": lambda text: Path(text).expanduser(),
@@ -172,7 +195,7 @@ def parse(name: str, text: str) -> Any:
     """The value of setting `name` from its text form; raises SettingsError."""
     kind = next(str(item.type) for item in fields(Settings) if item.name == name)
     parser = _PARSERS.get(kind, _parse_pairs)
-    wanted = {"int": "a whole number", "float": "a number"}.get(kind, kind)
+    wanted = {"int": "a whole number", "float": "a number", "bool": "on or off"}.get(kind, kind)
     try:
         return parser(text)
     except ValueError as error:

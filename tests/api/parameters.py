@@ -37,6 +37,9 @@ _CONFIGURATION = {
     "MemorySize",
     "Environment.Variables",
     "EphemeralStorage.Size",
+    "LoggingConfig.LogFormat",
+    "LoggingConfig.ApplicationLogLevel",
+    "LoggingConfig.SystemLogLevel",
     "LoggingConfig.LogGroup",
     "Layers",
 }
@@ -163,9 +166,6 @@ _CONFIGURATION_REFUSED: dict[str, Any] = {
     ],
     "ImageConfig": {"Command": ["run"]},
     "SnapStart": {"ApplyOn": "PublishedVersions"},
-    "LoggingConfig.LogFormat": "JSON",
-    "LoggingConfig.ApplicationLogLevel": "INFO",
-    "LoggingConfig.SystemLogLevel": "WARN",
     "CapacityProviderConfig": {
         "LambdaManagedInstancesCapacityProviderConfig": {
             "CapacityProviderArn": ARN.replace("function:", "capacity-provider:") + "c"
@@ -220,7 +220,6 @@ _CONFIGURATION_DEFAULTS: dict[str, list[Any]] = {
     "FileSystemConfigs": [[]],
     "ImageConfig": [{}, {"Command": [], "EntryPoint": []}],
     "SnapStart": [{}, {"ApplyOn": "None"}],
-    "LoggingConfig.LogFormat": ["Text"],
 }
 _CODE_DEFAULTS: dict[str, list[Any]] = {"Publish": [False], "Architectures": [[ARCHITECTURE]]}
 

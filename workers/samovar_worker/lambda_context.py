@@ -6,7 +6,7 @@ import json
 import os
 import time
 
-from samovar_worker.pipes import write_output
+from samovar_worker.pipes import write_record
 
 
 class _Shown:
@@ -122,5 +122,5 @@ class LambdaContext(_Shown):
         return max(0, self._deadline_ms - int(time.time() * 1000))
 
     def log(self, message: object) -> None:
-        """Write to the log as it is: no level, no newline added."""
-        write_output(str(message).encode(errors="backslashreplace"))
+        """Write to the log as it is, as one event: no level, no time."""
+        write_record(str(message).encode(errors="backslashreplace"))

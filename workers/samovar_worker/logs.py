@@ -8,11 +8,16 @@ import os
 import sys
 import time
 
-from samovar_worker.pipes import write_output
+from samovar_worker import json_logs
+from samovar_worker.handler import Fault
+from samovar_worker.pipes import write_record
 
 _FORMAT = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
 _DATE = "%Y-%m-%dT%H:%M:%S"
 _INDENT = "\u00a0"
+_WARNING = (
+    "LAMBDA_WARNING: Unhandled exception. The most likely cause is an issue in the function code."
+)
 
 
 class _Request:
@@ -31,26 +36,31 @@ class _RequestFilter(logging.Filter):
 
 
 class _OutputHandler(logging.Handler):
-    """A record is one write, embedded newlines and all."""
+    """A record is one event, embedded newlines and all."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            text = self.format(record)
-            if not text.endswith("\n"):  # a traceback has none, nor may a formatter of the user's
-                text += "\n"
-            write_output(text.encode(errors="backslashreplace"))
+            write_record(self.format(record).encode(errors="backslashreplace"))
         except Exception:
             self.handleError(record)
+
+
+_handler = _OutputHandler()
+
+
+class _Form:
+    """How records look: AWS's text, or JSON."""
+
+    json = False
 
 
 def install() -> None:
     """Put the one handler on the root logger, and unbuffered streams on descriptors 1 and 2."""
     logging.Formatter.converter = time.gmtime
-    handler = _OutputHandler()
-    handler.setFormatter(logging.Formatter(_FORMAT, _DATE))
-    handler.addFilter(_RequestFilter())
+    _handler.setFormatter(logging.Formatter(_FORMAT, _DATE))
+    _handler.addFilter(_RequestFilter())
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [_handler]
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  # stays open on purpose
     sys.stdout = _stream(1)
     sys.stderr = _stream(2)
@@ -58,8 +68,11 @@ def install() -> None:
         setattr(sys, f"__{name}__", getattr(sys, name))
 
 
-def set_level() -> None:
-    """The level that the function's LoggingConfig asks for."""
+def configure() -> None:
+    """The form and the level that the function's LoggingConfig asks for."""
+    if os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON":
+        _Form.json = True
+        _handler.setFormatter(json_logs.JsonFormatter())
     level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
     level = {"TRACE": "DEBUG", "FATAL": "CRITICAL"}.get(level, level)
     if level in logging.getLevelNamesMapping():  # others are no reason not to run (as on AWS)
@@ -86,24 +99,29 @@ def flush() -> None:
             pass
 
 
-def log_error(error_type: str, message: str, stack: list[str] | None) -> None:
+def log_error(fault: Fault, request_id: str) -> None:
     """An uncaught error, as one record: indentation becomes no-break spaces, as on AWS."""
-    head = f"[ERROR] {error_type}: {message}" if message else f"[ERROR] {error_type}"
-    lines = [head]
-    if stack is not None:
-        lines.append("Traceback (most recent call last):")
-        for item in stack:
-            for line in item.splitlines():
-                bare = line.lstrip(" ")
-                lines.append(_INDENT * (len(line) - len(bare)) + bare)
-    write_output(("\n".join(lines) + "\n").encode(errors="backslashreplace"))
+    if _Form.json:
+        write_record(json_logs.uncaught(fault, request_id))
+        return
+    message, stack = fault.message, fault.stack
+    lines = [f"[ERROR] {fault.error_type}: {message}" if message else f"[ERROR] {fault.error_type}"]
+    lines.append("Traceback (most recent call last):")
+    for item in stack:
+        for line in item.splitlines():
+            bare = line.lstrip(" ")
+            lines.append(_INDENT * (len(line) - len(bare)) + bare)
+    write_record("\n".join(lines).encode(errors="backslashreplace"))
 
 
 def log_failed_init() -> None:
     """The warning that comes before a failed init's error."""
+    if _Form.json:
+        if logging.getLogger().isEnabledFor(logging.WARNING):
+            _handler.handle(
+                logging.LogRecord("root", logging.WARNING, __file__, 0, _WARNING, None, None)
+            )
+        return
     now = time.time()
     stamp = time.strftime(_DATE, time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
-    write_output(
-        f"[WARNING]\t{stamp}\t\tLAMBDA_WARNING: Unhandled exception. "
-        "The most likely cause is an issue in the function code.\n".encode()
-    )
+    write_record(f"[WARNING]\t{stamp}\t\t{_WARNING}".encode())

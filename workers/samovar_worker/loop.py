@@ -45,7 +45,7 @@ class Loop:
     def run(self, init: messages.Init, started: int) -> None:
         """`started`: when the Init message arrived, on the `perf_counter_ns` clock."""
         self._started = started
-        logs.set_level()
+        logs.configure()
         try:
             function = handler.load(init.handler)
         except SystemExit as stop:
@@ -98,7 +98,7 @@ class Loop:
     ) -> None:
         fault = handler.fault_of(error)
         logs.flush()
-        logs.log_error(fault.error_type, fault.message, fault.stack)
+        logs.log_error(fault, request_id)
         payload = handler.to_json(fault, request_id)
         if len(payload) > memory.MAX_RESPONSE:
             payload = _TOO_LARGE % memory.MAX_RESPONSE
@@ -111,7 +111,7 @@ class Loop:
         fault = handler.fault_of(error)
         logs.flush()
         logs.log_failed_init()
-        logs.log_error(fault.error_type, fault.message, fault.stack)
+        logs.log_error(fault, "")
         payload = handler.to_json(fault, "")[: memory.MAX_RESPONSE]
         self._wires.write(Kind.INIT_FAILED, self._done(self._started, fault.error_type), payload)
         os._exit(1)

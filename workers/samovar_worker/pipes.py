@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 
-from samovar_worker.wire import frames, memory
+from samovar_worker.wire import frames, memory, records
 
 OUTPUT = 1020
 REQUEST = 1021
@@ -82,9 +83,20 @@ class Wires:
 
 
 def write_output(data: bytes) -> None:
-    """Write a log record to the context's output, whatever became of descriptors 1 and 2."""
+    """Write raw bytes to the context's output, whatever became of descriptors 1 and 2."""
     try:
         while data:
-            data = data[os.write(OUTPUT, data) :]
+            try:
+                data = data[os.write(OUTPUT, data) :]
+            except BlockingIOError:  # a child of the function's has set the pipe so
+                select.select([], [OUTPUT], [])
     except OSError:
         pass  # the function closed it: its log is lost, its result is not
+
+
+def write_record(data: bytes) -> None:
+    """Write a log record, which is one event whatever newlines it holds."""
+    if not data.endswith(b"\n"):
+        data += b"\n"
+    for piece in records.encode(data, os.getpid()):
+        write_output(piece)

@@ -19,10 +19,10 @@ from samovar.context import verdict
 from samovar.context.deadlines import Deadlines
 from samovar.context.launcher import ContextListener, Placement
 from samovar.context.lifecycle import ContextState, Lifecycle
-from samovar.context.output import LogSink
 from samovar.context.process import WorkerProcess
 from samovar.context.run import Run, Verdict
 from samovar.context.zygote import Zygote
+from samovar.logs.stream import Ended, InitEnded, InitStarted, Journal, Started
 from samovar_worker.wire import control, memory, messages
 from samovar_worker.wire.frames import Frame, ProtocolError
 from samovar_worker.wire.messages import Kind
@@ -46,7 +46,7 @@ class Surroundings:
     clock: Clock
     deadlines: Deadlines
     init_timeout: float
-    sink: LogSink | None
+    journal: Journal | None
 
 
 class ExecutionContext:
@@ -108,7 +108,7 @@ class ExecutionContext:
         if self._broken is not None or process is None:
             self._loop.call_soon(self._gone, self._broken or "its process ended")
             return
-        process.output.name(placement.version.name, placement.log_stream)
+        process.output.name(placement.log)
         if process.channel.turn is Turn.READY:
             self._send_init()
 
@@ -130,9 +130,9 @@ class ExecutionContext:
             except OSError as error:
                 self._loop.call_soon(self.abandon, f"no process could be made: {error}")
                 return
-            process.output.begin(run.invocation.log_tail)
+            process.output.begin(run.invocation.log_tail, run.invocation.request_id)
         else:
-            process.output.begin(run.invocation.log_tail)
+            process.output.begin(run.invocation.log_tail, run.invocation.request_id)
             self._send_invoke(process)
 
     def stop(self, reason: str) -> None:
@@ -190,12 +190,14 @@ class ExecutionContext:
     # -- the conversation
 
     def _fork(self, revive: bool, spare: bool = False) -> WorkerProcess:
-        process = WorkerProcess(self._memory_fd, self._s.sink, self._on_frame, self._on_broken)
+        process = WorkerProcess(
+            self._memory_fd, self._s.journal, self._clock.wall, self._on_frame, self._on_broken
+        )
         self._process = process
         self._out_of_time = self._reaped = False
         self._failed_init = None
         if self.placement is not None:
-            process.output.name(self.placement.version.name, self.placement.log_stream)
+            process.output.name(self.placement.log)
         self.zygote.fork(self.number, self, process.theirs, revive, spare)
         process.handed_over()
         return process
@@ -210,7 +212,7 @@ class ExecutionContext:
             self._deadline = self._s.init_timeout
             self._s.deadlines.add(self._s.init_timeout, self, now, self._expired)
             if process.output.listening:
-                process.output.line(placement.init_start)
+                process.output.platform(InitStarted())
         init = messages.Init(
             handler=configuration.handler,
             task_root=placement.task_root,
@@ -281,6 +283,8 @@ class ExecutionContext:
         self.init_seconds = now - self.init_began
         if process.output.listening:
             process.output.drain()  # what the init wrote comes before START
+            if not self._suppressed:
+                process.output.platform(InitEnded(self.init_seconds))
         if self._run is not None:
             self._send_invoke(process)
             return
@@ -340,7 +344,9 @@ class ExecutionContext:
         tail = b""
         process = self._process
         if process is not None and process.output.listening:
-            tail = self._log_end(process, run, duration, error_type if by_platform else None)
+            status = verdict.status(error_type, self._out_of_time, broken)
+            ending = (run.init_shown, error_type, by_platform, status)
+            tail = self._log_end(process, run, duration, ending)
         self.invocations += 1
         failed = None if error_type is None else verdict.UNHANDLED
         final = (
@@ -361,29 +367,22 @@ class ExecutionContext:
 
     def _log_start(self, process: WorkerProcess, run: Run) -> None:
         """Behind the output of an init that the run has to repeat, as on AWS."""
-        assert self.placement is not None
-        request_id, version = run.invocation.request_id, self.placement.version.version
-        process.output.line(f"START RequestId: {request_id} Version: {version}\n")
+        process.output.platform(Started(run.invocation.function_arn))
 
     def _log_end(
-        self, process: WorkerProcess, run: Run, duration: float, platform_error: str | None
+        self,
+        process: WorkerProcess,
+        run: Run,
+        duration: float,
+        ending: tuple[float | None, str | None, bool, str],
     ) -> bytes:
         assert self.placement is not None
         output = process.output
         output.drain()
         if process.channel.turn not in (Turn.RUNNING, Turn.IDLE):
             self._log_start(process, run)  # its init was repeated in vain
-        output.line(f"END RequestId: {run.invocation.request_id}\n")
-        output.line(
-            verdict.report_line(
-                run.invocation.request_id,
-                duration=duration,
-                memory_size=self.placement.version.configuration.memory_size,
-                memory_used=self.memory_used,
-                init=run.init_shown,
-                error_type=platform_error,
-            )
-        )
+        memory_size = self.placement.version.configuration.memory_size
+        output.platform(Ended(duration, memory_size, self.memory_used, *ending))
         return output.end()
 
     def _settle_exit(self, exited: control.Exited, run_over: bool) -> None:
@@ -416,7 +415,8 @@ class ExecutionContext:
         if not self._out_of_time:
             error_type = self._failed_init[1] if self._failed_init else "Runtime.ExitError"
         seconds = self._clock.monotonic() - self.init_began
-        process.output.line(verdict.init_report_line(seconds, phase, error_type))
+        status = "timeout" if error_type is None else "error"
+        process.output.platform(InitEnded(seconds, phase, status, error_type))
 
     def _process_over(self, reason: str, *, lost: bool, run_over: bool = False) -> None:
         """The process is no more; the context lives on without one unless its mounts are lost."""

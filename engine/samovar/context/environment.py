@@ -6,7 +6,7 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from samovar.model.function import FunctionVersion
+from samovar.model.function import FunctionVersion, LogFormat, default_log_group
 
 _PATH = "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"
 LIBRARY_PATH = (
@@ -76,7 +76,7 @@ def function_environment(
         "AWS_LAMBDA_FUNCTION_VERSION": version.version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(configuration.memory_size),
         "AWS_LAMBDA_INITIALIZATION_TYPE": start,
-        "AWS_LAMBDA_LOG_GROUP_NAME": configuration.log_group or f"/aws/lambda/{version.name}",
+        "AWS_LAMBDA_LOG_GROUP_NAME": configuration.log_group or default_log_group(version.name),
         "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
         # No runtime API is served there; libraries take the name as the sign of being in Lambda.
         "AWS_LAMBDA_RUNTIME_API": "169.254.100.1:9001",
@@ -88,4 +88,7 @@ def function_environment(
         "LAMBDA_TASK_ROOT": paths.task_root,
         "LAMBDA_RUNTIME_DIR": paths.runtime,
     }
+    if configuration.log_format == LogFormat.JSON:
+        environment["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
+        environment["AWS_LAMBDA_LOG_LEVEL"] = configuration.application_log_level or "INFO"
     return environment

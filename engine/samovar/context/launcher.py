@@ -11,6 +11,7 @@ from typing import Protocol
 
 from samovar.context.lifecycle import Lifecycle
 from samovar.context.run import Run
+from samovar.logs.stream import LogStream
 from samovar.model.function import FunctionVersion
 
 
@@ -19,7 +20,7 @@ class Placement:
     """Whose code a context runs: all that `start` needs.
 
     `task_root`, `import_paths` and `layers` (None without any) are as the zygote sees them;
-    `tmp_dir` only without namespaces; `init_start` is the INIT_START line.
+    `tmp_dir` only without namespaces.
     """
 
     version: FunctionVersion
@@ -27,8 +28,7 @@ class Placement:
     environment: dict[str, str]
     import_paths: tuple[str, ...]
     tmp_dir: str | None
-    log_stream: str
-    init_start: str
+    log: LogStream
     layers: str | None = None
 
 

@@ -10,65 +10,95 @@ import fcntl
 import os
 import struct
 import termios
-from typing import Protocol
+from collections.abc import Callable
 
-TAIL = 4096  # bytes of log in LogResult (AWS)
+from samovar.logs.platform_lines import lines
+from samovar.logs.stream import Closed, Journal, LogStream, PlatformEvent
+from samovar.model.limits import LOG_TAIL_SIZE as TAIL
+from samovar_worker.wire.records import Deframer
+
 _CHUNK = 65536
 _MAX_DRAIN = 16 * _CHUNK  # a pipe holds 64 KB, 1 MB at most: more means that somebody still writes
 
 
-class LogSink(Protocol):
-    """Where function logs go. Called on the loop; must not block."""
+class _Tail:
+    """The last 4 KB of what one invocation logs, as people read it."""
 
-    def write(self, function: str, stream: str, data: bytes) -> None:
-        """`stream` is the log stream's name: one per context."""
+    __slots__ = ("_frames", "_kept")
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+        self._frames = Deframer()
+
+    def add(self, data: bytes) -> None:
+        self._keep(self._frames.feed(data))
+
+    def add_lines(self, texts: list[str]) -> None:
+        self._keep(self._frames.flush())
+        self._keep([(True, f"{text}\n".encode()) for text in texts])
+
+    def end(self) -> bytes:
+        self._keep(self._frames.flush())
+        return bytes(self._kept[-TAIL:])
+
+    def _keep(self, parts: list[tuple[bool, bytes]]) -> None:
+        kept = self._kept
+        for _, data in parts:
+            kept += data
+            if len(kept) > 4 * TAIL:
+                del kept[:-TAIL]
 
 
 class Output:
     """The reading end of one context's output pipe. `listening`: somebody reads the log."""
 
-    __slots__ = ("_fd", "_function", "_sink", "_stream", "_tail")
+    __slots__ = ("_fd", "_journal", "_request", "_stream", "_tail", "_wall")
 
-    def __init__(self, fd: int, sink: LogSink | None) -> None:
+    def __init__(self, fd: int, journal: Journal | None, wall: Callable[[], float]) -> None:
         self._fd = fd
-        self._sink = sink
-        self._function = ""
-        self._stream = ""
-        self._tail: bytearray | None = None
+        self._journal = journal
+        self._wall = wall
+        self._request = ""
+        self._stream: LogStream | None = None
+        self._tail: _Tail | None = None
 
-    def name(self, function: str, stream: str) -> None:
+    def name(self, stream: LogStream) -> None:
         """Whose log this is; before any of the function's code runs."""
-        self._function = function
         self._stream = stream
 
     @property
     def listening(self) -> bool:
         """Whether anybody would see a line: lines for nobody are not even formatted."""
-        return self._sink is not None or self._tail is not None
+        return self._journal is not None or self._tail is not None
 
-    def begin(self, tail: bool) -> None:
+    def begin(self, tail: bool, request_id: str) -> None:
         """An invocation starts; `tail` when LogResult was asked for."""
         if tail:
             self.drain()  # what came before belongs to nobody's tail
-            self._tail = bytearray()
+            self._tail = _Tail()
+        self._request = request_id
 
     def end(self) -> bytes:
         """The invocation's last 4 KB of log (empty unless asked for)."""
+        self._request = ""
         tail, self._tail = self._tail, None
-        return bytes(tail[-TAIL:]) if tail is not None else b""
+        return tail.end() if tail is not None else b""
 
-    def line(self, text: str) -> None:
-        """Add a line of the platform's own (START, END, REPORT …)."""
-        self.add(text.encode())
+    def platform(self, event: PlatformEvent) -> None:
+        """What the platform has to say (START, END, REPORT …)."""
+        stream = self._stream
+        assert stream is not None
+        now = self._wall()
+        if self._tail is not None:
+            self._tail.add_lines(lines(stream, now, self._request, event))
+        if self._journal is not None:
+            self._journal.put(stream, now, self._request, event)
 
     def add(self, data: bytes) -> None:
-        tail = self._tail
-        if tail is not None:
-            tail += data
-            if len(tail) > 4 * TAIL:
-                del tail[:-TAIL]
-        if self._sink is not None:
-            self._sink.write(self._function, self._stream, data)
+        if self._tail is not None:
+            self._tail.add(data)
+        if self._journal is not None and self._stream is not None:
+            self._journal.put(self._stream, self._wall(), self._request, data)
 
     def on_readable(self) -> bool:
         """Read what is there, once; False when the pipe has ended."""
@@ -92,3 +122,9 @@ class Output:
                 return
             drained += len(data)
             self.add(data)
+
+    def close(self) -> None:
+        """The process is gone: take its last words."""
+        if self._journal is not None and self._stream is not None:
+            self.drain()
+            self._journal.put(self._stream, self._wall(), self._request, Closed())

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from samovar.context.channel import Channel
 from samovar.context.memory_use import MEGABYTE, peak_resident_kb
-from samovar.context.output import LogSink, Output
+from samovar.context.output import Output
+from samovar.logs.stream import Journal
 from samovar_worker.wire.frames import Frame
 
 _MEMORY_CHECK = 1.0  # seconds between two looks at a worker whose own figure did not rise
@@ -39,7 +40,8 @@ class WorkerProcess:
     def __init__(
         self,
         memory_fd: int,
-        sink: LogSink | None,
+        journal: Journal | None,
+        wall: Callable[[], float],
         on_frame: Callable[[Frame], None],
         on_broken: Callable[[str], None],
     ) -> None:
@@ -63,7 +65,7 @@ class WorkerProcess:
         self.theirs = [request_read, reply_write, output_write, memory_fd]
         self.channel = Channel(request_write, reply_read, memory_fd, on_frame, on_broken)
         os.set_blocking(self._output_fd, False)
-        self.output = Output(self._output_fd, sink)
+        self.output = Output(self._output_fd, journal, wall)
         self._loop.add_reader(self._output_fd, self._on_output)
 
     def handed_over(self) -> None:
@@ -110,6 +112,7 @@ class WorkerProcess:
     def close(self) -> None:
         self.channel.close()
         self._loop.remove_reader(self._output_fd)
+        self.output.close()
         os.close(self._output_fd)
         if self._pidfd >= 0:
             os.close(self._pidfd)

@@ -17,7 +17,8 @@ from samovar.context.launch_plan import Family
 from samovar.context.launcher import Context, Placement, Prepared
 from samovar.context.nursery import Nursery
 from samovar.context.sweep import end_strays
-from samovar.model.function import FunctionVersion
+from samovar.logs.stream import Level, LogStream
+from samovar.model.function import FunctionVersion, LogFormat, default_log_group
 from samovar.model.runtime_version import runtime_version, runtime_version_arn
 from samovar.registry.runtimes import Interpreter, Runtimes
 
@@ -134,9 +135,14 @@ class Provisioner:
             environment=environment,
             import_paths=launch_plan.import_paths(family, walled),
             tmp_dir=tmp_dir,
-            log_stream=stream,
-            init_start=(
-                f"INIT_START Runtime Version: {runtime_version(runtime, interpreter.version)}\t"
-                f"Runtime Version ARN: {arn}\n"
+            log=LogStream(
+                group=version.configuration.log_group or default_log_group(version.name),
+                name=stream,
+                function=version.name,
+                version=version.version,
+                runtime=runtime_version(runtime, interpreter.version),
+                runtime_arn=arn,
+                json=version.configuration.log_format == LogFormat.JSON,
+                level=Level[version.configuration.system_log_level or "INFO"],
             ),
         )

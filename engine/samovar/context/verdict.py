@@ -1,9 +1,8 @@
-"""What AWS says of an invocation that did not answer by itself, and the lines of its log. Pure."""
+"""What AWS says of an invocation that did not answer by itself, and how its log says it. Pure."""
 
 from __future__ import annotations
 
 import json
-import math
 from typing import NamedTuple
 
 UNHANDLED = "Unhandled"  # X-Amz-Function-Error of every failure of a Python function
@@ -58,39 +57,10 @@ def exited(request_id: str, code: int | None, signal: int | None) -> PlatformErr
     return PlatformError("Runtime.ExitError", f"RequestId: {request_id} Error: Runtime {how}")
 
 
-def report_line(
-    request_id: str,
-    *,
-    duration: float,
-    memory_size: int,
-    memory_used: int,
-    init: float | None,
-    error_type: str | None,
-) -> str:
-    """REPORT, tab separated with a trailing tab; times in seconds, memory in MB.
-
-    The init of a cold start is billed (AWS since 2025-08-01): Billed = ceil(Duration + Init).
-    `error_type` only for errors that the platform reports.
-    """
-    milliseconds = duration * 1000
-    init_ms = init * 1000 if init is not None else 0.0
-    parts = [
-        f"REPORT RequestId: {request_id}",
-        f"Duration: {milliseconds:.2f} ms",
-        f"Billed Duration: {math.ceil(round(milliseconds, 2) + round(init_ms, 2))} ms",
-        f"Memory Size: {memory_size} MB",
-        f"Max Memory Used: {memory_used} MB",
-    ]
-    if init is not None:
-        parts.append(f"Init Duration: {init_ms:.2f} ms")
-    if error_type == "Sandbox.Timedout":
-        parts.append("Status: timeout")
-    elif error_type is not None:
-        parts.append(f"Status: error\tError Type: {error_type}")
-    return "\t".join(parts) + "\t\n"
-
-
-def init_report_line(init: float, phase: str, error_type: str | None) -> str:
-    """INIT_REPORT of an init that failed; `error_type` None means that it took too long."""
-    status = f"Status: error\tError Type: {error_type}" if error_type else "Status: timeout"
-    return f"INIT_REPORT Init Duration: {init * 1000:.2f} ms\tPhase: {phase}\t{status}\t\n"
+def status(error_type: str | None, out_of_time: bool, broken: str | None) -> str:
+    """How an invocation ended, as `platform.report` says it: a function's error is an error."""
+    if broken is not None:
+        return "failure"
+    if out_of_time:
+        return "timeout"
+    return "success" if error_type is None else "error"

@@ -108,6 +108,13 @@ WALL = Metric(
     ("wall",),
 )
 
+LOG_RECORDS_LOST = Metric(
+    "samovar_log_records_lost_total",
+    Kind.COUNTER,
+    "Log records of functions that are not where they should be, by the place that lost them.",
+    ("place", "reason"),
+)
+
 ALL = (
     INVOCATION_DURATION,
     DISPATCH_OVERHEAD,
@@ -122,6 +129,7 @@ ALL = (
     ZYGOTES,
     ZYGOTE_DEATHS,
     WALL,
+    LOG_RECORDS_LOST,
 )
 
 

@@ -81,11 +81,16 @@ class PrometheusObserver(Collector):
         self._zygotes: dict[tuple[str, str], int] = {}
         self._zygote_deaths: dict[tuple[str, str], int] = {}
         self._walls: dict[str, bool] = {}
+        self._lost_records: Callable[[], Mapping[tuple[str, str], int]] = dict
 
     def watch_contexts(self, by_state: Callable[[], Mapping[str, int]]) -> None:
         """Ask `by_state` for the number of contexts in each state, at every scrape: four changes of
         state per invocation would cost more to count than the rest together."""
         self._contexts = by_state
+
+    def watch_lost_records(self, counts: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+        """Ask `counts` for the log records lost so far by place and reason, at every scrape."""
+        self._lost_records = counts
 
     # What the engine tells: see Observer.
 
@@ -198,7 +203,10 @@ class PrometheusObserver(Collector):
         for wall, held in list(self._walls.items()):
             _add(walls, (wall,), int(held))
         yield from (durations, overhead, phases, cold_starts, errors, timeouts)
-        yield from (throttles, engine_errors, unsigned, contexts, zygotes, deaths, walls)
+        lost = _family(names.LOG_RECORDS_LOST)
+        for key, count in self._lost_records().items():
+            _add(lost, key, count)
+        yield from (throttles, engine_errors, unsigned, contexts, zygotes, deaths, walls, lost)
 
     def _function(self, name: str) -> _Function:
         counted = self._functions.get(name)

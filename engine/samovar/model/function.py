@@ -26,6 +26,18 @@ class UpdateStatus(StrEnum):
     IN_PROGRESS = "InProgress"
 
 
+class LogFormat(StrEnum):
+    """LoggingConfig's LogFormat (AWS's words)."""
+
+    TEXT = "Text"
+    JSON = "JSON"
+
+
+# ApplicationLogLevel and SystemLogLevel, from most to least (service model).
+APPLICATION_LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
+SYSTEM_LOG_LEVELS = ("DEBUG", "INFO", "WARN")
+
+
 @dataclass(frozen=True, slots=True)
 class CodePackage:
     """A deployment package in the code store.
@@ -65,7 +77,8 @@ class Configuration:
 
     `environment` is None when it was never given: AWS leaves the key out of replies then. So it is
     with a VpcConfig, of which only an empty one can be given. `layers` are in the order in which
-    they are merged: what a later one has wins.
+    they are merged: what a later one has wins. A level that is not given is INFO in a JSON log; a
+    text log has none.
     """
 
     handler: str
@@ -79,6 +92,20 @@ class Configuration:
     log_group: str | None = None
     vpc_config_given: bool = False
     layers: tuple[AttachedLayer, ...] = ()
+    log_format: str = LogFormat.TEXT.value
+    application_log_level: str | None = None
+    system_log_level: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.log_format == LogFormat.JSON:
+            for name in ("application_log_level", "system_log_level"):
+                if getattr(self, name) is None:
+                    object.__setattr__(self, name, "INFO")
+
+
+def default_log_group(name: str) -> str:
+    """The log group of a function that names none."""
+    return f"/aws/lambda/{name}"
 
 
 @dataclass(frozen=True, slots=True)

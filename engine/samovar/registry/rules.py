@@ -8,7 +8,13 @@ from collections.abc import Iterable, Mapping
 
 from samovar.errors import AWS, ClientError
 from samovar.model import limits
-from samovar.model.function import AttachedLayer, Configuration
+from samovar.model.function import (
+    APPLICATION_LOG_LEVELS,
+    SYSTEM_LOG_LEVELS,
+    AttachedLayer,
+    Configuration,
+    LogFormat,
+)
 
 # Service model, shapes RoleArn, Handler, LogGroup and EnvironmentVariableName.
 _ROLE = r"arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+"
@@ -42,6 +48,11 @@ RESERVED_VARIABLES = frozenset(
         "LAMBDA_RUNTIME_DIR",
     }
 )
+# Recorded from CloudFormation, which passes it on.
+_NO_LEVELS = (
+    'LogLevel is not supported when LogFormat is set to "Text". Remove LogLevel from your request '
+    'or change the LogFormat to "Json" and try again.'
+)
 _CANT_CONFIGURE = (
     "Lambda was unable to configure your environment variables because the environment variables "
     "you have provided "
@@ -64,6 +75,7 @@ def check_configuration(configuration: Configuration) -> None:
         _check_text(
             "loggingConfig.logGroup", configuration.log_group, limits.LOG_GROUP_LENGTH, _LOG_GROUP
         )
+    _check_logging(configuration)
     check_range("timeout", configuration.timeout, limits.TIMEOUT)
     check_range("memorySize", configuration.memory_size, limits.MEMORY_MB)
     check_range(
@@ -71,6 +83,20 @@ def check_configuration(configuration: Configuration) -> None:
     )
     if configuration.environment is not None:
         check_environment(configuration.environment)
+
+
+def _check_logging(configuration: Configuration) -> None:
+    for field, given, known in (
+        ("logFormat", configuration.log_format, tuple(LogFormat)),
+        ("applicationLogLevel", configuration.application_log_level, APPLICATION_LOG_LEVELS),
+        ("systemLogLevel", configuration.system_log_level, SYSTEM_LOG_LEVELS),
+    ):
+        if given is not None and given not in known:
+            rule = f"Member must satisfy enum value set: [{', '.join(known)}]"
+            raise broken(given, f"loggingConfig.{field}", rule)
+    levels = (configuration.application_log_level, configuration.system_log_level)
+    if configuration.log_format == LogFormat.TEXT and any(levels):
+        raise ClientError(AWS.INVALID_PARAMETER, _NO_LEVELS)
 
 
 def check_environment(variables: Mapping[str, str]) -> None:

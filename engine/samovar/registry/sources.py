@@ -11,15 +11,14 @@ from typing import Any
 from samovar.errors import AWS, ClientError
 from samovar.model import limits
 from samovar.model.function import CodePackage
+from samovar.neighbours import neighbour_client
 from samovar.registry import archives, packages
-from samovar.settings import Settings, is_loopback
+from samovar.settings import Settings
 from samovar.stores.faults import told
 from samovar.stores.protocols import CodeStore
 from samovar.stores.threads import Threads
 
 _CHUNK = 1024 * 1024
-_ANYBODY = {"aws_access_key_id": "samovar", "aws_secret_access_key": "samovar"}
-_CONNECT_TIMEOUT = 5.0  # seconds; a neighbour is near
 _FETCHING = "Error occurred while GetObject."  # AWS's own words, before whatever the reason is
 
 
@@ -187,22 +186,9 @@ def _save(chunks: Iterable[bytes], target: Path) -> None:
 
 
 def _s3_client(settings: Settings) -> Any:
-    from boto3.session import Session  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
-    from botocore.session import get_session  # noqa: PLC0415
-
-    chain = get_session()
-    near = is_loopback(settings.aws_endpoint)
-    if near:  # what a cloud's metadata server would say is not meant for it, and costs seconds
-        chain.get_component("credential_provider").remove("iam-role")
-    session = Session(botocore_session=chain, region_name=settings.region)
-    config = Config(
+    return neighbour_client(
+        "s3",
+        settings,
         retries={"mode": "standard", "max_attempts": 3},
-        connect_timeout=_CONNECT_TIMEOUT,
         s3={"addressing_style": "path"},  # one address has no host name per bucket
     )
-    if near:  # where no proxy could reach it
-        config = config.merge(Config(proxies={}))
-    # Emulators take any signature, but some none at all.
-    anybody = {} if session.get_credentials() else _ANYBODY
-    return session.client("s3", endpoint_url=settings.aws_endpoint, config=config, **anybody)

@@ -15,6 +15,7 @@ from samovar.model.function import (
     CodePackage,
     Configuration,
     FunctionVersion,
+    LogFormat,
     State,
     UpdateStatus,
 )
@@ -22,6 +23,7 @@ from samovar.model.function import (
 # AWS says the same of an update as of a creation (recorded replies).
 _REASON = "The function is being created."
 _REASON_CODE = "Creating"
+_LEVELS = ("application_log_level", "system_log_level")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +45,18 @@ class ConfigurationChanges:
     log_group: str | None = None
     vpc_config_given: bool | None = None
     layers: Sequence[str] | None = None
+    log_format: str | None = None
+    application_log_level: str | None = None
+    system_log_level: str | None = None
 
     def applied_to(self, configuration: Configuration) -> Configuration:
         """`configuration` with the given parts replaced, but for the layers."""
         given = {item.name: getattr(self, item.name) for item in fields(self)}
         del given["layers"]
-        return replace(configuration, **{k: v for k, v in given.items() if v is not None})
+        given = {name: value for name, value in given.items() if value is not None}
+        if self.log_format == LogFormat.TEXT:  # which has no levels
+            given = dict.fromkeys(_LEVELS) | given
+        return replace(configuration, **given)
 
 
 def new_revision() -> str:

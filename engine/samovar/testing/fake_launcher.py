@@ -24,6 +24,7 @@ from samovar.context import verdict
 from samovar.context.launcher import Context, ContextListener, Placement, Prepared
 from samovar.context.lifecycle import ContextState, Lifecycle
 from samovar.context.run import Run, Verdict
+from samovar.logs.stream import LogStream
 from samovar.model.function import FunctionVersion
 from samovar.model.invocation import Invocation
 
@@ -63,7 +64,8 @@ class FakeLauncher:
         package = 0.0 if self._fetch is None else await self._fetch(version)
         context = FakeContext(self)
         self.contexts.append(context)
-        placement = Placement(version, "/var/task", {}, (), None, "stream", "")
+        log = LogStream(f"/aws/lambda/{version.name}", "stream", version.name)
+        placement = Placement(version, "/var/task", {}, (), None, log)
         return Prepared(context, placement, package)
 
     def release(self, context: Context) -> None:

@@ -15,6 +15,8 @@ from samovar.context.context import ExecutionContext, Surroundings
 from samovar.context.deadlines import Deadlines
 from samovar.context.launcher import Placement
 from samovar.context.lifecycle import ContextState
+from samovar.logs.journals import SinkJournal
+from samovar.logs.stream import LogStream
 from samovar.testing import ManualClock
 from samovar_worker.wire import control, frames, messages
 from samovar_worker.wire.messages import Kind
@@ -95,7 +97,7 @@ async def initialized(stage: Stage, recorder: Recorder, sink: Any = None) -> Exe
 
 async def initializing(stage: Stage, recorder: Recorder, sink: Any = None) -> ExecutionContext:
     context = stage.context(recorder, sink)
-    placement = Placement(version(), "/var/task", {}, (), None, "stream", "INIT_START\n")
+    placement = Placement(version(), "/var/task", {}, (), None, LogStream("g", "stream", "f"))
     context.start(recorder.lifecycle, placement, recorder)
     stage.say(Kind.READY, READY)
     await eventually(
@@ -174,7 +176,7 @@ def test_lines_are_made_for_a_sink() -> None:
         raised: list[Any] = []
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, about: raised.append(about["exception"]))
-        await initialized(stage, recorder, Sink())
+        await initialized(stage, recorder, SinkJournal(Sink()))
         recorder.request_id = Loud("r")
         with pytest.raises(AssertionError, match="a line was made"):
             recorder.run(b"")

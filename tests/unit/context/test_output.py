@@ -12,9 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samovar.context.output import TAIL, Output
+from samovar.context.output import TAIL, Output, _Tail
+from samovar.logs.journals import SinkJournal
+from samovar.logs.stream import Closed, Ended, InitStarted, LogStream, Started
+from samovar_worker.wire import records
 
 MEGABYTE = 1 << 20
+NOW = 1_769_903_999.5
+STREAM = LogStream("/aws/lambda/f", "stream", "f", runtime="r", runtime_arn="a")
+INIT_START = b"INIT_START Runtime Version: r\tRuntime Version ARN: a\n"
 
 
 class Sink:
@@ -63,8 +69,8 @@ def wire(*, with_sink: bool) -> Iterator[Wired]:
     os.set_blocking(read, False)
     fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, MEGABYTE)
     sink = Sink()
-    output = Output(read, sink if with_sink else None)
-    output.name("f", "stream")
+    output = Output(read, SinkJournal(sink) if with_sink else None, lambda: NOW)
+    output.name(STREAM)
     wired = Wired(output, sink, write)
     try:
         yield wired
@@ -76,7 +82,7 @@ def wire(*, with_sink: bool) -> Iterator[Wired]:
 
 def test_the_tail_is_the_last_4_kb(wired: Wired) -> None:
     log = b"".join(b"line %05d\n" % number for number in range(2000))
-    wired.output.begin(True)
+    wired.output.begin(True, "id")
     for start in range(0, len(log), 700):
         wired.output.add(log[start : start + 700])
     assert wired.output.end() == log[-4096:]
@@ -86,8 +92,9 @@ def test_the_tail_is_the_last_4_kb(wired: Wired) -> None:
 @given(st.lists(st.integers(0, 3 * TAIL), max_size=20))
 def test_the_tail_is_the_end_of_all_that_was_added(sizes: list[int]) -> None:
     with open(os.devnull, "rb") as nothing:  # no pipe is read here
-        output = Output(nothing.fileno(), None)
-        output._tail = bytearray()
+        output = Output(nothing.fileno(), None, lambda: NOW)
+        output.name(STREAM)
+        output._tail = _Tail()
         everything = b""
         for number, size in enumerate(sizes):
             data = bytes([number]) * size
@@ -97,54 +104,59 @@ def test_the_tail_is_the_end_of_all_that_was_added(sizes: list[int]) -> None:
 
 
 def test_a_short_log_is_its_own_tail(wired: Wired) -> None:
-    wired.output.begin(True)
-    wired.output.line("START\n")
-    wired.output.line("END ü\n")
-    assert wired.output.end() == "START\nEND ü\n".encode()
+    wired.output.begin(True, "id")
+    wired.output.platform(Started("arn"))
+    wired.output.add("no newline ü".encode())
+    wired.output.platform(Ended(0.001, 128, 5))
+    start, text, end, report = wired.output.end().decode().split("\n", 3)
+    assert start == "START RequestId: id Version: $LATEST"
+    assert text == "no newline üEND RequestId: id"
+    assert end.startswith("REPORT RequestId: id\tDuration: 1.00 ms\t")
+    assert report == ""
 
 
 def test_no_tail_unless_asked_for(wired: Wired) -> None:
-    wired.output.begin(False)
+    wired.output.begin(False, "id")
     wired.output.add(b"line\n")
     assert wired.output.end() == b""
 
 
 def test_a_tail_is_of_one_invocation_only(wired: Wired) -> None:
-    wired.output.begin(True)
+    wired.output.begin(True, "id")
     wired.output.add(b"first\n")
     assert wired.output.end() == b"first\n"
     assert wired.output.end() == b""
     wired.output.add(b"between\n")
     wired.write(b"late\n")
-    wired.output.begin(True)  # what is in the pipe by now belongs to nobody's tail
+    wired.output.begin(True, "id")  # what is in the pipe by now belongs to nobody's tail
     wired.output.add(b"second\n")
     assert wired.output.end() == b"second\n"
 
 
 def test_what_came_late_still_reaches_the_sink(heard: Wired) -> None:
     heard.write(b"late\n")
-    heard.output.begin(True)
-    heard.output.line("START\n")
-    assert heard.sink.text == b"late\nSTART\n"
+    heard.output.begin(True, "id")
+    heard.output.platform(Started("arn"))
+    assert heard.sink.text == b"late\nSTART RequestId: id Version: $LATEST\n"
 
 
 def test_the_sink_is_called_in_order_with_the_functions_name(heard: Wired) -> None:
-    heard.output.line("INIT_START\n")
+    heard.output.platform(InitStarted())
     heard.write(b"from the init\n")
     heard.output.drain()
-    heard.output.line("START\n")
+    heard.output.begin(False, "id")
+    heard.output.platform(Started("arn"))
     heard.write(b"one\n")
     assert heard.output.on_readable()
     heard.write(b"two\n")
     heard.output.drain()
-    heard.output.line("END\n")
+    heard.output.platform(Closed())
     assert heard.sink.calls == [
-        ("f", "stream", b"INIT_START\n"),
+        ("f", "stream", INIT_START),
         ("f", "stream", b"from the init\n"),
-        ("f", "stream", b"START\n"),
+        ("f", "stream", b"START RequestId: id Version: $LATEST\n"),
         ("f", "stream", b"one\n"),
         ("f", "stream", b"two\n"),
-        ("f", "stream", b"END\n"),
     ]
 
 
@@ -174,7 +186,8 @@ class Endless(Sink):
 def test_a_drain_ends_though_somebody_still_writes(unheard: Wired) -> None:
     read = os.dup(unheard.output._fd)
     sink = Endless(unheard.worker_end)
-    output = Output(read, sink)
+    output = Output(read, SinkJournal(sink), lambda: NOW)
+    output.name(STREAM)
     unheard.write(b"x" * 65536)
     output.drain()
     assert len(sink.calls) == 16
@@ -185,7 +198,7 @@ def test_the_end_of_the_pipe_is_told(wired: Wired) -> None:
     wired.write(b"last words\n")
     os.close(wired.worker_end)
     wired.worker_end = -1
-    wired.output.begin(False)
+    wired.output.begin(False, "id")
     assert wired.output.on_readable()
     assert not wired.output.on_readable()
     wired.output.drain()
@@ -197,7 +210,7 @@ def test_a_wake_up_for_nothing_is_not_the_end(wired: Wired) -> None:
 
 def test_megabytes_take_no_memory(unheard: Wired) -> None:
     chunk = b"x" * 65536
-    unheard.output.begin(True)
+    unheard.output.begin(True, "id")
     tracemalloc.start()
     try:
         for _ in range(256):  # 16 MB
@@ -212,9 +225,26 @@ def test_megabytes_take_no_memory(unheard: Wired) -> None:
 def test_somebody_listens_when_there_is_a_sink_or_a_tail(heard: Wired, unheard: Wired) -> None:
     assert heard.output.listening
     assert not unheard.output.listening
-    unheard.output.begin(False)
+    unheard.output.begin(False, "id")
     assert not unheard.output.listening
-    unheard.output.begin(True)
+    unheard.output.begin(True, "id")
     assert unheard.output.listening
     unheard.output.end()
     assert not unheard.output.listening
+
+
+def test_records_come_out_whole_and_without_their_headers(wired: Wired) -> None:
+    wired.output.begin(True, "id")
+    for piece in records.encode(b"a\nrecord\n", 1):
+        wired.write(piece)
+    wired.write(b"raw\n")
+    wired.output.drain()
+    assert wired.output.end() == b"a\nrecord\nraw\n"
+    if wired.output.listening:
+        assert [data for _, _, data in wired.sink.calls] == [b"a\nrecord\n", b"raw\n"]
+
+
+def test_what_is_unread_when_the_process_ends_is_taken(heard: Wired) -> None:
+    heard.write(b"last words")
+    heard.output.close()
+    assert heard.sink.text == b"last words"

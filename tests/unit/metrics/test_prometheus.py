@@ -41,6 +41,7 @@ def told_everything() -> PrometheusObserver:
     observer.zygote_started("python3.11", "bare")
     observer.zygote_died("python3.11", "bare", expected=False)
     observer.wall("mount namespace", held=True)
+    observer.watch_lost_records(lambda: {("files", "the disk refuses them"): 3})
     return observer
 
 

@@ -29,16 +29,29 @@ for fd in (1, 2, pipes.OUTPUT):
 null = os.open(os.devnull, os.O_RDONLY)
 os.dup2(null, 0)
 
-def written():
+def packets():
     outside.setblocking(False)
-    packets = []
+    found = []
     while True:
         try:
-            packets.append(outside.recv(1 << 16).decode())
+            found.append(outside.recv(1 << 16))
         except BlockingIOError:
-            return packets
+            return found
+
+def written():
+    return [packet.decode() for packet in packets()]
 
 import logging
+from samovar_worker.handler import Fault
+from samovar_worker.wire.records import Deframer
+
+def events():
+    # What was written, as whole records; anything raw would fail.
+    frames = Deframer()
+    found = [part for packet in packets() for part in frames.feed(packet)]
+    assert all(is_record for is_record, _ in found), found
+    return [data.decode() for _, data in found]
+
 logging.getLogger().addHandler(logging.StreamHandler())  # of something preloaded, say
 logs.install()
 """
@@ -66,20 +79,20 @@ logging.error("two\\nlines\\n")
 logging.getLogger("a.b").critical("Käthe \\ud800")
 root.setLevel("DEBUG")
 logging.debug("now shown")
-facts["records"] = written()
+facts["records"] = events()
 
 try:
     {}["k"]
 except KeyError:
     logging.exception("failed")
 logging.warning("next")
-facts["traceback"] = written()
+facts["traceback"] = events()
 
 root.handlers[0].setFormatter(logging.Formatter("%(levelname)s %(message)s"))
 logging.warning("own format")
 root.handlers[0].setFormatter(logging.Formatter("%(aws_request_id)s %(message)s\\n"))
 logging.warning("own end")
-facts["formats"] = written()
+facts["formats"] = events()
 
 logging.warning("%d", "no number")
 facts["wrong"] = "".join(written())
@@ -135,7 +148,7 @@ def test_records(premises: Premises, interpreters_found: tuple[Interpreter, ...]
 )
 def test_the_level_variable(premises: Premises, level: str | None, effective: str) -> None:
     source = """
-logs.set_level()
+logs.configure()
 facts["level"] = logging.getLevelName(logging.getLogger().getEffectiveLevel())
 """
     environment = {} if level is None else {"AWS_LAMBDA_LOG_LEVEL": level}
@@ -157,7 +170,7 @@ sys.stdout = None
 sys.stderr.close()
 logs.flush()
 logging.error("still heard")
-facts["closed"] = len(written())
+facts["closed"] = len(events())
 sys.stdout = sys.__stdout__
 """
 
@@ -175,15 +188,15 @@ def test_streams(premises: Premises, interpreters_found: tuple[Interpreter, ...]
 
 ERRORS = """
 frame = '  File "/var/task/h.py", line 2, in f\\n    g()\\n'
-logs.log_error("ValueError", "text", [frame, "x"])
-logs.log_error("ValueError", "two\\nlines", [])
-logs.log_error("ValueError", "", None)
-logs.log_error("Runtime.ImportModuleError", "\\ud800", ["\\n  a\\n\\n    b"])
-facts["errors"] = written()
+logs.log_error(Fault("ValueError", "text", [frame, "x"]), "id")
+logs.log_error(Fault("ValueError", "two\\nlines", []), "id")
+logs.log_error(Fault("ValueError", ""), "id")
+logs.log_error(Fault("Runtime.ImportModuleError", "\\ud800", ["\\n  a\\n\\n    b"]), "")
+facts["errors"] = events()
 logs.log_failed_init()
-facts["init"] = written()
+facts["init"] = events()
 os.close(pipes.OUTPUT)
-logs.log_error("ValueError", "nobody hears it", [])
+logs.log_error(Fault("ValueError", "nobody hears it", []), "id")
 """
 
 
@@ -194,9 +207,9 @@ def test_uncaught_errors(premises: Premises) -> None:
     assert facts["errors"] == [
         f"[ERROR] ValueError: text\n{traceback}"
         f'{NBSP * 2}File "/var/task/h.py", line 2, in f\n{NBSP * 4}g()\nx\n',
-        # An empty stack still has the line above it; none at all has not.
+        # An empty stack still has the line above it.
         f"[ERROR] ValueError: two\nlines\n{traceback}",
-        "[ERROR] ValueError\n",
+        f"[ERROR] ValueError\n{traceback}",
         f"[ERROR] Runtime.ImportModuleError: \\ud800\n{traceback}\n{NBSP * 2}a\n\n{NBSP * 4}b\n",
     ]
     (warning,) = facts["init"]

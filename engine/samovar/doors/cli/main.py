@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from samovar.doors.cli import demo, doctor, exits, functions, invoke, start
+from samovar.doors.cli import demo, doctor, exits, functions, invoke, logs, start
 from samovar.doors.cli.report import own_version
 
 
@@ -20,6 +20,7 @@ def main() -> None:
     samovar demo                       see it work on a real function
     samovar start                      serve the Lambda API on http://127.0.0.1:4566
     samovar invoke NAME -e event.json  run a function once
+    samovar logs NAME -f               follow what it logs
     """
 
 
@@ -28,3 +29,4 @@ main.add_command(demo.demo)
 main.add_command(doctor.doctor)
 main.add_command(invoke.invoke)
 main.add_command(functions.functions)
+main.add_command(logs.logs)

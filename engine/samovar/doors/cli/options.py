@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,6 +39,8 @@ def default_text(item: Field[Any]) -> str:
         home = str(Path.home())
         text = str(value)
         return "~" + text.removeprefix(home) if text.startswith(home) else text
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return str(value) if value not in ({}, "") else "not set"
 
 
@@ -68,14 +70,19 @@ def setting_flags(*, leave_out: Collection[str] = ()) -> Callable[[Command], Com
     return decorate
 
 
-def read_settings(flags: dict[str, Any], **fixed: Any) -> Settings:
+def read_settings(
+    flags: dict[str, Any], defaults: Mapping[str, str] | None = None, **fixed: Any
+) -> Settings:
     """Settings from the environment, then the flags, then what the command itself needs.
+
+    `defaults` are variables that count where the environment has none.
 
     Ends the command with exit code 5 where one is wrong.
     """
     with failures():
         given = {name: value for name, value in flags.items() if value is not None}
-        return Settings.from_environment(os.environ, **{**given, **fixed})
+        environment = {**(defaults or {}), **os.environ}
+        return Settings.from_environment(environment, **{**given, **fixed})
 
 
 def markdown_table() -> str:

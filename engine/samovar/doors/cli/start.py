@@ -17,7 +17,7 @@ from samovar.doors.cli.options import read_settings, setting_flags
 from samovar.doors.cli.report import start_lines
 from samovar.doors.http.serving import serving
 from samovar.engine import Engine
-from samovar.settings import Settings
+from samovar.settings import PREFIX, Settings
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -43,7 +43,7 @@ def start(verbose: bool, **flags: Any) -> None:
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    settings = read_settings(flags)
+    settings = read_settings(flags, {f"{PREFIX}LOG_FILES": "on"})
     with failures():
         uvloop.run(serve(settings))
 

@@ -37,7 +37,6 @@ _CONFIGURATION_DEFAULTS: dict[str, IsDefault] = {
     "FileSystemConfigs": _nothing,
     "ImageConfig": _nothing,
     "SnapStart": lambda value: value in ({}, {"ApplyOn": "None"}),
-    "LoggingConfig.LogFormat": _equals("Text"),
 }
 _CODE_DEFAULTS: dict[str, IsDefault] = {
     "Publish": _equals(False),
@@ -53,6 +52,9 @@ _CONFIGURATION = {
     "MemorySize",
     "Environment.Variables",
     "EphemeralStorage.Size",
+    "LoggingConfig.LogFormat",
+    "LoggingConfig.ApplicationLogLevel",
+    "LoggingConfig.SystemLogLevel",
     "LoggingConfig.LogGroup",
     "Layers",
 }
@@ -100,7 +102,11 @@ def _configuration(params: Any) -> dict[str, Any]:
     if "EphemeralStorage" in params:
         fields["ephemeral_storage"] = params["EphemeralStorage"]["Size"]
     if "LoggingConfig" in params:  # but for this one: AWS keeps what of it is not given
-        fields["log_group"] = params["LoggingConfig"].get("LogGroup")
+        logging = params["LoggingConfig"]
+        fields["log_group"] = logging.get("LogGroup")
+        fields["log_format"] = logging.get("LogFormat")
+        fields["application_log_level"] = logging.get("ApplicationLogLevel")
+        fields["system_log_level"] = logging.get("SystemLogLevel")
     if "VpcConfig" in params:  # an empty one, or it would have been refused
         fields["vpc_config_given"] = True
     return {field: value for field, value in fields.items() if value is not None}

@@ -7,7 +7,7 @@ import platform
 from typing import Any
 
 from samovar.doors.http.serialization import last_modified
-from samovar.model.function import CodePackage, FunctionVersion
+from samovar.model.function import CodePackage, FunctionVersion, default_log_group
 from samovar.model.runtime_version import runtime_version_arn
 from samovar.registry.functions import FunctionRegistry
 
@@ -38,10 +38,7 @@ def list_item(version: FunctionVersion, *, qualified: bool = False) -> dict[str,
         "Architectures": [ARCHITECTURE],
         "EphemeralStorage": {"Size": configuration.ephemeral_storage},
         "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
-        "LoggingConfig": {
-            "LogFormat": "Text",
-            "LogGroup": configuration.log_group or default_log_group(version.name),
-        },
+        "LoggingConfig": _logging(version),
     }
     if configuration.environment is not None:
         item["Environment"] = {"Variables": dict(configuration.environment)}
@@ -82,6 +79,11 @@ def code_sha256(code: CodePackage) -> str:
     return base64.b64encode(bytes.fromhex(code.sha256)).decode()
 
 
-def default_log_group(name: str) -> str:
-    """The log group of a function that names none."""
-    return f"/aws/lambda/{name}"
+def _logging(version: FunctionVersion) -> dict[str, str]:
+    configuration = version.configuration
+    shown = {"LogFormat": configuration.log_format}
+    if configuration.application_log_level is not None:
+        shown["ApplicationLogLevel"] = configuration.application_log_level
+    if configuration.system_log_level is not None:
+        shown["SystemLogLevel"] = configuration.system_log_level
+    return {**shown, "LogGroup": configuration.log_group or default_log_group(version.name)}

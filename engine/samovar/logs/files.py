@@ -1,0 +1,187 @@
+"""Log files: `<directory>/<function>/<number>.jsonl`, one JSON object a line.
+
+    {"time":1769903999123,"stream":"2026/01/31/[$LATEST]…","requestId":"…","message":"…"}
+
+`time` is milliseconds since the epoch; `logGroup` stands there where it is not the function's own.
+A file is never changed but at its end, and old ones are deleted, so that a reader beside the
+engine needs nothing of it. All of this runs in one thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from dataclasses import dataclass, field
+from json.encoder import encode_basestring
+from pathlib import Path
+
+from samovar.logs.lost import DISK, FILES, Lost
+from samovar.logs.platform_lines import lines
+from samovar.logs.stream import Dropped, LogStream
+
+_log = logging.getLogger(__name__)
+SUFFIX = ".jsonl"
+_SEGMENTS = 8  # a function's log goes in so many steps
+_SMALLEST = 16 * 1024  # bytes of a segment
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+
+
+def entry(stream: LogStream, now: float, request_id: str, messages: list[str]) -> str:
+    """The lines of the file for `messages`."""
+    group = "" if stream.group == f"/aws/lambda/{stream.function}" else stream.group
+    shared = f',"logGroup":"{group}"' if group else ""
+    # Streams and groups have no character that JSON would escape.
+    head = (
+        f'{{"time":{int(now * 1000)},"stream":"{stream.name}"{shared},'
+        f'"requestId":{encode_basestring(request_id)},"message":'
+    )
+    return "".join([f"{head}{encode_basestring(message)}}}\n" for message in messages])
+
+
+def segments(directory: Path) -> list[Path]:
+    """A function's files, oldest first."""
+    return sorted(path for path in directory.glob(f"*{SUFFIX}") if path.stem.isdigit())
+
+
+@dataclass(slots=True)
+class _FunctionLog:
+    """What is known of one function's files. `sizes`: bytes by path, oldest first."""
+
+    directory: Path
+    sizes: dict[Path, int] = field(default_factory=dict)
+    torn: bool = False  # the last line has no end
+    lost: int = 0  # records since the last one that was written
+    lost_bytes: int = 0
+
+
+class LogFiles:
+    """Appends to functions' logs; keeps each below `limit` bytes and all below `total`."""
+
+    def __init__(self, directory: Path, limit: int, total: int, lost: Lost) -> None:
+        self._directory = directory
+        self._limit = limit
+        self._total = total
+        self._segment = max(_SMALLEST, limit // _SEGMENTS)
+        self._lost = lost
+        self._logs: dict[str, _FunctionLog] = {}
+        self._size: int | None = None  # of all logs, once counted
+        self._complained = False
+
+    def expect(self, function: str) -> None:
+        """Have a directory for a function that has logged nothing yet: its name is known then."""
+        with contextlib.suppress(OSError):
+            (self._directory / function).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def append(self, stream: LogStream, now: float, text: str, records: int) -> None:
+        """Write `records` lines, or count them as lost; never raises for a disk's sake."""
+        data = text.encode(errors="replace")
+        log = None
+        try:
+            log = self._open(stream.function)
+            before = b""
+            if log.lost:
+                dropped = Dropped(log.lost, log.lost_bytes, DISK)
+                before = entry(stream, now, "", lines(stream, now, "", dropped)).encode()
+            self._write(log, before + data)
+            log.lost = log.lost_bytes = 0
+            if self._complained:
+                self._complained = False
+                _log.warning("logs are written again")
+        except OSError as error:
+            self._lost.add(FILES, DISK, records)
+            if log is not None:
+                log.lost += records
+                log.lost_bytes += len(data)
+            if not self._complained:
+                self._complained = True
+                _log.error(
+                    "logs can't be written to %s and are lost until they can: %s",
+                    self._directory,
+                    error,
+                )
+
+    def _open(self, function: str) -> _FunctionLog:
+        log = self._logs.get(function)
+        if log is None:
+            log = _FunctionLog(self._directory / function)
+            self._logs[function] = log
+        if not log.sizes:
+            log.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            log.sizes = {path: path.stat().st_size for path in segments(log.directory)}
+            log.torn = bool(log.sizes) and not _ends_well(list(log.sizes)[-1])
+            if not log.sizes:
+                log.sizes[log.directory / f"{1:08d}{SUFFIX}"] = 0
+        return log
+
+    def _write(self, log: _FunctionLog, data: bytes) -> None:
+        path = next(reversed(log.sizes))
+        size = log.sizes[path]
+        if size and size + len(data) > self._segment:
+            path = log.directory / f"{int(path.stem) + 1:08d}{SUFFIX}"
+            size = log.sizes[path] = 0
+            log.torn = False
+            self._make_room(log)
+        if log.torn:  # an engine that was killed left half a line
+            data = b"\n" + data
+        fd = os.open(path, _FLAGS, 0o600)
+        try:
+            start = os.fstat(fd).st_size
+            written = 0
+            try:
+                while written < len(data):
+                    written += os.write(fd, data[written:])
+            except OSError:
+                os.ftruncate(fd, start)  # a full disk: no half lines
+                raise
+        finally:
+            os.close(fd)
+        log.torn = False
+        log.sizes[path] = size + len(data)
+        if self._size is not None:
+            self._size += len(data)
+
+    def _make_room(self, log: _FunctionLog) -> None:
+        """A new segment is begun: let the oldest ones go."""
+        while sum(log.sizes.values()) > self._limit - self._segment and len(log.sizes) > 1:
+            self._delete(log, next(iter(log.sizes)))
+        if self._size is None:
+            self._size = sum(size for _, size, _ in self._all())
+        if self._size <= self._total:
+            return
+        current = next(reversed(log.sizes))
+        for path, size, _ in sorted(self._all(), key=lambda item: item[2]):
+            if self._size <= self._total:
+                return
+            if path != current:
+                path.unlink(missing_ok=True)
+                self._size -= size
+                self._forget(path)
+
+    def _delete(self, log: _FunctionLog, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        size = log.sizes.pop(path)
+        if self._size is not None:
+            self._size -= size
+
+    def _forget(self, path: Path) -> None:
+        log = self._logs.get(path.parent.name)
+        if log is not None:
+            log.sizes.pop(path, None)
+
+    def _all(self) -> list[tuple[Path, int, float]]:
+        """Every segment of every function: path, size and when it was last written."""
+        found = []
+        for path in self._directory.glob(f"*/*{SUFFIX}"):
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                found.append((path, status.st_size, status.st_mtime))
+        return found
+
+
+def _ends_well(path: Path) -> bool:
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"

@@ -1,0 +1,46 @@
+"""From a pipe's bytes to events: a record is one, and so is each line of anything else. Pure."""
+
+from __future__ import annotations
+
+from samovar_worker.wire.records import MAX_RECORD, Deframer
+
+
+class Splitter:
+    """The events of one pipe. Keeps an unfinished line of at most `MAX_RECORD` bytes."""
+
+    __slots__ = ("_frames", "_line")
+
+    def __init__(self) -> None:
+        self._frames = Deframer()
+        self._line = b""
+
+    def feed(self, data: bytes) -> list[str]:
+        """The events that `data` completes, without their last newlines."""
+        return self._take(self._frames.feed(data))
+
+    def flush(self) -> list[str]:
+        """What was begun, as it is: the invocation is over, or the process."""
+        found = self._take(self._frames.flush())
+        if self._line:
+            found.append(_text(self._line))
+            self._line = b""
+        return found
+
+    def _take(self, parts: list[tuple[bool, bytes]]) -> list[str]:
+        found: list[str] = []
+        for is_record, data in parts:
+            if is_record:
+                # A line that a record interrupts goes on behind it: both are whole.
+                found.append(_text(data.removesuffix(b"\n")))
+                continue
+            *whole, rest = (self._line + data).split(b"\n")
+            found += map(_text, whole)
+            while len(rest) > MAX_RECORD:
+                found.append(_text(rest[:MAX_RECORD]))
+                rest = rest[MAX_RECORD:]
+            self._line = rest
+        return found
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace")
