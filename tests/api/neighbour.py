@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,15 @@ class Neighbour:
     url: str
 
     @contextmanager
-    def s3(self) -> Iterator[Any]:
-        client = SESSION.client("s3", endpoint_url=self.url)
+    def client(self, service: str) -> Iterator[Any]:
+        client = SESSION.client(service, endpoint_url=self.url)
         try:
             yield client
         finally:
             client.close()
+
+    def s3(self) -> AbstractContextManager[Any]:
+        return self.client("s3")
 
 
 @contextmanager

@@ -15,16 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
-from tests.process.house import package
+from tests.process.house import eventually, package
 from tests.process.programs import client
 
 from samovar.doors.http.serving import serving
 from samovar.engine import Engine
+from samovar.logs.reader import Reader, Wanted
 from samovar.settings import Isolation, Settings
 
-SOURCE = "def handler(event, context):\n    return event\n"
+# Prints more than a page, which a file may have left.
+SOURCE = "def handler(event, context):\n    print('x' * 20_000)\n    return event\n"
 ROLE = "arn:aws:iam::000000000000:role/r"
 SIZE = 8  # MB
+LOST = b'samovar_log_records_lost_total{place="files",reason="the disk refuses them"}'
 
 
 def fill(path: Path) -> None:
@@ -52,6 +55,12 @@ def asked(call: Any, **parameters: Any) -> Any:
         return [told["Error"]["Code"], status, told["Error"]["Message"]]
 
 
+def logged(place: Path, beginning: str) -> list[str]:
+    """The lines of f's log that begin so."""
+    events = Reader(place / "logs", "f").read(Wanted())
+    return [event.message for event in events if event.message.startswith(beginning)]
+
+
 def mount(place: Path) -> None:
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}m", "tmpfs", place], check=True)
@@ -59,7 +68,9 @@ def mount(place: Path) -> None:
 
 async def main(place: Path, isolation: str) -> None:
     said: dict[str, Any] = {}
-    settings = Settings(data_dir=place, isolation=Isolation(isolation), port=0, spares=1)
+    settings = Settings(
+        data_dir=place, isolation=Isolation(isolation), port=0, spares=1, log_files=True
+    )
     async with Engine(settings) as engine, serving(engine) as endpoint:
         aws = client(endpoint)
         runtime = engine.report().interpreters[0].runtime
@@ -87,6 +98,7 @@ async def main(place: Path, isolation: str) -> None:
             await create(name, small)
             await engine.registry.wait_settled(name)
         said["before"] = await invoke("f")
+        await eventually(lambda: any(logged(place, "REPORT ")), "its log is written")
         before = files(place)
         fill(ballast)
         said["create"] = await create("g", large)
@@ -98,10 +110,15 @@ async def main(place: Path, isolation: str) -> None:
         said["functions"] = [function.name for function in engine.registry.list().functions]
         said["warm"] = await invoke("f")
         said["cold"] = await invoke("h")
+        # Four lines of a warm invocation, and five of a cold one.
+        await eventually(lambda: LOST + b" 9.0" in engine.metrics_text(), "lost lines are counted")
         ballast.unlink()
         said["created"] = (await create("g", large))["State"]
         await engine.registry.wait_settled("g")
         said["after"] = await invoke("g")
+        await invoke("f")
+        await eventually(lambda: any(logged(place, "LOGS_DROPPED ")), "the log says what is lost")
+        said["dropped"] = [line.split("\t")[0] for line in logged(place, "LOGS_DROPPED ")]
         aws.close()
     print(json.dumps(said))
 

@@ -32,6 +32,7 @@ def set_request(request_id: str) -> None:
 class _RequestFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.aws_request_id = _Request.id
+        record.tenant_id = None  # tenants are not carried out
         return True
 
 

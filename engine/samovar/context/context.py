@@ -367,7 +367,7 @@ class ExecutionContext:
 
     def _log_start(self, process: WorkerProcess, run: Run) -> None:
         """Behind the output of an init that the run has to repeat, as on AWS."""
-        process.output.platform(Started(run.invocation.function_arn))
+        process.output.platform(_new(Started, (run.invocation.function_arn,)))
 
     def _log_end(
         self,
@@ -382,7 +382,7 @@ class ExecutionContext:
         if process.channel.turn not in (Turn.RUNNING, Turn.IDLE):
             self._log_start(process, run)  # its init was repeated in vain
         memory_size = self.placement.version.configuration.memory_size
-        output.platform(Ended(duration, memory_size, self.memory_used, *ending))
+        output.platform(_new(Ended, (duration, memory_size, self.memory_used, *ending)))
         return output.end()
 
     def _settle_exit(self, exited: control.Exited, run_over: bool) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-import struct
+import sys
 import termios
 from collections.abc import Callable
 
@@ -17,6 +17,7 @@ from samovar.logs.stream import Closed, Journal, LogStream, PlatformEvent
 from samovar.model.limits import LOG_TAIL_SIZE as TAIL
 from samovar_worker.wire.records import Deframer
 
+_ioctl, _WAITING, _NOTHING = fcntl.ioctl, termios.FIONREAD, b"\0\0\0\0"
 _CHUNK = 65536
 _MAX_DRAIN = 16 * _CHUNK  # a pipe holds 64 KB, 1 MB at most: more means that somebody still writes
 
@@ -114,10 +115,10 @@ class Output:
         """Read everything that has been written so far."""
         drained = 0
         while drained < _MAX_DRAIN:
-            waiting = struct.unpack("i", fcntl.ioctl(self._fd, termios.FIONREAD, b"\0\0\0\0"))[0]
-            if not waiting:
+            waiting = _ioctl(self._fd, _WAITING, _NOTHING)
+            if waiting == _NOTHING:
                 return
-            data = os.read(self._fd, min(waiting, _CHUNK))
+            data = os.read(self._fd, min(int.from_bytes(waiting, sys.byteorder), _CHUNK))
             if not data:
                 return
             drained += len(data)

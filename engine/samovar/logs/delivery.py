@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 QUEUE = 16 << 20  # bytes that wait; beyond it events are dropped
 _WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # seconds before the next attempt
 _GATHER = 0.5  # seconds that events wait for others
+_LAST_ATTEMPTS = 3  # that may fail once the engine stops
 _READ_TIMEOUT = 10.0  # seconds
 # What may be different in a moment (PutLogEvents' errors and AWS's common ones).
 _PASSING = {
@@ -55,6 +56,7 @@ class Delivery:
         self._changed = threading.Condition()
         self._closing = False
         self._given_up = threading.Event()
+        self._last_attempts = _LAST_ATTEMPTS
         self._complained = False
         self._client: Any = None
         self._thread: threading.Thread | None = None
@@ -123,6 +125,10 @@ class Delivery:
                     _log.error("CloudWatch Logs refuses logs of %s: %s", request.group, error)
                     return
                 self._complain(error)
+                if self._closing:
+                    self._last_attempts -= 1
+                    if not self._last_attempts:
+                        self._given_up.set()
                 wait = _WAITS[min(attempt, len(_WAITS) - 1)] * self._scale
                 attempt += 1
                 self._given_up.wait(wait)

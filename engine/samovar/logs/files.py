@@ -76,9 +76,12 @@ class LogFiles:
     def append(self, stream: LogStream, now: float, text: str, records: int) -> None:
         """Write `records` lines, or count them as lost; never raises for a disk's sake."""
         data = text.encode(errors="replace")
-        log = None
+        log = self._logs.get(stream.function)
+        if log is None:
+            log = _FunctionLog(self._directory / stream.function)
+            self._logs[stream.function] = log
         try:
-            log = self._open(stream.function)
+            self._open(log)
             before = b""
             if log.lost:
                 dropped = Dropped(log.lost, log.lost_bytes, DISK)
@@ -90,9 +93,8 @@ class LogFiles:
                 _log.warning("logs are written again")
         except OSError as error:
             self._lost.add(FILES, DISK, records)
-            if log is not None:
-                log.lost += records
-                log.lost_bytes += len(data)
+            log.lost += records
+            log.lost_bytes += len(data)
             if not self._complained:
                 self._complained = True
                 _log.error(
@@ -101,18 +103,13 @@ class LogFiles:
                     error,
                 )
 
-    def _open(self, function: str) -> _FunctionLog:
-        log = self._logs.get(function)
-        if log is None:
-            log = _FunctionLog(self._directory / function)
-            self._logs[function] = log
-        if not log.sizes:
-            log.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            log.sizes = {path: path.stat().st_size for path in segments(log.directory)}
-            log.torn = bool(log.sizes) and not _ends_well(list(log.sizes)[-1])
-            if not log.sizes:
-                log.sizes[log.directory / f"{1:08d}{SUFFIX}"] = 0
-        return log
+    def _open(self, log: _FunctionLog) -> None:
+        if log.sizes:
+            return
+        log.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sizes = {path: path.stat().st_size for path in segments(log.directory)}
+        log.torn = bool(sizes) and not _ends_well(next(reversed(sizes)))
+        log.sizes = sizes or {log.directory / f"{1:08d}{SUFFIX}": 0}
 
     def _write(self, log: _FunctionLog, data: bytes) -> None:
         path = next(reversed(log.sizes))
@@ -121,6 +118,7 @@ class LogFiles:
             path = log.directory / f"{int(path.stem) + 1:08d}{SUFFIX}"
             size = log.sizes[path] = 0
             log.torn = False
+        if not size:
             self._make_room(log)
         if log.torn:  # an engine that was killed left half a line
             data = b"\n" + data

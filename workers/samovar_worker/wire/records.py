@@ -98,7 +98,7 @@ class Deframer:
         part = self._open.setdefault(origin, bytearray())
         part += piece
         self._kept += len(piece)
-        if more and len(part) < MAX_RECORD and self._kept < MAX_RECORD:
+        if more and len(part) + PIECE <= MAX_RECORD and self._kept < MAX_RECORD:
             return b""
         del self._open[origin]
         self._kept -= len(part)

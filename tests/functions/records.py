@@ -1,0 +1,73 @@
+"""Handlers that try to make a mess of the output pipe."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+
+logger = logging.getLogger()
+
+# A header as the worker writes it, for 100 bytes that are not there.
+FALSE_HEADER = b"\xff\xa5\x5a\xfe" + (1).to_bytes(4, "big") + (100).to_bytes(2, "big") + b"\0"
+CHILD = "import os\nfor n in range(%d): os.write(1, b'child %%06d\\n' %% n)"
+
+
+def hostile(event, context):
+    """Garbage, false frames and half ones; an honest record behind each."""
+    for number, garbage in enumerate(
+        (
+            os.urandom(100_000),
+            FALSE_HEADER[:6],
+            FALSE_HEADER + b"x" * 50,
+            FALSE_HEADER[:4] * 1000,
+            FALSE_HEADER[:-1] + b"\1" + b"y" * 100,  # more to come, which never does
+        )
+    ):
+        os.write(1, garbage)
+        os.write(1, b"\n" * 5000)
+        logger.warning("honest\nrecord %d", number)
+    return "alive"
+
+
+def crowd(event, context):
+    """Long records, while children and threads write lines of their own."""
+    children = [subprocess.Popen([sys.executable, "-c", CHILD % event["lines"]]) for _ in range(2)]
+
+    def chat():
+        for number in range(event["lines"]):
+            os.write(1, b"thread %06d\n" % number)
+
+    thread = threading.Thread(target=chat)
+    thread.start()
+    for number in range(event["records"]):
+        logger.warning("%s", json.dumps({"n": number, "long": "r" * 50_000 + "\n"}))
+    thread.join()
+    for child in children:
+        child.wait()
+
+
+def forked(event, context):
+    """A child of the worker's own logs a long record at the same time as the worker."""
+    pid = os.fork()
+    for number in range(20):
+        logger.warning("%s %d %s", "child" if pid == 0 else "worker", number, "z" * 20_000)
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def nonblocking(event, context):
+    """A child that makes the shared pipe non-blocking, and then much more than fits into it."""
+    os.set_blocking(1, False)
+    for number in range(100):
+        logger.warning("%d %s", number, "b" * 20_000)
+
+
+def stay(event, context):
+    """Log, and then wait to be killed, or not."""
+    print("before")
+    logger.warning("two\nlines")
+    if event.get("sleep"):
+        threading.Event().wait(event["sleep"])

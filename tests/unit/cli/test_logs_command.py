@@ -1,0 +1,185 @@
+"""`samovar logs`, in a process of its own: on files of an engine, and on a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.unit.cli.conftest import PATIENCE, Cli, cli_command
+
+from samovar.logs.files import LogFiles, entry
+from samovar.logs.lost import Lost
+from samovar.logs.stream import LogStream
+
+ID = "8f5c8b1e-6d2d-4f9e-9d3a-1f0f1e2d3c4b"
+OTHER = "1b5c8b1e-6d2d-4f9e-9d3a-1f0f1e2d3c4b"
+EVENTS = [
+    (1_769_903_990.0, "", "INIT_START Runtime Version: r"),
+    (1_769_903_991.0, ID, f"START RequestId: {ID} Version: $LATEST"),
+    (1_769_903_992.0, ID, f"[ERROR]\t{ID}\ttwo\nlines"),
+    (1_769_903_993.5, OTHER, "plain text"),
+]
+
+
+def write(data_dir: Path, *events: tuple[float, str, str], limit: int = 1 << 20) -> None:
+    files = LogFiles(data_dir / "logs", limit, 1 << 30, Lost())
+    stream = LogStream("/aws/lambda/tea-pot", "s", "tea-pot")
+    for now, request_id, message in events:
+        files.append(stream, now, entry(stream, now, request_id, [message]), 1)
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    write(tmp_path, *EVENTS)
+    return tmp_path
+
+
+def test_everything_in_order(cli: Cli, data_dir: Path) -> None:
+    shown = cli("logs", "tea-pot", "--data-dir", str(data_dir))
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout == (
+        "2026-01-31T23:59:50.000Z INIT_START Runtime Version: r\n"
+        f"2026-01-31T23:59:51.000Z START RequestId: {ID} Version: $LATEST\n"
+        f"2026-01-31T23:59:52.000Z [ERROR]\t{ID}\ttwo\nlines\n"
+        "2026-01-31T23:59:53.500Z plain text\n"
+    )
+
+
+def test_the_variable_and_an_arn_will_do(cli: Cli, data_dir: Path) -> None:
+    arn = "arn:aws:lambda:us-east-1:000000000000:function:tea-pot:live"
+    shown = cli("logs", arn, environment={"SAMOVAR_DATA_DIR": str(data_dir)})
+    assert shown.stdout.count("\n") == 5
+
+
+@pytest.mark.parametrize(
+    ("flags", "shown"),
+    [
+        (["--since", "2026-01-31T23:59:53Z"], [3]),
+        (["--since", "10m"], []),
+        (["--request-id", ID], [1, 2]),
+        (["--filter", "two"], [2]),
+        (["--filter", "two", "--request-id", OTHER], []),
+    ],
+    ids=["since", "since long ago", "request id", "filter", "both"],
+)
+def test_what_is_asked_for(cli: Cli, data_dir: Path, flags: list[str], shown: list[int]) -> None:
+    said = cli("logs", "tea-pot", "--data-dir", str(data_dir), "--json", *flags)
+    assert said.returncode == 0
+    messages = [json.loads(line)["message"] for line in said.stdout.splitlines()]
+    assert messages == [EVENTS[number][2] for number in shown]
+
+
+def test_json(cli: Cli, data_dir: Path) -> None:
+    said = cli("logs", "tea-pot", "--data-dir", str(data_dir), "--json")
+    first, second = (json.loads(line) for line in said.stdout.splitlines()[:2])
+    assert first == {
+        "time": "2026-01-31T23:59:50.000Z",
+        "function": "tea-pot",
+        "logGroup": "/aws/lambda/tea-pot",
+        "logStream": "s",
+        "requestId": None,
+        "message": "INIT_START Runtime Version: r",
+    }
+    assert second["requestId"] == ID
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("teapot", "Did you mean tea-pot?"), ("coffee", "")],
+    ids=["near", "nothing near"],
+)
+def test_an_unknown_function(cli: Cli, data_dir: Path, name: str, advice: str) -> None:
+    said = cli("logs", name, "--data-dir", str(data_dir))
+    assert said.returncode == 2
+    assert (
+        f"no logs of a function '{name}' in {data_dir / 'logs'}. {advice}".rstrip() in said.stderr
+    )
+
+
+def test_no_logs_at_all(cli: Cli, tmp_path: Path) -> None:
+    said = cli("logs", "f", "--data-dir", str(tmp_path / "none"))
+    assert said.returncode == 2
+    assert "is it the --data-dir of an engine that keeps log files?" in said.stderr
+
+
+def test_a_wrong_time(cli: Cli, data_dir: Path) -> None:
+    said = cli("logs", "tea-pot", "--data-dir", str(data_dir), "--since", "yesterday")
+    assert said.returncode == 2
+    assert "'yesterday' is neither like 10m nor an ISO time" in said.stderr
+
+
+@contextmanager
+def followed(environment: dict[str, str], data_dir: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        cli_command("logs", "tea-pot", "-f", "--data-dir", str(data_dir)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_following_over_rotations_until_it_is_interrupted(
+    cli_environment: dict[str, str], data_dir: Path
+) -> None:
+    with followed(cli_environment, data_dir) as process:
+        assert process.stdout is not None
+        for _ in range(5):
+            process.stdout.readline()
+        # Segments are as small as can be: some rotations on the way.
+        for turn in range(5):
+            events = [(1_769_903_999.0, "", f"{turn} {number} {'x' * 200}") for number in range(50)]
+            write(data_dir, *events, limit=1 << 17)
+            for number in range(50):
+                assert f" {turn} {number} xx" in process.stdout.readline()
+        assert len(list((data_dir / "logs" / "tea-pot").iterdir())) > 2
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+
+
+def on_a_terminal(environment: dict[str, str], data_dir: Path) -> str:
+    ours, theirs = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            cli_command("logs", "tea-pot", "--data-dir", str(data_dir)),
+            stdout=theirs,
+            env={**environment, "TERM": "xterm"},
+        )
+        os.close(theirs)
+        said = b""
+        while True:
+            try:
+                data = os.read(ours, 65536)
+            except OSError:  # how a terminal says that nobody writes to it any more
+                break
+            if not data:
+                break
+            said += data
+        assert process.wait(PATIENCE) == 0
+    finally:
+        os.close(ours)
+    return said.decode()
+
+
+def test_a_terminal_gets_colours_unless_they_are_not_wanted(
+    cli_environment: dict[str, str], data_dir: Path
+) -> None:
+    environment = {name: item for name, item in cli_environment.items() if name != "NO_COLOR"}
+    said = on_a_terminal(environment, data_dir)
+    red, bold = "\x1b[31m", "\x1b[1m"
+    assert f"{red}[ERROR]" in said
+    assert said.count(f"{bold}{ID}") == 2
+    assert f"{red}plain" not in said
+    assert "\x1b" not in on_a_terminal({**environment, "NO_COLOR": "1"}, data_dir)

@@ -1,0 +1,127 @@
+"""Log files: whole lines, rotation, caps, torn ends and disks that refuse."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from samovar.logs.files import LogFiles, entry, segments
+from samovar.logs.lost import DISK, FILES, Lost
+from samovar.logs.reader import Kept, Reader, Wanted
+from samovar.logs.stream import LogStream
+
+NOW = 1_769_903_999.123
+STREAM = LogStream("/aws/lambda/f", "2026/01/31/[$LATEST]00", "f")
+
+
+def made(directory: Path, limit: int = 1 << 20, total: int = 1 << 30) -> tuple[LogFiles, Lost]:
+    lost = Lost()
+    return LogFiles(directory, limit, total, lost), lost
+
+
+def append(files: LogFiles, *messages: str, stream: LogStream = STREAM) -> None:
+    files.append(stream, NOW, entry(stream, NOW, "id", list(messages)), len(messages))
+
+
+def kept(directory: Path, function: str = "f") -> list[Kept]:
+    return list(Reader(directory, function).read(Wanted()))
+
+
+def messages(directory: Path, function: str = "f") -> list[str]:
+    return [event.message for event in kept(directory, function)]
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    files, lost = made(tmp_path)
+    strange = ["", "two\nlines", 'q"\\\t\x00\x1b', "самовар \U0001fad6\u2028", "x" * 100_000]
+    append(files, *strange)
+    append(files, "last")
+    assert messages(tmp_path) == [*strange, "last"]
+    assert kept(tmp_path)[0] == Kept(
+        1_769_903_999_123, "f", "/aws/lambda/f", "2026/01/31/[$LATEST]00", "id", ""
+    )
+    assert lost.counts() == {}
+
+
+def test_a_group_of_its_own_is_in_every_line(tmp_path: Path) -> None:
+    files, _ = made(tmp_path)
+    shared = LogStream("/shared", "s", "f")
+    append(files, "mine", stream=shared)
+    line = json.loads(segments(tmp_path / "f")[0].read_text())
+    assert list(line) == ["time", "stream", "logGroup", "requestId", "message"]
+    assert kept(tmp_path)[0].group == "/shared"
+
+
+def test_an_odd_request_id_breaks_no_line(tmp_path: Path) -> None:
+    files, _ = made(tmp_path)
+    files.append(STREAM, NOW, entry(STREAM, NOW, 'a"\nb', ["m"]), 1)
+    assert kept(tmp_path)[0].request_id == 'a"\nb'
+
+
+def size(directory: Path, function: str = "*") -> int:
+    return sum(path.stat().st_size for path in directory.glob(f"{function}/*.jsonl"))
+
+
+def test_a_log_stays_below_its_cap_and_keeps_its_end(tmp_path: Path) -> None:
+    files, _ = made(tmp_path, limit=160_000)
+    for number in range(3000):
+        append(files, f"message {number:06d}")
+        assert size(tmp_path) <= 160_000
+    found = messages(tmp_path)
+    assert found == [f"message {number:06d}" for number in range(3000 - len(found), 3000)]
+    assert size(tmp_path) > 160_000 * 3 // 4
+    assert len(segments(tmp_path / "f")) > 4
+
+
+def test_all_logs_together_stay_below_the_total(tmp_path: Path) -> None:
+    files, _ = made(tmp_path, limit=160_000, total=400_000)
+    segment = 20_000
+    for number in range(12):
+        stream = LogStream("g", "s", f"f{number}")
+        for turn in range(30):
+            append(files, f"{number} {turn} {'x' * 5000}", stream=stream)
+            # Looked at whenever a segment is begun.
+            assert size(tmp_path) <= 400_000 + segment
+    assert messages(tmp_path, "f11")[-1].startswith("11 29 ")
+    assert messages(tmp_path, "f0") == []
+    append(files, "back again", stream=LogStream("g", "s", "f0"))
+    assert messages(tmp_path, "f0") == ["back again"]
+
+
+def test_another_engine_goes_on_where_the_last_one_was_killed(tmp_path: Path) -> None:
+    append(made(tmp_path)[0], "one", "two")
+    (path,) = segments(tmp_path / "f")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])  # in the middle of the last line
+    append(made(tmp_path)[0], "three")
+    assert messages(tmp_path) == ["one", "three"]
+    assert segments(tmp_path / "f") == [path]
+
+
+def test_a_disk_that_refuses_is_told_once_and_what_was_lost_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files, lost = made(tmp_path / "logs")
+    (tmp_path / "logs").write_text("in the way")
+    with caplog.at_level(logging.WARNING):
+        append(files, "a")
+        append(files, "b", "c")
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert lost.counts() == {(FILES, DISK): 3}
+    (tmp_path / "logs").unlink()
+    append(files, "d")
+    assert "written again" in caplog.text
+    told, last = messages(tmp_path / "logs")
+    assert told.startswith("LOGS_DROPPED Records: 3\tBytes: ")
+    assert last == "d"
+    assert lost.counts() == {(FILES, DISK): 3}
+
+
+def test_a_function_is_known_before_it_logs(tmp_path: Path) -> None:
+    files, _ = made(tmp_path)
+    files.expect("f")
+    assert (tmp_path / "f").is_dir()
+    assert messages(tmp_path) == []
