@@ -56,6 +56,7 @@ class Delivery:
         self._changed = threading.Condition()
         self._closing = False
         self._given_up = threading.Event()
+        self._refused: set[str] = set()  # groups of which that was said
         self._last_attempts = _LAST_ATTEMPTS
         self._complained = False
         self._client: Any = None
@@ -122,7 +123,9 @@ class Delivery:
             except Exception as error:
                 if not _passes(error):
                     self._lost.add(CLOUDWATCH, REFUSED, len(request.events))
-                    _log.error("CloudWatch Logs refuses logs of %s: %s", request.group, error)
+                    if request.group not in self._refused:
+                        self._refused.add(request.group)
+                        _log.error("CloudWatch Logs refuses logs of %s: %s", request.group, error)
                     return
                 self._complain(error)
                 if self._closing:

@@ -183,3 +183,11 @@ def test_a_terminal_gets_colours_unless_they_are_not_wanted(
     assert said.count(f"{bold}{ID}") == 2
     assert f"{red}plain" not in said
     assert "\x1b" not in on_a_terminal({**environment, "NO_COLOR": "1"}, data_dir)
+
+
+def test_a_function_does_not_command_the_terminal(
+    cli_environment: dict[str, str], tmp_path: Path
+) -> None:
+    write(tmp_path, (1.0, "", "a\x1b[2Jb\x1b[32mgreen\x1b[0m\x07\tc\rd"))
+    said = on_a_terminal({**cli_environment, "NO_COLOR": "1"}, tmp_path)
+    assert said == ("1970-01-01T00:00:01.000Z a\ufffd[2Jb\x1b[32mgreen\x1b[0m\ufffd\tc\ufffdd\r\n")

@@ -30,6 +30,8 @@ _WRONG = re.compile(
 _PLATFORM = re.compile(r"^(INIT_START|INIT_REPORT|START|END|REPORT) |^{\"time\":.*\"platform\.")
 # Told apart at a glance; red and the platform's grey mean something already.
 _COLOURS = ("green", "yellow", "blue", "magenta", "cyan")
+# A terminal does what it is told: colours of the function's own are welcome, nothing else.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]|\x1b(?!\[[0-9;]*m)")
 _OTHERS = {item.name for item in fields(Settings)} - {"data_dir"}
 # The safety net for what is written between the first look and the watch, milliseconds.
 _AGAIN = 500
@@ -92,12 +94,15 @@ def _demand_known(directory: Path, function: str) -> None:
 
 
 def _show(reader: Reader, wanted: Wanted, *, follow: bool, as_json: bool) -> None:
-    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    terminal = sys.stdout.isatty()
+    coloured = terminal and not os.environ.get("NO_COLOR")
 
     def show_new() -> None:
         for event in reader.read(wanted):
-            line = _as_json(event) if as_json else _as_text(event, coloured)
-            click.echo(line, color=coloured)
+            if as_json:
+                click.echo(_as_json(event))
+            else:
+                click.echo(_as_text(event, terminal=terminal, coloured=coloured), color=True)
         sys.stdout.flush()
 
     show_new()
@@ -129,22 +134,23 @@ def _as_json(event: Kept) -> str:
     )
 
 
-def _as_text(event: Kept, coloured: bool) -> str:
+def _as_text(event: Kept, *, terminal: bool, coloured: bool) -> str:
     stamp = iso(event.time / 1000)
+    message = _CONTROL.sub("\ufffd", event.message) if terminal else event.message
     if not coloured:
-        return f"{stamp} {event.message}"
+        return f"{stamp} {message}"
     base: dict[str, Any] = {}
-    if _WRONG.search(event.message):
+    if _WRONG.search(message):
         base = {"fg": "red"}
-    elif _PLATFORM.search(event.message):
+    elif _PLATFORM.search(message):
         base = {"fg": "bright_black"}
     parts = [click.style(stamp, dim=True), " "]
     at = 0
-    for found in _REQUEST_ID.finditer(event.message):
-        parts.append(click.style(event.message[at : found.start()], **base))
+    for found in _REQUEST_ID.finditer(message):
+        parts.append(click.style(message[at : found.start()], **base))
         parts.append(click.style(found[0], fg=_colour_of(found[0]), bold=True))
         at = found.end()
-    parts.append(click.style(event.message[at:], **base))
+    parts.append(click.style(message[at:], **base))
     return "".join(parts)
 
 
