@@ -13,12 +13,14 @@ import contextlib
 import logging
 import os
 from dataclasses import dataclass, field
+from functools import lru_cache
 from json.encoder import encode_basestring
 from pathlib import Path
 
 from samovar.logs.lost import DISK, FILES, Lost
 from samovar.logs.platform_lines import lines
 from samovar.logs.stream import Dropped, LogStream
+from samovar.model.function import default_log_group
 
 _log = logging.getLogger(__name__)
 SUFFIX = ".jsonl"
@@ -29,14 +31,18 @@ _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
 def entry(stream: LogStream, now: float, request_id: str, messages: list[str]) -> str:
     """The lines of the file for `messages`."""
-    group = "" if stream.group == f"/aws/lambda/{stream.function}" else stream.group
-    shared = f',"logGroup":"{group}"' if group else ""
-    # Streams and groups have no character that JSON would escape.
-    head = (
-        f'{{"time":{int(now * 1000)},"stream":"{stream.name}"{shared},'
-        f'"requestId":{encode_basestring(request_id)},"message":'
-    )
-    return "".join([f"{head}{encode_basestring(message)}}}\n" for message in messages])
+    quote = encode_basestring
+    head = f'{{"time":{int(now * 1000)}{_names(stream)}{quote(request_id)},"message":'
+    return "".join([f"{head}{quote(message)}}}\n" for message in messages])
+
+
+@lru_cache(maxsize=1000)
+def _names(stream: LogStream) -> str:
+    """What all lines of a stream have; no name has a character that JSON would escape."""
+    group = ""
+    if stream.group != default_log_group(stream.function):
+        group = f',"logGroup":"{stream.group}"'
+    return f',"stream":"{stream.name}"{group},"requestId":'
 
 
 def segments(directory: Path) -> list[Path]:

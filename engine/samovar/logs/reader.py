@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from samovar.logs.files import segments
+from samovar.model.function import default_log_group
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -107,7 +108,7 @@ class Reader:
             return Kept(
                 int(fields["time"]),
                 self._function,
-                fields.get("logGroup") or f"/aws/lambda/{self._function}",
+                fields.get("logGroup") or default_log_group(self._function),
                 fields["stream"],
                 fields["requestId"],
                 fields["message"],
