@@ -122,5 +122,5 @@ class LambdaContext(_Shown):
         return max(0, self._deadline_ms - int(time.time() * 1000))
 
     def log(self, message: object) -> None:
-        """Write to the log as it is, as one event: no level, no time."""
+        """Write to the log as it is, as one event: no level, no newline added."""
         write_record(str(message).encode(errors="backslashreplace"))

@@ -41,7 +41,10 @@ class _OutputHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            write_record(self.format(record).encode(errors="backslashreplace"))
+            text = self.format(record)
+            if not text.endswith("\n"):  # a traceback has none, nor may a formatter of the user's
+                text += "\n"
+            write_record(text.encode(errors="backslashreplace"))
         except Exception:
             self.handleError(record)
 
@@ -103,7 +106,7 @@ def flush() -> None:
 def log_error(fault: Fault, request_id: str) -> None:
     """An uncaught error, as one record: indentation becomes no-break spaces, as on AWS."""
     if _Form.json:
-        write_record(json_logs.uncaught(fault, request_id))
+        write_record(json_logs.uncaught(fault, request_id) + b"\n")
         return
     message, stack = fault.message, fault.stack
     lines = [f"[ERROR] {fault.error_type}: {message}" if message else f"[ERROR] {fault.error_type}"]
@@ -112,7 +115,7 @@ def log_error(fault: Fault, request_id: str) -> None:
         for line in item.splitlines():
             bare = line.lstrip(" ")
             lines.append(_INDENT * (len(line) - len(bare)) + bare)
-    write_record("\n".join(lines).encode(errors="backslashreplace"))
+    write_record(("\n".join(lines) + "\n").encode(errors="backslashreplace"))
 
 
 def log_failed_init() -> None:
@@ -125,4 +128,4 @@ def log_failed_init() -> None:
         return
     now = time.time()
     stamp = time.strftime(_DATE, time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
-    write_record(f"[WARNING]\t{stamp}\t\t{_WARNING}".encode())
+    write_record(f"[WARNING]\t{stamp}\t\t{_WARNING}\n".encode())

@@ -96,7 +96,5 @@ def write_output(data: bytes) -> None:
 
 def write_record(data: bytes) -> None:
     """Write a log record, which is one event whatever newlines it holds."""
-    if not data.endswith(b"\n"):
-        data += b"\n"
     for piece in records.encode(data, os.getpid()):
         write_output(piece)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from samovar_worker import pipes
 from samovar_worker.lambda_context import LambdaContext
+from samovar_worker.wire.records import Deframer
 
 ID = "8f5c8b1e-6d2d-4f9e-9d3a-1f0f1e2d3c4b"
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:f:live"
@@ -170,7 +171,7 @@ def test_contexts_share_nothing_but_the_function() -> None:
 
 
 def test_log_writes_what_it_is_given() -> None:
-    """No level, no newline, and whatever can be made a text of."""
+    """No level, no newline, and whatever can be made a text of; each is one event."""
     read_end, write_end = os.pipe()
     os.dup2(write_end, pipes.OUTPUT)
     os.close(write_end)
@@ -181,5 +182,6 @@ def test_log_writes_what_it_is_given() -> None:
     finally:
         os.close(pipes.OUTPUT)
     with open(read_end, "rb") as file:
-        assert file.read() == "Käthe 7\n\\ud800['x']".encode()
+        found = Deframer().feed(file.read())
+    assert found == [(True, text.encode()) for text in ("Käthe ", "7", "\n", "\\ud800", "['x']")]
     make().log("nobody hears this, and nothing breaks")
