@@ -38,6 +38,29 @@ def test_flags_win_over_the_environment_and_the_command_over_both() -> None:
     assert (status, output) == (0, "2 1.0 123456789012 {}\n")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "variable", "kept"),
+    [
+        ((), None, True),  # as `samovar start` has it
+        ((), "off", False),
+        ((), "0", False),
+        (("--log-files", "OFF"), None, False),
+        (("--log-files", "on"), "off", True),
+        (("--log-files", "true"), None, True),
+    ],
+)
+def test_a_commands_own_default_gives_way(
+    arguments: tuple[str, ...], variable: str | None, kept: bool
+) -> None:
+    @click.command()
+    @options.setting_flags()
+    def kept_or_not(**flags: object) -> None:
+        click.echo(options.read_settings(flags, {"SAMOVAR_LOG_FILES": "on"}).log_files)
+
+    result = CliRunner(env={"SAMOVAR_LOG_FILES": variable}).invoke(kept_or_not, arguments)
+    assert (result.exit_code, result.output) == (0, f"{kept}\n")
+
+
 def test_pairs_are_read() -> None:
     _, output = run("--interpreters", "python3.12=/a, python3.13=/b")
     assert "{'python3.12': '/a', 'python3.13': '/b'}" in output
@@ -49,6 +72,10 @@ def test_pairs_are_read() -> None:
         (("--port", "tea"), {}, exits.Exit.USAGE, "port='tea': must be a whole number"),
         (("--spares", "1.5"), {}, exits.Exit.USAGE, "spares='1.5': must be a whole number"),
         (("--idle-timeout", "1h"), {}, exits.Exit.USAGE, "idle_timeout='1h': must be a number"),
+        (("--log-files", "maybe"), {}, exits.Exit.USAGE, "log_files='maybe': must be on or off"),
+        (("--log-size", "1"), {}, exits.Exit.SETTINGS, "must be at least 65536"),
+        (("--log-size-total", "65536"), {}, exits.Exit.SETTINGS, "must not be below log_size"),
+        (("--log-delivery", "on"), {}, exits.Exit.SETTINGS, "needs aws_endpoint"),
         (("--port", "70000"), {}, exits.Exit.SETTINGS, "between 0 and 65535"),
         (("--isolation", "some"), {}, exits.Exit.USAGE, "auto, namespaces, none"),
         (("--interpreters", "python3.12"), {}, exits.Exit.USAGE, "name=value pairs"),

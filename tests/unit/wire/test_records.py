@@ -117,6 +117,15 @@ def test_no_more_than_a_record_is_kept(origins: list[int]) -> None:
         assert kept <= MAX_RECORD + PIECE
 
 
+def test_no_more_than_some_writers_are_remembered() -> None:
+    """Each of a million false origins would take more than its byte."""
+    frames = Deframer()
+    for origin in range(10_000):
+        frames.feed(HEADER.pack(MARKER, origin, 1, 1) + b"x")
+    assert len(frames._open) < 1000
+    assert len(frames.flush()) < 1000
+
+
 def test_a_long_record_becomes_several() -> None:
     frames = Deframer()
     found = frames.feed(framed(b"r" * (2 * MAX_RECORD + 1)))

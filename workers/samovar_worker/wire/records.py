@@ -21,6 +21,7 @@ MARKER = b"\xff\xa5\x5a\xfe"
 HEADER = struct.Struct(">4sIHB")
 PIECE = 4096 - HEADER.size  # PIPE_BUF on Linux (pipe(7)), which POSIX guarantees to be atomic
 MAX_RECORD = 1024 * 1024  # the longest event of CloudWatch Logs; what is longer becomes several
+_MAX_OPEN = 256  # long records of so many processes at once; beyond it their pieces are events
 
 _pack = HEADER.pack
 _SIZE = HEADER.size
@@ -93,7 +94,7 @@ class Deframer:
 
     def _piece(self, origin: int, piece: bytes, more: bool) -> bytes:
         """The record that `piece` completes, else nothing."""
-        if not more and origin not in self._open:
+        if origin not in self._open and (not more or len(self._open) >= _MAX_OPEN):
             return piece
         part = self._open.setdefault(origin, bytearray())
         part += piece
