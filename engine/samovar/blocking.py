@@ -131,10 +131,12 @@ class BlockingEngine:
 
     # Written out: a type checker can't see through a wrapper that `changes` has no «self».
     def update_function(
-        self, name: str, *, code: Code | None = None, **changes: Any
+        self, name: str, *, code: Code | None = None, watch: bool = False, **changes: Any
     ) -> FunctionVersion:
         """As Engine.update_function."""
-        return self._result_of(self._engine.update_function(name, code=code, **changes))
+        return self._result_of(
+            self._engine.update_function(name, code=code, watch=watch, **changes)
+        )
 
     def _result_of(self, coroutine: Coroutine[Any, Any, T]) -> T:
         life = self._life

@@ -42,6 +42,7 @@ from samovar.registry.functions import (
     ConfigurationChanges,
     Directory,
     FunctionRegistry,
+    LiveDirectory,
     Module,
     NewFunction,
     ZipBytes,
@@ -156,12 +157,14 @@ class Engine:
         environment: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
         layers: Sequence[str] = (),
+        watch: bool = False,
     ) -> FunctionVersion:
         """Create a function and wait until it is Active.
 
         `code`: a directory, the path or the bytes of a zip, or «package.module:function» importable
         here (which also says handler and runtime). `runtime` defaults to the running interpreter's;
-        `layers` are the ARNs of layer versions (see `publish_layer`). Raises ClientError.
+        `layers` are the ARNs of layer versions (see `publish_layer`). With `watch`, a directory's
+        later changes are taken in as they happen (docs/hot-reload.md). Raises ClientError.
         """
         configuration = Configuration(
             handler=handler,
@@ -173,20 +176,22 @@ class Engine:
             ephemeral_storage=ephemeral_storage,
             environment=environment,
         )
-        new = NewFunction(name, configuration, _source(code), dict(tags or {}), layers=layers)
+        source = _source(code, watch)
+        new = NewFunction(name, configuration, source, dict(tags or {}), layers=layers)
         await self.registry.create(new)
         return await self.registry.wait_settled(name)
 
     async def update_function(
-        self, name: str, *, code: Code | None = None, **changes: Any
+        self, name: str, *, code: Code | None = None, watch: bool = False, **changes: Any
     ) -> FunctionVersion:
         """Replace the code, change the configuration (fields of ConfigurationChanges), or both;
-        wait until it is in force. Raises ClientError; TypeError for an unknown field."""
+        wait until it is in force. `watch` goes with `code`, as in `create_function`. Raises
+        ClientError; TypeError for an unknown field."""
         if changes:
             await self.registry.update_configuration(name, ConfigurationChanges(**changes))
             await self.registry.wait_settled(name)
         if code is not None:
-            await self.registry.update_code(name, _source(code))
+            await self.registry.update_code(name, _source(code, watch))
         return await self.registry.wait_settled(name)
 
     async def delete_function(self, name: str) -> None:
@@ -201,7 +206,7 @@ class Engine:
         `content`: a directory, or the path or the bytes of a zip, laid out as it is to be at /opt
         (Python modules in `python/`). Raises ClientError.
         """
-        new = NewLayerVersion(name, _source(content), description)
+        new = NewLayerVersion(name, _source(content, watch=False), description)
         return await self.registry.layers.publish(new)
 
     # -- invocations
@@ -384,6 +389,7 @@ class _Parts:
             raise
         registry.subscribe(parts)
         registry.make_ready_with(parts.make_ready)
+        registry.running = scheduler.versions
         return parts
 
     async def _settle_walls(self) -> None:
@@ -419,7 +425,11 @@ class _Parts:
             pass  # its interpreter or a package is gone: invoking it says so
 
 
-def _source(code: Code) -> CodeSource:
+def _source(code: Code, watch: bool) -> CodeSource:
+    if watch:
+        if not isinstance(code, Path):
+            raise ClientError(AWS.INVALID_PARAMETER, "watch=True needs a directory as the code")
+        return LiveDirectory(code.absolute(), trusted=True)
     if isinstance(code, bytes):
         return ZipBytes(code)
     if isinstance(code, str):

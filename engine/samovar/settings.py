@@ -76,6 +76,10 @@ class Settings:
     log_delivery: bool = _setting(
         "send functions' logs to CloudWatch Logs at aws_endpoint: on or off", False
     )
+    hot_reload_roots: tuple[Path, ...] = _setting(
+        "directories within which functions may be deployed by S3Bucket=hot-reload, separated by :",
+        (),
+    )
     interpreters: Mapping[str, str] = _setting(
         "runtime=path pairs that override what is found, e.g. python3.12=/opt/py/bin/python3",
         factory=dict,
@@ -85,6 +89,13 @@ class Settings:
         # Zygotes have another working directory, and so may the engine's program later on. An
         # embedding program may well give text for a path, as it may for the isolation.
         object.__setattr__(self, "data_dir", Path(self.data_dir).expanduser().absolute())
+        if isinstance(self.hot_reload_roots, str | Path):
+            # Its letters, or its parts, would be taken for directories: «/» among them.
+            raise SettingsError(
+                f"hot_reload_roots={self.hot_reload_roots!r}: must be a sequence of paths"
+            )
+        roots = tuple(Path(root).expanduser() for root in self.hot_reload_roots)
+        object.__setattr__(self, "hot_reload_roots", roots)
         try:
             object.__setattr__(self, "isolation", Isolation(self.isolation))
         except ValueError as error:
@@ -123,6 +134,11 @@ class Settings:
             not self.log_delivery or bool(self.aws_endpoint),
             "log_delivery",
             "needs aws_endpoint, which says where CloudWatch Logs is",
+        )
+        need(
+            all(root.is_absolute() for root in roots),
+            "hot_reload_roots",
+            "must be absolute paths",
         )
         need(1 <= self.worker_uid < 2**32 - 1, "worker_uid", "must be an unprivileged uid")
 
@@ -178,6 +194,7 @@ _PARSERS: Mapping[str, Any] = {
     "Path": lambda text: Path(text).expanduser(),
     "Isolation": Isolation,
     "str": str,
+    "tuple[Path, ...]": lambda text: tuple(map(Path, filter(None, text.split(os.pathsep)))),
 }
 
 

@@ -47,13 +47,16 @@ class CodePackage:
     `samovar.registry.packages`); it is chosen so that a preloaded module never shadows a copy that
     the package brings along. `import_paths` are directories of the host that the embedding program
     shares with the function, read-only, after the package's own code; only functions made from a
-    `module:function` have any.
+    `module:function` have any. `directory` is the real path that hot reload takes the code from, «»
+    for a package that stays as it is: then there is no zip, `sha256` is a digest of the files and
+    `size` is theirs.
     """
 
     sha256: str
     size: int
     preload: str = "bare"
     import_paths: tuple[str, ...] = ()
+    directory: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,14 @@ from samovar.clock import Clock, Timer
 from samovar.errors import AWS, ClientError, EngineError
 from samovar.model import limits
 from samovar.model.arn import FunctionReference
-from samovar.model.function import CodePackage, Configuration, FunctionVersion
+from samovar.model.function import CodePackage, Configuration, FunctionVersion, UpdateStatus
 from samovar.registry import rules, transitions
 from samovar.registry.attached import Attached, Kind
 from samovar.registry.code_signing_configs import CodeSigningConfigs
 from samovar.registry.index import Entry, Index
 from samovar.registry.layer_index import LayerIndex
+from samovar.registry.live.hot_reload import HotReload
+from samovar.registry.live.tree import LiveFault
 from samovar.registry.records import FUNCTION, Tags, to_stored
 from samovar.registry.runtimes import Runtimes
 from samovar.registry.sources import CodeSource, Module, Received, Receiver
@@ -89,6 +91,7 @@ class Changes:
         settings: Settings,
         node_id: str,
         tell: Tell,
+        hot_reload: HotReload,
     ) -> None:
         self._index = index
         self._layers = layers
@@ -100,6 +103,7 @@ class Changes:
         self._settings = settings
         self._node = node_id
         self._tell = tell
+        self._hot_reload = hot_reload
         # One lock per name, for as long as anybody holds or awaits it.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -211,9 +215,10 @@ class Changes:
         transitions.demand_revision(shown, revision_id)
         self._signing.demand_deployable(name, self._signing.of_function(entry))
         if dry_run:
-            received = await self._receiver.receive(source, keep=False)
-            rules.check_unzipped(received.unzipped, shown.configuration.layers)
-            return replace(shown, code=received.code)
+            async with self.arrival():
+                received = await self._receiver.receive(source, keep=False)
+                rules.check_unzipped(received.unzipped, shown.configuration.layers)
+                return replace(shown, code=received.code)
 
         config: str | None = None
 
@@ -284,8 +289,56 @@ class Changes:
         self._start(self._settle(entry))
         return function
 
+    async def reload(self, found: CodePackage | LiveFault, directory: str) -> None:
+        """Have the functions of `directory` run what was found there, or say why they can't.
+
+        Functions that something is under way for are left out: `_settle` asks for them again.
+        Raises SamovarError if it could not be written for one of them.
+        """
+        names = [
+            entry.shown.name for entry in self._index if entry.shown.code.directory == directory
+        ]
+        for name in names:
+            before = self._index.find(name)
+            if before is not None and isinstance(found, CodePackage) and before.shown.code != found:
+                # Before the lock, as in `_settle`.
+                await self.make_ready(replace(before.shown, code=found))
+            async with self.lock(name):
+                entry = self._index.find(name)
+                if self._closed:
+                    return  # the next start looks again
+                if entry is not None and entry.shown.code.directory == directory:
+                    await self._reload(entry, found)
+
+    async def _reload(self, entry: Entry, found: CodePackage | LiveFault) -> None:
+        shown = entry.shown
+        if not transitions.is_settled(shown):
+            return
+        failed = shown.update_status is UpdateStatus.FAILED
+        if isinstance(found, LiveFault):
+            reason = f"{found}; the code that was read before stays in force."
+            if not failed or shown.update_reason != reason:
+                _log.warning("%s is not reloaded: %s", shown.name, reason)
+                await self._replace(entry, transitions.not_reloaded(shown, reason))
+            return
+        if shown.code == found:
+            if failed:
+                await self._replace(entry, transitions.settled(shown))
+            return
+        function = transitions.reloaded(
+            shown, found, generation=self._next_generation(), now=self._clock.wall()
+        )
+        await self._replace(entry, function)
+        old, entry.serving = entry.serving, function
+        _log.info("%s is reloaded from %s", function.name, found.directory)
+        self._tell(old, function)
+
     async def delete(self, name: str) -> None:
         """See `FunctionRegistry.delete`."""
+        await self._delete(name)
+        await self._let_go()
+
+    async def _delete(self, name: str) -> None:
         async with self.lock(name):
             entry = self._index.entry(name)
             with conflicts_told(entry.shown.arn):
@@ -375,6 +428,9 @@ class Changes:
             old, entry.serving = entry.serving, function
             entry.settled.set()
             self._tell(old, function)
+        if function.code.directory:
+            self._hot_reload.catch_up(function.code.directory)
+        await self._let_go()
 
     def _retry(self, entry: Entry) -> None:
         self._start(self._settle(entry))
@@ -404,6 +460,12 @@ class Changes:
             yield
         finally:
             self._arrivals -= 1
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        """Watch only what functions run from; what arrives is nobody's yet."""
+        if not self._arrivals:
+            await self._hot_reload.keep_only(self._index.directories())
 
     def lock(self, name: str) -> asyncio.Lock:
         """Changes of the same name happen one after another."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -16,7 +16,7 @@ from samovar.clock import Clock
 from samovar.errors import AWS, ClientError
 from samovar.metrics.observer import Observer
 from samovar.model.function import CodePackage, FunctionVersion
-from samovar.registry import packages, transitions
+from samovar.registry import archives, packages, transitions
 from samovar.registry.attached import KINDS, Attached
 from samovar.registry.changes import Changes, MakeReady, NewFunction
 from samovar.registry.code_signing import CodeSigning
@@ -24,6 +24,7 @@ from samovar.registry.code_signing_configs import CodeSigningConfigs
 from samovar.registry.index import AccountUsage, Entry, FunctionPage, Index
 from samovar.registry.layer_index import LayerIndex
 from samovar.registry.layers import LayerRegistry
+from samovar.registry.live.hot_reload import HotReload
 from samovar.registry.permissions import Permissions
 from samovar.registry.records import FUNCTION, TAGS, Tags, from_stored
 from samovar.registry.recursion import Recursion
@@ -32,6 +33,7 @@ from samovar.registry.runtimes import Runtimes
 from samovar.registry.sources import (
     CodeSource,
     Directory,
+    LiveDirectory,
     Module,
     Receiver,
     S3Object,
@@ -50,6 +52,7 @@ __all__ = [
     "ExtractedTree",
     "FunctionPage",
     "FunctionRegistry",
+    "LiveDirectory",
     "Module",
     "NewFunction",
     "RegistryListener",
@@ -100,7 +103,10 @@ class FunctionRegistry:
         self._settings = settings
         self._index = Index(settings.region, settings.account_id)
         layers = self._layers = LayerIndex(settings.region, settings.account_id)
-        self._receiver = Receiver(code, settings)
+        self._hot_reload = HotReload(code, clock, settings, in_use=self._live_packages)
+        # Versions that contexts run or are being started for, whoever else has let go of them.
+        self.running: Callable[[], Iterable[FunctionVersion]] = tuple
+        self._receiver = Receiver(code, settings, self._hot_reload)
         self._configs = CodeSigningConfigs(self._index, store, clock, settings, node_id)
         self._changes = Changes(
             index=self._index,
@@ -113,7 +119,9 @@ class FunctionRegistry:
             settings=settings,
             node_id=node_id,
             tell=self._tell,
+            hot_reload=self._hot_reload,
         )
+        self._hot_reload.changed = self._changes.reload
         self.code_signing = CodeSigning(self._index, self._changes, self._configs)
         self.permissions = Permissions(self._index, self._changes)
         self._changes.demand_runtime_may_change = demand_runtime_may_change
@@ -135,6 +143,7 @@ class FunctionRegistry:
             await self._code.open()
             await self._load()
             await self.collect()
+            self._hot_reload.resume(self._index.directories())
         except BaseException:
             await self.close()
             raise
@@ -166,6 +175,7 @@ class FunctionRegistry:
         await self._changes.close()
         if self._extracting:
             await asyncio.wait(self._extracting.values())
+        await self._hot_reload.close()
         await self._receiver.close()
         await self._code.close()
         await self._store.close()
@@ -298,7 +308,10 @@ class FunctionRegistry:
         Raises EngineError if a package is gone or damaged.
         """
         start = self._clock.monotonic()
-        path = await self._extracted((function.code.sha256,))
+        if function.code.directory:
+            path = await self._hot_reload.tree(function.code)
+        else:
+            path = await self._extracted((function.code.sha256,))
         layers = None
         if function.configuration.layers:
             layers = await self._extracted(_layer_hashes(function))
@@ -320,7 +333,11 @@ class FunctionRegistry:
         return await asyncio.shield(extraction)
 
     async def read_package(self, code: CodePackage) -> bytes:
-        """The zip of a version; raises EngineError if it is gone or damaged."""
+        """The zip of a version, or one of the files that hot reload runs now; raises EngineError
+        if it is gone or damaged."""
+        if code.directory:
+            tree = await self._hot_reload.tree(code)
+            return await asyncio.to_thread(archives.zip_directory, tree)
         return await self._code.read(code.sha256)
 
     async def collect(self, in_use: Collection[FunctionVersion] = ()) -> tuple[str, ...]:
@@ -343,7 +360,11 @@ class FunctionRegistry:
                 keep.add(version.code.sha256)
                 merged.add(_layer_hashes(version))
             keep.update(*merged)
+            keep |= self._hot_reload.names()
             return tuple(await self._code.collect(keep, merged))
+
+    def _live_packages(self) -> Collection[CodePackage]:
+        return [*self._index.packages(), *(version.code for version in self.running())]
 
     def _tagged(self, resource: str) -> str:
         return tagged_function(

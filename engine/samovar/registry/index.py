@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from samovar.errors import AWS, ClientError
 from samovar.model.arn import function_arn
-from samovar.model.function import LATEST, FunctionVersion, State
+from samovar.model.function import LATEST, CodePackage, FunctionVersion, State
 from samovar.registry import transitions
 from samovar.registry.attached import Attached, Kind
 from samovar.registry.pages import page
@@ -117,6 +117,17 @@ class Index:
         return AccountUsage(
             sum(entry.shown.code.size for entry in self._entries.values()), len(self._entries)
         )
+
+    def packages(self) -> Iterator[CodePackage]:
+        """What functions show and run."""
+        for entry in self._entries.values():
+            yield entry.shown.code
+            if entry.serving is not None:
+                yield entry.serving.code
+
+    def directories(self) -> set[str]:
+        """The directories that hot reload takes functions' code from."""
+        return {code.directory for code in self.packages() if code.directory}
 
     def tags(self, name: str) -> Mapping[str, str]:
         """The tags of a function; raises AWS's 404."""

@@ -27,7 +27,7 @@ from samovar.registry.layer_records import (
     published,
     version_policy,
 )
-from samovar.registry.sources import CodeSource, Receiver
+from samovar.registry.sources import CodeSource, LiveDirectory, Receiver
 from samovar.stores.protocols import Put, Record, RecordStore, Remove
 
 __all__ = ["Compatible", "LayerPage", "LayerRegistry", "NewLayerVersion"]
@@ -166,6 +166,11 @@ class LayerRegistry:
 
     async def _publish(self, new: NewLayerVersion) -> LayerVersion:
         name = self._index.own_name(new.name)
+        if isinstance(new.source, LiveDirectory):
+            raise ClientError(
+                AWS.INVALID_PARAMETER,
+                "Layers are not reloaded: publish a zip, or deploy the function with hot reload.",
+            )
         rules.check_layer(new.description, new.license_info)
         async with self._changes.arrival():
             received = await self._receiver.receive(new.source)

@@ -14,7 +14,7 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -235,6 +235,17 @@ def _refused(reason: str) -> ClientError:
     return ClientError(AWS.INVALID_PARAMETER, f"{_COULD_NOT} Reason: {reason}.")
 
 
+def brings_boto3(top_level: Iterable[str]) -> bool:
+    """Whether one of these names at the top of a package is something that a preloaded boto3 would
+    shadow."""
+    return any(name.partition(".")[0] in _VENDORED for name in top_level)
+
+
+def imports_boto3(module: bytes) -> bool:
+    """Whether this source of a module imports boto3 or botocore."""
+    return _IMPORTS_BOTO3.search(module) is not None
+
+
 def detect_preload(tree: Path) -> str:
     """Which zygote family suits the package: BOTO3 if its code imports boto3 or botocore and it
     brings along nothing that a preloaded boto3 would shadow, else BARE.
@@ -248,7 +259,7 @@ def detect_preload(tree: Path) -> str:
             if not name.endswith(".py"):
                 continue
             path = Path(directory, name)
-            if not path.is_symlink() and _IMPORTS_BOTO3.search(path.read_bytes()):
+            if not path.is_symlink() and imports_boto3(path.read_bytes()):
                 return BOTO3
     return BARE
 
@@ -270,7 +281,6 @@ def extensions(tree: Path) -> tuple[str, ...]:
 
 def _brings_boto3(directory: Path) -> bool:
     try:
-        entries = list(os.scandir(directory))
+        return brings_boto3(entry.name for entry in os.scandir(directory))
     except OSError:  # not there, or no directory
         return False
-    return any(entry.name.partition(".")[0] in _VENDORED for entry in entries)

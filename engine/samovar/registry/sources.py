@@ -13,6 +13,7 @@ from samovar.model import limits
 from samovar.model.function import CodePackage
 from samovar.neighbours import neighbour_client
 from samovar.registry import archives, packages
+from samovar.registry.live.hot_reload import HotReload
 from samovar.settings import Settings
 from samovar.stores.faults import told
 from samovar.stores.protocols import CodeStore
@@ -52,7 +53,19 @@ class Module:
     target: str
 
 
-CodeSource = ZipBytes | S3Object | Directory | Module
+@dataclass(frozen=True, slots=True)
+class LiveDirectory:
+    """A directory of this machine whose changes are taken in as they happen.
+
+    `trusted`: it comes from the embedding program, which could read it anyway; others may name only
+    what the setting `hot_reload_roots` allows.
+    """
+
+    path: Path
+    trusted: bool = False
+
+
+CodeSource = ZipBytes | S3Object | Directory | Module | LiveDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +83,9 @@ class Received:
 class Receiver:
     """Takes in code: fetches it, checks it and puts it into the code store."""
 
-    def __init__(self, code: CodeStore, settings: Settings) -> None:
+    def __init__(self, code: CodeStore, settings: Settings, hot_reload: HotReload) -> None:
         self._code = code
+        self._hot_reload = hot_reload
         self._settings = settings
         self._threads = Threads("samovar-registry", 4)
 
@@ -101,6 +115,9 @@ class Receiver:
             case Directory(path):
                 data = await self._threads.run(archives.zip_directory, path)
                 return await self._package(data, keep)
+            case LiveDirectory(path, trusted):
+                code = await self._hot_reload.take(path, trusted=trusted)
+                return Received(code, unzipped=code.size, tree=None)
             case Module(target):
                 made = await self._threads.run(archives.package_module, target)
                 received = await self._package(made.content, keep)
@@ -117,6 +134,8 @@ class Receiver:
 
     async def unzipped(self, code: CodePackage) -> int:
         """Bytes of the files of a package that was received; raises EngineError."""
+        if code.directory:
+            return code.size  # such a package has no zip
         return await self._code.unzipped(code.sha256, packages.extract)
 
     async def _package(self, content: bytes | Path, keep: bool) -> Received:

@@ -24,6 +24,7 @@ from samovar.model.function import (
 _REASON = "The function is being created."
 _REASON_CODE = "Creating"
 _LEVELS = ("application_log_level", "system_log_level")
+_NO_RELOAD_CODE = "InvalidConfiguration"  # of the codes that AWS has, the nearest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +122,25 @@ def settled(function: FunctionVersion) -> FunctionVersion:
         update_status=UpdateStatus.SUCCESSFUL,
         update_reason=None,
         update_reason_code=None,
+    )
+
+
+def reloaded(
+    function: FunctionVersion, code: CodePackage, *, generation: int, now: float
+) -> FunctionVersion:
+    """`function` with the code that its directory holds now: an update that nobody asked for, and
+    that is over as soon as it shows."""
+    return settled(updated(function, function.configuration, code, generation=generation, now=now))
+
+
+def not_reloaded(function: FunctionVersion, reason: str) -> FunctionVersion:
+    """`function` whose directory can't be taken in: it runs on as it is, and says why."""
+    return replace(
+        function,
+        revision_id=new_revision(),
+        update_status=UpdateStatus.FAILED,
+        update_reason=reason,
+        update_reason_code=_NO_RELOAD_CODE,
     )
 
 

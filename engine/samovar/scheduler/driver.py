@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from samovar.clock import Clock, Timer
@@ -133,6 +133,10 @@ class Scheduler(ContextListener):
     def lifecycles(self) -> Iterator[Lifecycle]:
         """All contexts as the state sees them."""
         return iter(self._state.contexts.values())
+
+    def versions(self) -> Iterable[FunctionVersion]:
+        """The versions that contexts run, are started for, or are waited for."""
+        return self._versions.values()
 
     # -- from the contexts
 

@@ -65,6 +65,9 @@ class FileCodeStore:
     def stage(self) -> Path:
         return self._staging / f"download-{secrets.token_hex(8)}"
 
+    def live_tree(self) -> Path:
+        return self._trees / f"live-{secrets.token_hex(8)}"
+
     async def put(self, content: bytes | Path, extract: Extract) -> KeptPackage:
         return await self._run(self._put, content, extract)
 

@@ -117,6 +117,12 @@ class CodeStore(Protocol):
     def stage(self) -> Path:
         """A fresh path on the store's disk for a download; `put` and `check` take the file over."""
 
+    def live_tree(self) -> Path:
+        """A fresh path beside the packages' trees, for a copy that its owner keeps up to date.
+
+        Whatever stands there is deleted by a `collect` that is not told to keep its name.
+        """
+
     async def put(self, content: bytes | Path, extract: Extract) -> KeptPackage:
         """Keep a package. It is extracted first: what can't be extracted is never kept."""
 

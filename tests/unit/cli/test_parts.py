@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO, StringIO
 from pathlib import Path
 
@@ -124,6 +124,9 @@ class Told:
 def test_the_start_up_lines_say_where_with_what_and_what_is_missing() -> None:
     settings = Settings(data_dir=Path("/data"))
     text = "\n".join(start_lines(settings, "http://127.0.0.1:1", Told()))
+    assert "hot reload" not in text
+    follows = replace(settings, hot_reload_roots=(Path("/a"), Path("/b")))
+    assert "  hot reload    within /a, /b" in start_lines(follows, "http://127.0.0.1:1", Told())
     assert text.splitlines()[0].endswith("listens on http://127.0.0.1:1")
     for said in ("/data", "python3.12 (3.12.1)", "pid namespace", "private /tmp: mount: EPERM"):
         assert said in text

@@ -61,6 +61,14 @@ def test_a_commands_own_default_gives_way(
     assert (result.exit_code, result.output) == (0, f"{kept}\n")
 
 
+def test_several_directories_are_read() -> None:
+    read = Settings.from_environment({"SAMOVAR_HOT_RELOAD_ROOTS": "/a/b:~/c:"})
+    assert read.hot_reload_roots == (Path("/a/b"), Path.home() / "c")
+    assert Settings(hot_reload_roots=("/x",)).hot_reload_roots == (Path("/x"),)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="must be a sequence of paths"):
+        Settings(hot_reload_roots="/x")  # type: ignore[arg-type]
+
+
 def test_pairs_are_read() -> None:
     _, output = run("--interpreters", "python3.12=/a, python3.13=/b")
     assert "{'python3.12': '/a', 'python3.13': '/b'}" in output
@@ -91,6 +99,7 @@ def test_pairs_are_read() -> None:
         (("--init-timeout", "-0.5"), {}, exits.Exit.SETTINGS, "must be positive"),
         (("--max-contexts", "0"), {}, exits.Exit.SETTINGS, "must be at least 1"),
         (("--max-waiting", "-1"), {}, exits.Exit.SETTINGS, "must not be negative"),
+        (("--hot-reload-roots", "/a:b"), {}, exits.Exit.SETTINGS, "must be absolute paths"),
         (("--worker-uid", "0"), {}, exits.Exit.SETTINGS, "must be an unprivileged uid"),
     ],
 )

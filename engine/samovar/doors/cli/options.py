@@ -41,7 +41,7 @@ def default_text(item: Field[Any]) -> str:
         return "~" + text.removeprefix(home) if text.startswith(home) else text
     if isinstance(value, bool):
         return "on" if value else "off"
-    return str(value) if value not in ({}, "") else "not set"
+    return str(value) if value not in ({}, "", ()) else "not set"
 
 
 def _made(item: Field[Any]) -> Any:

@@ -52,5 +52,7 @@ def start_lines(settings: Settings, endpoint: str, report: Report) -> list[str]:
         f"  interpreters  {found or 'none: no function can run; see samovar doctor'}",
         f"  walls         {', '.join(report.walls_held) or 'none'}",
     ]
+    if settings.hot_reload_roots:
+        lines.append(f"  hot reload    within {', '.join(map(str, settings.hot_reload_roots))}")
     lines += [f"  missing wall  {wall}: {why}" for wall, why in report.walls_missing.items()]
     return lines

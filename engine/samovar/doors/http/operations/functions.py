@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from samovar.doors.http.operations import rendering
@@ -13,10 +14,14 @@ from samovar.model.function import LATEST, Configuration, FunctionVersion
 from samovar.registry.functions import (
     CodeSource,
     ConfigurationChanges,
+    LiveDirectory,
     NewFunction,
     S3Object,
     ZipBytes,
 )
+
+# The name by which LocalStack's users know it. A real bucket of this name can't be deployed from.
+HOT_RELOAD = "hot-reload"
 
 
 def _equals(default: Any) -> IsDefault:
@@ -123,6 +128,14 @@ def code_source(code: Any) -> CodeSource:
                 "Please do not provide other FunctionCode parameters when providing a ZipFile.",
             )
         return ZipBytes(zip_file)
+    if bucket == HOT_RELOAD and key:
+        if version:
+            raise ClientError(
+                AWS.INVALID_PARAMETER,
+                f"The bucket {HOT_RELOAD} stands for directories of the engine's machine, which "
+                "have no versions: leave S3ObjectVersion out.",
+            )
+        return LiveDirectory(Path(key))
     if bucket and key:
         return S3Object(bucket, key, version)
     if bucket or key or version:

@@ -1,0 +1,1 @@
+"""Functions whose code is a directory that somebody works in: copied, watched, copied again."""
