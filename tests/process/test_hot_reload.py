@@ -333,6 +333,32 @@ def test_a_directory_that_goes_and_comes_back(
     run_open(scenario)
 
 
+def test_a_link_in_the_place_of_a_parent_is_not_followed(
+    run_open: RunEngine, tmp_path: Path
+) -> None:
+    """Whoever may write above the directory could lead the engine anywhere."""
+    code = tmp_path / "project" / "code"
+    code.mkdir(parents=True)
+    save(code, "first")
+    (tmp_path / "elsewhere" / "code").mkdir(parents=True)
+    save(tmp_path / "elsewhere" / "code", "stolen")
+
+    async def scenario(engine: Engine) -> None:
+        await make(engine, code)
+        code.parent.rename(tmp_path / "moved")
+        code.parent.symlink_to(tmp_path / "elsewhere")
+        await eventually(
+            lambda: shown(engine).update_status is UpdateStatus.FAILED, "it is said that it is gone"
+        )
+        assert await result(engine) == "first"
+        code.parent.unlink()
+        (tmp_path / "moved").rename(code.parent)
+        save(code, "back")
+        await until(engine, "back")
+
+    run_open(scenario)
+
+
 def test_what_cannot_be_taken_in_is_said(
     run_open: RunEngine, code: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,7 +103,11 @@ def test_a_save_during_a_creation_is_not_missed(tmp_path: Path, code: Path) -> N
         home.store.hold()
         creating = asyncio.create_task(home.active(source=live(code)))
         await home.store.reached.wait()
+        (directory,) = home.registry._hot_reload._live.values()
+        first = directory._current
         (code / "app.py").write_text("x = 22\n")
+        # It is taken in while there is no function yet to tell of it.
+        await until(home, lambda: directory._current != first and directory._round is None)
         home.store.let_go()
         created = await creating
         await until(home, lambda: shown(home).code.sha256 != created.code.sha256)

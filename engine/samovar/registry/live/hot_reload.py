@@ -354,8 +354,6 @@ class _LiveDirectory:
         used = {
             code.sha256 for code in self._packages_in_use() if code.directory == self._directory
         }
-        if self._current is not None:
-            used.add(self._current.sha256)
         self._published = {sha: path for sha, path in self._published.items() if sha in used}
 
     def _package(self, snapshot: Snapshot) -> CodePackage:
