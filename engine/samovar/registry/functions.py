@@ -360,7 +360,6 @@ class FunctionRegistry:
                 keep.add(version.code.sha256)
                 merged.add(_layer_hashes(version))
             keep.update(*merged)
-            keep |= self._hot_reload.names()
             return tuple(await self._code.collect(keep, merged))
 
     def _live_packages(self) -> Collection[CodePackage]:

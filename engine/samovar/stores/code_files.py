@@ -1,9 +1,11 @@
 """Deployment packages as files, each under the SHA-256 of its zip.
 
 `<data_dir>/code/zip/<sha>.zip` is the truth; `code/tree/<sha>/` is the zip extracted once and can
+`<data_dir>/code/zip/<sha>.zip` is the truth; `code/tree/<sha>/` is the zip extracted once and can
 be made again, and so can what several trees were merged to (`stores.merging`), beside them;
-`code/tmp/` holds what is being written and is emptied at start. A file gets its name by a rename
-after it is whole and synced, so a name never stands for half a package.
+`code/tree/live-*` are hot reload's copies, of one run of the engine; `code/tmp/` holds what is
+being written and is emptied at start. A file gets its name by a rename after it is whole and
+synced, so a name never stands for half a package.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ T = TypeVar("T")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # Hashing and inflating let go of the GIL; more threads than this only compete for the disk.
 _THREADS = 4
+_LIVE = "live-"  # what the names of trees begin with that are no package's
 
 
 class FileCodeStore:
@@ -66,7 +69,7 @@ class FileCodeStore:
         return self._staging / f"download-{secrets.token_hex(8)}"
 
     def live_tree(self) -> Path:
-        return self._trees / f"live-{secrets.token_hex(8)}"
+        return self._trees / f"{_LIVE}{secrets.token_hex(8)}"
 
     async def put(self, content: bytes | Path, extract: Extract) -> KeptPackage:
         return await self._run(self._put, content, extract)
@@ -119,6 +122,8 @@ class FileCodeStore:
             shutil.rmtree(self._staging, ignore_errors=True)
             for directory in (self._zips, self._trees, self._staging):
                 directory.mkdir(mode=0o700, exist_ok=True)
+            for tree in self._trees.glob(f"{_LIVE}*"):
+                self._discard(tree)
             self._distrust_trees_of_earlier_boot()
 
     def _distrust_trees_of_earlier_boot(self) -> None:
@@ -185,7 +190,7 @@ class FileCodeStore:
         # Trees first: killed in between, a zip without its tree is still a whole package.
         for entry in [*self._trees.iterdir(), *self._zips.iterdir()]:
             sha256 = entry.name.removesuffix(".zip")
-            if sha256 in keep or sha256 in merged:
+            if sha256 in keep or sha256 in merged or sha256.startswith(_LIVE):
                 continue
             package = entry.suffix == ".zip" or (self._zips / f"{sha256}.zip").is_file()
             self._discard(entry)

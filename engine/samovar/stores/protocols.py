@@ -120,7 +120,7 @@ class CodeStore(Protocol):
     def live_tree(self) -> Path:
         """A fresh path beside the packages' trees, for a copy that its owner keeps up to date.
 
-        Whatever stands there is deleted by a `collect` that is not told to keep its name.
+        `collect` leaves it alone; whatever stands there when the store is opened is deleted.
         """
 
     async def put(self, content: bytes | Path, extract: Extract) -> KeptPackage:

@@ -66,17 +66,14 @@ class Copies:
         if self._current is not None:
             self._catch_up(self._free(in_use) or self._another())
 
-    def names(self) -> list[str]:
-        """The names of all copies."""
-        return [tree.path.name for tree in self._trees]
-
-    def remove(self, in_use: Collection[Path]) -> None:
-        """Delete all copies but those in use."""
+    def remove(self, in_use: Collection[Path]) -> bool:
+        """Delete all copies but those in use; returns whether none is left."""
         self._current = None
         for tree in tuple(self._trees):
             if tree.path not in in_use:
                 tree.remove()
                 self._trees.remove(tree)
+        return not self._trees
 
     def _free(self, in_use: Collection[Path]) -> Tree | None:
         free = [

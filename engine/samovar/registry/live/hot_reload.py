@@ -92,10 +92,6 @@ class HotReload:
             raise EngineError(f"the directory {code.directory} is not watched any more")
         return await live.tree(code.sha256)
 
-    def names(self) -> set[str]:
-        """The names of all copies in the code store."""
-        return {name for live in [*self._live.values(), *self._leaving] for name in live.names()}
-
     def catch_up(self, directory: str) -> None:
         """Tell again what `directory` holds: a function may have missed it while it was made."""
         live = self._live.get(directory)
@@ -212,11 +208,7 @@ class _LiveDirectory:
             self._current = None
             self._forget_unused()
             in_use: frozenset[Path] = frozenset() if everything else self._in_use()
-            await self._threads.run(self._copies.remove, in_use)
-            return not self._copies.names()
-
-    def names(self) -> list[str]:
-        return self._copies.names()
+            return await self._threads.run(self._copies.remove, in_use)
 
     def look_again(self) -> None:
         """Take in what has changed, in the background, and tell it."""

@@ -107,12 +107,17 @@ class DirectoryWatch:
         Returns False if the root is there after all.
         """
         self._displaced = True
-        for above in self._root.parents:
-            number = self._add(str(above), _ARRIVALS)
-            if number is not None:
-                self._around.add(number)
-                break
-        return self._root.resolve() != self._root or not self._root.is_dir()
+        line = [self._root, *self._root.parents]
+        while not _is_in_place(self._root):
+            nearest = next(place for place, above in enumerate(line) if _is_in_place(above))
+            number = self._add(str(line[nearest]), _ARRIVALS)
+            if number is None:
+                self.exhausted = self.exhausted or f"{line[nearest]} can't be read"
+                return True
+            self._around.add(number)
+            if not _is_in_place(line[nearest - 1]):
+                return True  # and if it comes now, that is heard
+        return False
 
     def readable(self) -> None:
         """Read what the kernel has to say, and tell it."""
@@ -184,3 +189,11 @@ class DirectoryWatch:
                 if error.errno == errno.EMFILE
                 else os.strerror(error.errno or 0)
             )
+
+
+def _is_in_place(directory: Path) -> bool:
+    """Whether it is there, and not somewhere else by way of a link."""
+    try:
+        return directory.is_dir() and directory.resolve() == directory
+    except (OSError, RuntimeError):
+        return False
