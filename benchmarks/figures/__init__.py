@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.figures import cold, embedded, http, idle
+from benchmarks.figures import cold, embedded, http, idle, reload
 from benchmarks.harness import Figure
 
 
 def build(quick: bool) -> list[Figure]:
     """All figures; `quick` takes few samples, enough to see that everything runs."""
-    return [figure for part in (embedded, http, cold, idle) for figure in part.build(quick)]
+    return [figure for part in (embedded, http, cold, idle, reload) for figure in part.build(quick)]
