@@ -454,9 +454,11 @@ def test_a_restart_takes_in_what_was_missed(run_engine: RunEngine, code: Path) -
 
     run_engine(first)
     run_engine(unchanged)
-    assert copies(run_engine) == []
+    left = copies(run_engine)
     save(code, "while it was down")
     run_engine(changed)
+    assert not set(left) & set(copies(run_engine))
+    assert list((run_engine.data_dir / "code/tmp").iterdir()) == []
     shutil.rmtree(code)
     run_engine(gone)
 

@@ -10,6 +10,7 @@ synced, so a name never stands for half a package.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import secrets
@@ -48,6 +49,7 @@ class FileCodeStore:
         self._trees = self._root / "tree"
         self._staging = self._root / "tmp"
         self._threads: Threads | None = None
+        self._sweep: asyncio.Future[None] | None = None
 
     async def open(self) -> None:
         if self._threads is not None:
@@ -59,9 +61,14 @@ class FileCodeStore:
             await threads.close()
             raise
         self._threads = threads
+        # Beside the start: there may be many thousand files of them.
+        self._sweep = asyncio.ensure_future(threads.run(self._sweep_copies))
 
     async def close(self) -> None:
         threads, self._threads = self._threads, None
+        sweep, self._sweep = self._sweep, None
+        if sweep is not None:
+            await asyncio.wait([sweep])
         if threads is not None:
             await threads.close()
 
@@ -123,8 +130,12 @@ class FileCodeStore:
             for directory in (self._zips, self._trees, self._staging):
                 directory.mkdir(mode=0o700, exist_ok=True)
             for tree in self._trees.glob(f"{_LIVE}*"):
-                self._discard(tree)
+                tree.rename(self._staging / f"gone-{tree.name}")
             self._distrust_trees_of_earlier_boot()
+
+    def _sweep_copies(self) -> None:
+        for copy in list(self._staging.glob(f"gone-{_LIVE}*")):
+            shutil.rmtree(copy, ignore_errors=True)
 
     def _distrust_trees_of_earlier_boot(self) -> None:
         """Drop the trees if the machine has gone down since they were made.

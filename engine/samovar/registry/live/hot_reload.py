@@ -58,12 +58,12 @@ class HotReload:
         self._leaving: list[_LiveDirectory] = []  # copies of theirs are still in use
 
     async def close(self) -> None:
-        """Watch no more, and wait for what is under way; idempotent."""
+        """Watch no more, and wait for what is under way; idempotent. The copies are left to the
+        store's next start."""
         live, self._live = [*self._live.values(), *self._leaving], {}
         self._leaving.clear()
         for directory in live:
             await directory.close()
-            await directory.remove(everything=True)  # no context is left by now
         await self._threads.close()
 
     def resume(self, directories: Collection[str]) -> None:
@@ -202,13 +202,12 @@ class _LiveDirectory:
             self._watch.close()
         self._looked.set()
 
-    async def remove(self, *, everything: bool = False) -> bool:
+    async def remove(self) -> bool:
         """Once closed: delete the copies that no context runs; returns whether none is left."""
         async with self._lock:
             self._current = None
             self._forget_unused()
-            in_use: frozenset[Path] = frozenset() if everything else self._in_use()
-            return await self._threads.run(self._copies.remove, in_use)
+            return await self._threads.run(self._copies.remove, self._in_use())
 
     def look_again(self) -> None:
         """Take in what has changed, in the background, and tell it."""
