@@ -10,7 +10,7 @@ import base64
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import distribution
 from pathlib import Path
@@ -24,7 +24,7 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "idempotency"
 MORTAL = Path(__file__).resolve().parents[1] / "functions" / "mortal.py"
 VENDORED = ("aws-lambda-powertools", "typing-extensions")
 
-EVENT = {"id": "payment-17", "account": "alice", "dollars": 10}
+DOLLARS = {"add": 10, "set": 20, "add_once": 10, "add_with_receipt": 10}
 DEATH = base64.b64encode(json.dumps({"custom": {"die": True}}).encode()).decode()
 
 
@@ -51,9 +51,10 @@ class Tables:
     balances: str
     seen: str
 
-    def balance(self) -> int:
-        found = self.client.get_item(TableName=self.balances, Key={"account": {"S": "alice"}})
-        return int(found["Item"]["dollars"]["N"])
+    def balances_of(self) -> dict[str, int]:
+        """The dollars by account; each handler has one of its own, called after it."""
+        items = self.client.scan(TableName=self.balances)["Items"]
+        return {item["account"]["S"]: int(item["dollars"]["N"]) for item in items}
 
     def ids(self) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = self.client.scan(TableName=self.seen)["Items"]
@@ -82,113 +83,108 @@ def tables(moto: Neighbour, request: pytest.FixtureRequest) -> Iterator[Tables]:
 
 
 @dataclass(frozen=True)
-class Function:
-    """One handler of the example, deployed."""
+class Example:
+    """All handlers of the example, each a function called after its module."""
 
     it: ServedHouse
     tables: Tables
 
-    async def deliver(self, event: dict[str, Any], **told: str) -> Any:
-        """Invoke; the result, or the error's type."""
+    async def deliver(self, name: str, number: int = 17, **told: str) -> Any:
+        """Invoke with the event of that number; the result, or the error's type."""
+        event = {"id": f"{name}-{number}", "account": name, "dollars": DOLLARS[name]}
         reply = await self.it.call(
-            "invoke", FunctionName="f", Payload=json.dumps(event).encode(), **told
+            "invoke", FunctionName=name, Payload=json.dumps(event).encode(), **told
         )
         said = json.loads(reply["Payload"].read())
         return said.get("errorType", "?") if "FunctionError" in reply else said
 
-    async def kill(self, event: dict[str, Any]) -> None:
-        """Deliver, and let the context die when the change is made: the sender hears of nothing
-        that was done."""
-        assert await self.deliver(event, ClientContext=DEATH) == "Runtime.ExitError"
-
-    async def balance(self) -> int:
-        return await asyncio.to_thread(self.tables.balance)
+    async def balances(self) -> dict[str, int]:
+        return await asyncio.to_thread(self.tables.balances_of)
 
 
-Play = Callable[[str, Callable[[Function], Any]], None]
+Play = Callable[[Callable[[Example], Awaitable[None]]], None]
 
 
 @pytest.fixture
 def play(serve: Serve, moto: Neighbour, tables: Tables, package: bytes) -> Play:
-    """Call it with a handler's module and a scene."""
+    """Call it with a scene."""
 
-    def run(module: str, scene: Callable[[Function], Any]) -> None:
+    def run(scene: Callable[[Example], Awaitable[None]]) -> None:
         async def deployed(it: ServedHouse) -> None:
-            variables = {"EXAMPLE": module, "BALANCES": tables.balances, "SEEN": tables.seen}
-            await it.create(
-                Code={"ZipFile": package},
-                Handler="mortal.handler",
-                Timeout=30,
-                MemorySize=512,
-                Environment={"Variables": variables},
-            )
-            await it.engine.registry.wait_settled("f")
-            await scene(Function(it, tables))
+            for name in DOLLARS:
+                variables = {"EXAMPLE": name, "BALANCES": tables.balances, "SEEN": tables.seen}
+                await it.create(
+                    name,
+                    Code={"ZipFile": package},
+                    Handler="mortal.handler",
+                    Timeout=30,
+                    MemorySize=512,
+                    Environment={"Variables": variables},
+                )
+                await it.engine.registry.wait_settled(name)
+            await scene(Example(it, tables))
 
         serve(deployed, aws_endpoint=moto.url)
 
     return run
 
 
-@pytest.mark.parametrize(
-    ("module", "dollars", "left"),
-    [("add", 10, 20), ("set", 20, 20), ("add_once", 10, 10), ("add_with_receipt", 10, 10)],
-    ids=["add is wrong", "set is right", "add with Powertools", "add with a receipt"],
-)
-def test_the_same_event_twice(play: Play, module: str, dollars: int, left: int) -> None:
-    event = {**EVENT, "dollars": dollars}
+def test_the_same_event_twice(play: Play) -> None:
+    async def scene(example: Example) -> None:
+        first = {name: await example.deliver(name) for name in DOLLARS}
+        assert await example.balances() == DOLLARS
+        second = {name: await example.deliver(name) for name in DOLLARS}
+        assert await example.balances() == {
+            "add": 20,  # wrong
+            "set": 20,
+            "add_once": 10,
+            "add_with_receipt": 10,
+        }
+        assert first["add_once"] == second["add_once"] == {"account": "add_once", "dollars": 10}
+        assert second["add_with_receipt"] == {
+            "account": "add_with_receipt",
+            "added": 0,
+            "before": True,
+        }
+        # Another event is no duplicate, even if it says the same.
+        for name in DOLLARS:
+            await example.deliver(name, 18)
+        assert await example.balances() == {
+            "add": 30,
+            "set": 20,
+            "add_once": 20,
+            "add_with_receipt": 20,
+        }
 
-    async def scene(function: Function) -> None:
-        first = await function.deliver(event)
-        assert first["account"] == "alice"
-        assert await function.balance() == dollars
-        second = await function.deliver(event)
-        assert second["account"] == "alice"
-        assert await function.balance() == left
-        if module == "add_once":
-            assert second == first == {"account": "alice", "dollars": 10}
-        # Another event is no duplicate, whatever it says.
-        await function.deliver({**event, "id": "payment-18"})
-        assert await function.balance() == (20 if module == "set" else left + 10)
-
-    play(module, scene)
-
-
-@pytest.mark.parametrize(
-    ("module", "dollars", "left"),
-    [("add", 10, 20), ("set", 20, 20), ("add_with_receipt", 10, 10)],
-    ids=["add is wrong", "set is right", "add with a receipt"],
-)
-def test_killed_between_the_change_and_the_answer(
-    play: Play, module: str, dollars: int, left: int
-) -> None:
-    event = {**EVENT, "dollars": dollars}
-
-    async def scene(function: Function) -> None:
-        await function.kill(event)
-        assert await function.balance() == dollars
-        assert (await function.deliver(event))["account"] == "alice"
-        assert await function.balance() == left
-
-    play(module, scene)
+    play(scene)
 
 
-def test_powertools_and_a_death_in_the_middle(play: Play, tables: Tables) -> None:
-    """Right for as long as the first delivery might still be at work, and the gap behind that."""
+def test_killed_between_the_change_and_the_answer(play: Play, tables: Tables) -> None:
+    """The sender hears of nothing that was done, and sends the same event again."""
 
-    async def scene(function: Function) -> None:
-        await function.kill(EVENT)
-        assert await function.balance() == 10
-        (note,) = await asyncio.to_thread(tables.ids)
-        assert note["status"]["S"] == "INPROGRESS"
-        assert await function.deliver(EVENT) == "IdempotencyAlreadyInProgressError"
-        assert await function.balance() == 10
+    async def scene(example: Example) -> None:
+        for name in DOLLARS:
+            assert await example.deliver(name, ClientContext=DEATH) == "Runtime.ExitError", name
+        assert await example.balances() == DOLLARS
+        again = {name: await example.deliver(name) for name in DOLLARS}
+        assert await example.balances() == {
+            "add": 20,  # wrong
+            "set": 20,
+            "add_once": 10,
+            "add_with_receipt": 10,
+        }
+        assert again["add"]["dollars"] == 20
+        assert again["add_with_receipt"]["before"] is True
 
+        # Powertools: right for as long as the first one might still be at work, …
+        assert again["add_once"] == "IdempotencyAlreadyInProgressError"
+        assert await example.deliver("add_once") == "IdempotencyAlreadyInProgressError"
+        # … and the gap behind that.
         await asyncio.to_thread(tables.let_time_pass)
-        assert (await function.deliver(EVENT))["dollars"] == 20
-        assert await function.balance() == 20
+        assert (await example.deliver("add_once"))["dollars"] == 20
+        assert (await example.balances())["add_once"] == 20
 
-    play("add_once", scene)
+    play(scene)
 
 
 def test_the_readme_tells_what_is_tested() -> None:
