@@ -97,3 +97,12 @@ def run_walled(tmp_path: Path, runtimes: Runtimes) -> RunEngine:
 def run_open(tmp_path: Path, runtimes: Runtimes) -> RunEngine:
     """For what only exists without namespaces, or is the same in both."""
     return RunEngine(tmp_path / "data", Isolation.NONE, runtimes)
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    """A directory to deploy from that its owner alone may enter, as people's own are."""
+    directory = tmp_path / "code"
+    directory.mkdir(mode=0o700)
+    (directory / "app.py").write_text("def handler(event, context):\n    return 'first'\n")
+    return directory

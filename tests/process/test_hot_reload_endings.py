@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.process.conftest import RunEngine
 from tests.process.house import result
+from tests.process.live_house import save
 from tests.process.programs import CHECKOUT, PATIENCE, Program, environment
 
 from samovar.engine import Engine
@@ -20,12 +21,6 @@ from samovar.model.function import UpdateStatus
 PROGRAM = str(CHECKOUT / "tests" / "process" / "reloading_program.py")
 ROUNDS = 4
 LONGEST = 0.15  # seconds of saves before the kill: the burst, the copy, the record, the switch
-
-
-def save(code: Path, word: str) -> None:
-    fresh = code / "app.py.new~"
-    fresh.write_text(f"def handler(event, context):\n    return {word!r}\n")
-    fresh.rename(code / "app.py")
 
 
 def test_an_engine_killed_at_any_point_of_a_reload(run_open: RunEngine, tmp_path: Path) -> None:
