@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import stat
 from collections.abc import Callable
@@ -241,6 +242,21 @@ def test_what_is_no_code_is_left_out(tree: Tree, source: Path) -> None:
 )
 def test_names_that_are_ignored(name: str, ignored: bool) -> None:
     assert is_ignored(name) is ignored
+
+
+def test_what_a_function_wrote_into_its_copy_is_in_nobodys_way(tree: Tree, source: Path) -> None:
+    """Without walls it can."""
+    (tree.path / "new.py").mkdir()
+    (tree.path / "new.py/x").write_text("x")
+    (tree.path / "below").write_text("x")
+    (tree.path / "a/b/foreign").write_text("x")
+    (tree.path / "app.py").unlink()
+    (source / "new.py").write_text("new")
+    (source / "below").mkdir()
+    (source / "app.py").write_text("changed")
+    shutil.rmtree(source / "a")
+    catch_up(tree, source, "new.py", "below", "a", "app.py")
+    assert content(tree.path) == content(source)
 
 
 def test_a_twin_shares_files_and_no_change(tree: Tree, source: Path, tmp_path: Path) -> None:

@@ -188,6 +188,7 @@ class Tree:
         try:
             if path not in self._items:
                 self._make_room(None)
+                self._drop(path)
                 target = self.path / path
                 target.mkdir(mode=0o755)
                 target.chmod(0o755)
@@ -242,16 +243,20 @@ class Tree:
 
     def _drop(self, path: str) -> None:
         item = self._items.get(path)
-        if item is None:
-            return
+        if item is not None:
+            if item.kind == stat.S_IFDIR:
+                within = f"{path}/"
+                for below in [other for other in self._items if other.startswith(within)]:
+                    self._forget(below)
+            self._forget(path)
+        # Without walls a function may have written what is not ours.
         target = self.path / path
-        if item.kind == stat.S_IFDIR:
-            for name in os.listdir(target):  # noqa: PTH208
-                self._drop(f"{path}/{name}")
-            target.rmdir()
-        else:
+        try:
             target.unlink()
-        self._forget(path)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except IsADirectoryError:
+            shutil.rmtree(target)
 
     def _note(self, path: str, item: _Item) -> None:
         self._items[path] = item
