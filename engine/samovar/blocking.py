@@ -125,6 +125,7 @@ class BlockingEngine:
     publish_layer = _awaited(Engine.publish_layer)
     delete_function = _awaited(Engine.delete_function)
     invoke = _awaited(Engine.invoke)
+    drop_idle_contexts = _asked(Engine.drop_idle_contexts)
     report = _asked(Engine.report)
     contexts = _asked(Engine.contexts)
     metrics_text = _asked(Engine.metrics_text)

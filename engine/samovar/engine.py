@@ -265,6 +265,15 @@ class Engine:
             request_id=request_id,
         )
 
+    def drop_idle_contexts(self, name: str, *, qualifier: str | None = None) -> int:
+        """End the function's idle contexts, as their idle timeout would; how many there were.
+
+        The next invocation has a cold start, unless a context that is busy now is free by then.
+        Raises ClientError.
+        """
+        parts = self._parts
+        return parts.scheduler.drop_idle(parts.registry.resolve(name, qualifier))
+
     # -- looking in
 
     def report(self) -> EngineReport:

@@ -61,6 +61,7 @@ class PretendEngine:
     entered: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     finished: list[str] = field(default_factory=list)
     reason: str | None = None
+    dropped: list[tuple[str, str | None]] = field(default_factory=list)
 
     def submit(self, name: str, payload: bytes, **told: Any) -> asyncio.Future[Outcome]:
         return asyncio.ensure_future(self.invoke(name, payload, **told))
@@ -119,6 +120,11 @@ class PretendEngine:
             log_tail=b"END\n\xff" if log_tail else b"",
             cold_start=ColdStart(0.0015, 0.02, 0.1) if failed else None,
         )
+
+    def drop_idle_contexts(self, name: str, *, qualifier: str | None = None) -> int:
+        self.registry.resolve(name, qualifier)
+        self.dropped.append((name, qualifier))
+        return 2
 
     def metrics_text(self) -> bytes:
         return b"# HELP samovar_up x\nsamovar_up 1\n"

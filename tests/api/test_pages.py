@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.api.house import House, RawClient, RawReply, request, run
+from tests.api.house import ARN, House, RawClient, RawReply, request, run
 
 
 async def ask(it: House, method: str, path: str, body: bytes = b"", **headers: str) -> RawReply:
@@ -54,6 +54,43 @@ def test_contexts(tmp_path: Path) -> None:
     async def scene(it: House) -> None:
         reply = await ask(it, "GET", "/_samovar/contexts")
         assert reply.json == {"contexts": [{"context": "c-1", "state": "idle"}]}
+
+    run(tmp_path, scene)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("f", ("f", None)),
+        ("f:$LATEST", ("f", "$LATEST")),
+        ("arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Af", ("f", None)),
+    ],
+)
+def test_idle_contexts_are_dropped(tmp_path: Path, name: str, found: tuple[str, str]) -> None:
+    async def scene(it: House) -> None:
+        await it.active()
+        reply = await ask(it, "POST", f"/_samovar/functions/{name}/drop-idle")
+        assert reply.status == 200
+        assert reply.json["dropped"] == 2
+        assert reply.json["function"].startswith(ARN + "f")
+        assert it.engine.dropped == [found]
+
+    run(tmp_path, scene)
+
+
+def test_nothing_is_dropped_for_who_asks_wrongly(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        await it.active()
+        path = "/_samovar/functions/f/drop-idle"
+        reply = await ask(it, "GET", path)
+        assert (reply.status, reply.json["message"]) == (404, f"{path} answers POST only.")
+        reply = await ask(it, "POST", path, Origin="http://evil.example")
+        assert reply.status == 403
+        reply = await ask(it, "POST", "/_samovar/functions/nobody/drop-idle")
+        assert reply.headers["x-amzn-errortype"] == "ResourceNotFoundException"
+        reply = await ask(it, "POST", "/_samovar/functions/a%20b/drop-idle")
+        assert reply.headers["x-amzn-errortype"] == "ValidationException"
+        assert it.engine.dropped == []
 
     run(tmp_path, scene)
 

@@ -47,8 +47,10 @@ def test_the_main_thread(settings: Settings) -> None:
         engine.update_function("f", environment={"EDITION": "2"})
         assert json.loads(engine.invoke("f").payload)["globals"] == 1
         assert [context["state"] for context in engine.contexts()][-1] == "idle"
+        assert engine.drop_idle_contexts("f") == 1
+        assert engine.invoke("f").start is StartKind.COLD
         assert len(engine.report().zygotes) == 1
-        assert b'samovar_cold_starts_total{function="f"} 2.0\n' in engine.metrics_text()
+        assert b'samovar_cold_starts_total{function="f"} 3.0\n' in engine.metrics_text()
         with pytest.raises(EngineError, match="this engine is running already"):
             engine.start()
         with pytest.raises(DataDirectoryInUse):

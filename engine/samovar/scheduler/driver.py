@@ -31,6 +31,7 @@ from samovar.scheduler.events import (
     ContextReady,
     Event,
     GraceOver,
+    IdleDropped,
     InvocationEnded,
     InvokeRequested,
     PoolRetired,
@@ -101,6 +102,13 @@ class Scheduler(ContextListener):
             self._observer.function_removed(version.name)
             self._deleted[version.pool] = version.name
         self._forget_versions(version.pool)
+
+    def drop_idle(self, version: FunctionVersion) -> int:
+        """End the idle contexts of a version, and no others; how many there were."""
+        commands = self._state.handle(IdleDropped(version.pool))
+        for command in commands:
+            self._carry_out(command)
+        return len(commands)
 
     async def stop(self, grace: float) -> None:
         """Let busy contexts finish for `grace` seconds, then end them all."""

@@ -46,6 +46,12 @@ class PoolRetired(NamedTuple):
     pool: str
 
 
+class IdleDropped(NamedTuple):
+    """The pool's idle contexts are to go: who comes next is to have a cold start."""
+
+    pool: str
+
+
 class Tick(NamedTuple):
     """Time has passed: contexts idle for too long are to go."""
 
@@ -66,6 +72,7 @@ Event = (
     | InvocationEnded
     | ContextDied
     | PoolRetired
+    | IdleDropped
     | Tick
     | StopRequested
     | GraceOver

@@ -25,6 +25,7 @@ from samovar.scheduler.events import (
     ContextReady,
     Event,
     GraceOver,
+    IdleDropped,
     InvocationEnded,
     InvokeRequested,
     PoolRetired,
@@ -62,6 +63,7 @@ class SchedulerState:
             InvocationEnded: self._invocation_ended,
             ContextDied: self._context_died,
             PoolRetired: self._pool_retired,
+            IdleDropped: self._idle_dropped,
             Tick: self._tick,
             StopRequested: self._stop_requested,
             GraceOver: self._grace_over,
@@ -214,6 +216,10 @@ class SchedulerState:
         commands = self._stop_idle(pool, "drained")
         self._forget_if_empty(pool)
         return commands
+
+    def _idle_dropped(self, event: IdleDropped) -> list[Command]:
+        pool = self.pools.get(event.pool)
+        return [] if pool is None else self._stop_idle(pool, "dropped while idle")
 
     def _tick(self, event: Tick) -> list[Command]:
         commands: list[Command] = []

@@ -23,6 +23,7 @@ from samovar.scheduler.events import (
     ContextReady,
     Event,
     GraceOver,
+    IdleDropped,
     InvocationEnded,
     InvokeRequested,
     PoolRetired,
@@ -102,6 +103,13 @@ class Stage:
         if pool in self.state.pools:
             self.retired.add(pool)
         self._play(PoolRetired(pool))
+
+    def drop_idle(self, pool: str = "a") -> None:
+        busy = {number for number in self.running if self.lives[number].pool == pool}
+        others = {number for number in self.idle if self.lives[number].pool != pool}
+        self._play(IdleDropped(pool))
+        assert busy <= self.running.keys(), "whoever runs is not disturbed"
+        assert self.idle.keys() == others, "none of the pool's own is idle, and all others' are"
 
     def tick(self) -> None:
         """The wake-up that was wished for, or one that nobody wished for."""

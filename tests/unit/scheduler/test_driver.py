@@ -183,6 +183,27 @@ def test_a_changed_function_gets_new_contexts_and_the_old_ones_drain() -> None:
     play(scenario)
 
 
+def test_idle_contexts_are_dropped_and_counted_and_busy_ones_stay() -> None:
+    async def scenario(house: House) -> None:
+        await house.served()
+        await house.served("g")
+        busy = house.submit()
+        await house.begun(busy)
+        await house.served()  # beside the busy one: a second context, now idle
+        assert house.scheduler.drop_idle(version()) == 1
+        assert house.scheduler.drop_idle(version()) == 0
+        await settle()
+        assert sorted(house.states()) == ["busy", "idle"]
+        house.release(busy)
+        assert (await busy.future).context_id == "1"
+        assert house.scheduler.drop_idle(version()) == 1
+        await settle()
+        assert list(house.scheduler._versions) == [version("g").pool]
+        assert (await house.served()).start is StartKind.COLD
+
+    play(scenario)
+
+
 def test_a_deleted_function_is_forgotten_at_once_and_after_what_still_ran() -> None:
     async def scenario(house: House) -> None:
         call = house.submit()

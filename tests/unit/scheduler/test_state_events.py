@@ -11,6 +11,7 @@ from samovar.scheduler.events import (
     ContextDied,
     ContextReady,
     GraceOver,
+    IdleDropped,
     InvocationEnded,
     InvokeRequested,
     PoolRetired,
@@ -153,6 +154,30 @@ def test_retiring_stops_what_is_idle() -> None:
     assert stage.stopped == {idle: "drained"}
     stage.die(idle)
     assert stage.state.pools == {}
+
+
+def test_dropping_what_is_idle_makes_the_next_start_cold_and_no_later_one() -> None:
+    stage = Stage()
+    idle, busy = stage.ready_context(), 2
+    stage.invoke()
+    stage.invoke()
+    stage.ready(busy)
+    stage.end(idle)
+    stage.drop_idle()
+    assert stage.stopped == {idle: "dropped while idle"}
+    assert stage.running.keys() == {busy}
+    stage.invoke()
+    assert stage.starting() == [3]
+    stage.ready(3)
+    stage.end(3)
+    stage.end(busy)
+    assert list(stage.idle) == [3, busy]  # the pool goes on as before
+
+
+def test_dropping_what_is_idle_of_a_pool_that_is_not_there_leaves_nothing() -> None:
+    state = SchedulerState(Policy(10.0, 1))
+    assert state.handle(IdleDropped("a")) == []
+    assert state.pools == {}
 
 
 def test_retiring_a_pool_that_is_not_there_leaves_nothing() -> None:

@@ -43,6 +43,10 @@ class Scheduling(RuleBasedStateMachine):
         self.stage.now += seconds
         self.stage.invoke(pool)
 
+    @rule(pool=POOLS)
+    def drop_idle(self, pool: str) -> None:
+        self.stage.drop_idle(pool)
+
     @precondition(lambda self: self._is_there(ContextState.STARTING))
     @rule(which=WHICH)
     def init_begins(self, which: int) -> None:

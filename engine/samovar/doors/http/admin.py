@@ -1,17 +1,27 @@
-"""The engine's own pages: health, readiness, metrics, contexts, and code packages by link."""
+"""The engine's own pages: health, readiness, metrics, contexts, code packages by link; and one
+thing to be done, `POST /_samovar/functions/NAME/drop-idle`.
+
+It ends the idle contexts of a function (NAME as the Lambda API takes it), so that the next
+invocation has a cold start: for whoever measures those. It takes nothing from anybody that time
+would not take as well, and is as open as the Lambda API beside it.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from urllib.parse import unquote
 
 from samovar.doors.http import faults
 from samovar.doors.http.code_links import PATH as CODE_PATH
 from samovar.doors.http.code_links import CodeLinks
 from samovar.doors.http.engine_seam import ServedEngine
 from samovar.doors.http.replies import Reply, aws_error, json_reply
+from samovar.model.arn import FunctionReference
 
 # The content type of the Prometheus text format.
 _METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+_DROP_IDLE = re.compile("/_samovar/functions/([^/]+)/drop-idle")
 
 
 class AdminPages:
@@ -35,7 +45,13 @@ class AdminPages:
         return path in self._pages or path.startswith("/_samovar/")
 
     async def answer(self, method: str, path: str) -> Reply:
-        """The page; raises EngineError if a package can't be read."""
+        """The page; raises EngineError if a package can't be read, and ClientError for a function
+        that isn't there."""
+        drop = _DROP_IDLE.fullmatch(path)
+        if drop is not None:
+            if method != "POST":
+                return aws_error(faults.NOT_FOUND, f"{path[:200]} answers POST only.")
+            return self._drop_idle(unquote(drop[1], errors="replace"))
         if method not in ("GET", "HEAD"):
             return aws_error(faults.NOT_FOUND, f"{path} answers GET only.")
         page = self._pages.get(path)
@@ -61,6 +77,14 @@ class AdminPages:
 
     def _contexts(self) -> Reply:
         return json_reply(200, {"contexts": list(self._engine.contexts())})
+
+    def _drop_idle(self, text: str) -> Reply:
+        settings = self._engine.settings
+        reference = FunctionReference.parse(
+            text, None, region=settings.region, account=settings.account_id
+        )
+        dropped = self._engine.drop_idle_contexts(reference.name, qualifier=reference.qualifier)
+        return json_reply(200, {"function": reference.arn, "dropped": dropped})
 
     async def _code(self, token: str) -> Reply:
         code = self._links.find(token)

@@ -44,6 +44,9 @@ class ServedEngine(Protocol):
         decoded JSON text, `request_id` a UUID that no other invocation has.
         """
 
+    def drop_idle_contexts(self, name: str, *, qualifier: str | None = None) -> int:
+        """End a function's idle contexts, and no others; how many there were."""
+
     def metrics_text(self) -> bytes:
         """All metrics in the Prometheus text format."""
 
