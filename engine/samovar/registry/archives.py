@@ -1,8 +1,8 @@
-"""Making packages for the embedded API: from a directory, or from an importable module.
+"""Making packages: from a directory, or from an importable module.
 
 The same content always gives the same bytes, and so the same hash: entries are sorted, times
-fixed, and nothing is compressed (zlib's output differs between builds, and a package that never
-leaves the machine gains nothing by being small).
+fixed, and nothing is compressed unless it is asked for (zlib's output differs between builds, and
+a package that never leaves the machine gains nothing by being small).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import stat
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,9 @@ SKIPPED = frozenset({"__pycache__", ".git"})
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can tell
 _UNIX = 3
+
+# Whether a file or a directory is to be left out, by its name in the package and its path.
+LeaveOut = Callable[[str, Path], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +56,33 @@ def zip_directory(path: Path) -> bytes:
     """
     if not path.is_dir():
         raise _bad(f"{str(path)!r} is not a directory; name the one that holds the handler's file")
-    return _zip([(path, "")])
+    return zip_roots([(path, "")])
 
 
-def _zip(roots: list[tuple[Path, str]]) -> bytes:
-    """The zip of files and directories, each under its name in the package."""
+def _keep_all(name: str, path: Path) -> bool:
+    return False
+
+
+def zip_roots(
+    roots: list[tuple[Path, str]],
+    *,
+    leave_out: LeaveOut = _keep_all,
+    compression: int = zipfile.ZIP_STORED,
+) -> bytes:
+    """The zip of files and directories, each under its name in the package; where two have the same
+    name, the first one's. `compression` is one of zipfile's. Blocks, and raises as
+    `zip_directory` does."""
     buffer = io.BytesIO()
     size = 0
     try:
         files: dict[str, Path] = {}
         for root, prefix in roots:
-            for name, path in _files(root, prefix):
+            for name, path in _files(root, prefix, leave_out):
                 files.setdefault(name, path)
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        with zipfile.ZipFile(buffer, "w", compression) as archive:
             for name, path in sorted(files.items()):
                 info, content = _entry(name, path, limits.UNZIPPED_SIZE - size)
-                archive.writestr(info, content)
+                archive.writestr(info, content, compression)
                 size += len(content)
     except OSError as error:
         raise _bad(f"{error.filename!r} can't be packaged: {error.strerror}") from error
@@ -77,15 +91,16 @@ def _zip(roots: list[tuple[Path, str]]) -> bytes:
     return buffer.getvalue()
 
 
-def _files(root: Path, name: str) -> Iterator[tuple[str, Path]]:
+def _files(root: Path, name: str, leave_out: LeaveOut) -> Iterator[tuple[str, Path]]:
     # An explicit walk and not os.walk, which passes over what it can't read.
-    if root.name in SKIPPED and name:
+    if name and (root.name in SKIPPED or leave_out(name, root)):
         return
     if root.is_symlink() and name:
         yield name, root
     elif root.is_dir():
         for child in os.scandir(root):
-            yield from _files(Path(child.path), f"{name}/{child.name}" if name else child.name)
+            inner = f"{name}/{child.name}" if name else child.name
+            yield from _files(Path(child.path), inner, leave_out)
     else:
         yield name, root
 
@@ -109,7 +124,7 @@ def _entry(name: str, path: Path, room: int) -> tuple[zipfile.ZipInfo, bytes]:
     return info, content
 
 
-def package_module(target: str) -> PackagedModule:
+def package_module(target: str, *, compression: int = zipfile.ZIP_STORED) -> PackagedModule:
     """Package `package.module:function` for the running interpreter.
 
     The top-level package or module is found as an import statement would find it, but it is not
@@ -132,7 +147,7 @@ def package_module(target: str) -> PackagedModule:
     if not any(_holds(path, parts[1:]) for path, _ in roots):
         raise _bad(f"{target!r}: {top} has no module {module}")
     return PackagedModule(
-        content=_zip(roots),
+        content=zip_roots(roots, compression=compression),
         handler=f"{module}.{function}",
         runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
         import_paths=_import_paths(),
