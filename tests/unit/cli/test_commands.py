@@ -91,8 +91,9 @@ def test_a_session_at_a_terminal(start: Start, cli: Cli, checkout: Path, tmp_pat
     assert example.stdout == "Hello, tea\n", example.stderr
 
     listed = cli("functions", environment=there)
-    assert listed.stdout.splitlines()[1].split()[:5] == [
+    assert listed.stdout.splitlines()[1].split()[:6] == [
         "greet",
+        "Active",
         RUNTIME,
         "greet.handler",
         "128",
@@ -186,7 +187,8 @@ def handler(event, context):
 def test_a_bad_setting_ends_the_start_with_one_line(
     cli: Cli, flags: list[str], variables: dict[str, str], status: int, said: str
 ) -> None:
-    refused = cli("start", "--port", "0", *flags, environment=variables)
+    start = ("start", "--port", "0", "--data-dir", "data")
+    refused = cli(*start, *flags, environment=variables)
     assert (refused.returncode, refused.stdout) == (status, "")
     assert said in refused.stderr.splitlines()[-1]
     assert "Traceback" not in refused.stderr

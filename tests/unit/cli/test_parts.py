@@ -12,18 +12,19 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError as RefusedByApi
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError, ParamValidationError
 from rich.console import Console
 
-from samovar.doors.cli import host
 from samovar.doors.cli.demo import package, tables
 from samovar.doors.cli.demo.calls import Call
-from samovar.doors.cli.doctor import from_report
+from samovar.doors.cli.doctor import host, inside
+from samovar.doors.cli.doctor.facts import Fact, Verdict
+from samovar.doors.cli.doctor.trial import Trial
 from samovar.doors.cli.exits import Exit, Failure, failures
 from samovar.doors.cli.headers import read_details
-from samovar.doors.cli.host import Verdict
+from samovar.doors.cli.percentiles import percentile
 from samovar.doors.cli.remote import endpoint_of, lambda_client
-from samovar.doors.cli.report import start_lines
+from samovar.doors.cli.report import start_line_json, start_text
 from samovar.errors import AWS, ClientError, DataDirectoryInUse, EngineError, SettingsError
 from samovar.settings import Isolation, Settings
 
@@ -38,6 +39,12 @@ from samovar.settings import Isolation, Settings
         (ClientError(AWS.VALIDATION, "wrong"), Exit.ENGINE, "wrong"),
         (EngineError("broke"), Exit.ENGINE, "broke"),
         (RefusedByApi({"Error": {"Code": "C", "Message": "m"}}, "Invoke"), Exit.REFUSED, "C: m"),
+        (
+            RefusedByApi({"Error": {"Code": "ResourceNotFoundException"}}, "Invoke"),
+            Exit.REFUSED,
+            "samovar functions",
+        ),
+        (ParamValidationError(report="a name is short"), Exit.USAGE, "a name is short"),
         (EndpointConnectionError(endpoint_url="http://e"), Exit.UNREACHABLE, "samovar start"),
     ],
 )
@@ -123,18 +130,27 @@ class Told:
 
 def test_the_start_up_lines_say_where_with_what_and_what_is_missing() -> None:
     settings = Settings(data_dir=Path("/data"))
-    text = "\n".join(start_lines(settings, "http://127.0.0.1:1", Told()))
+    text = start_text(settings, "http://127.0.0.1:1", Told())
     assert "hot reload" not in text
     follows = replace(settings, hot_reload_roots=(Path("/a"), Path("/b")))
-    assert "  hot reload    within /a, /b" in start_lines(follows, "http://127.0.0.1:1", Told())
+    assert "  hot reload    within /a, /b" in start_text(follows, "http://127.0.0.1:1", Told())
     assert text.splitlines()[0].endswith("listens on http://127.0.0.1:1")
     for said in ("/data", "python3.12 (3.12.1)", "pid namespace", "private /tmp: mount: EPERM"):
         assert said in text
 
 
+def test_the_ready_line_for_programs_is_one_line_of_json() -> None:
+    line = start_line_json(Settings(data_dir=Path("/data")), "http://127.0.0.1:1", Told())
+    assert "\n" not in line
+    document = json.loads(line)
+    assert document["endpoint"] == "http://127.0.0.1:1"
+    assert document["interpreters"] == {"python3.12": "3.12.1"}
+    assert document["walls_missing"] == {"private /tmp": "mount: EPERM"}
+
+
 def test_doctor_tells_a_refused_wall_from_one_left_out_by_will() -> None:
-    def wall(isolation: Isolation) -> host.Fact:
-        facts = from_report(Told(), Settings(isolation=isolation))
+    def wall(isolation: Isolation) -> Fact:
+        facts = inside.walls(Told(), Settings(isolation=isolation))
         return next(fact for fact in facts if fact.subject == "wall: private /tmp")
 
     assert wall(Isolation.AUTO).verdict is Verdict.MISSING
@@ -143,7 +159,7 @@ def test_doctor_tells_a_refused_wall_from_one_left_out_by_will() -> None:
 
 
 def test_doctor_says_what_to_do_without_interpreters() -> None:
-    fact = from_report(Told(interpreters=()), Settings())[0]
+    fact = inside.interpreters(Trial(Told(interpreters=())))[0]
     assert fact.verdict is Verdict.MISSING
     assert "--interpreters" in fact.advice
 
@@ -194,7 +210,7 @@ CALLS = [
     ("share", "expected"), [(0.5, 10.0), (0.99, 20.0), (0.05, 1.0), (0.051, 2.0), (1.0, 20.0)]
 )
 def test_percentiles_are_values_that_were_measured(share: float, expected: float) -> None:
-    assert tables.percentile([float(value) for value in range(20, 0, -1)], share) == expected
+    assert percentile([float(value) for value in range(20, 0, -1)], share) == expected
 
 
 def test_rounds_and_starts_are_kept_apart() -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 
 import click
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, NoCredentialsError, ParamValidationError
 from botocore.exceptions import ClientError as RefusedByApi
 
 from samovar.errors import ClientError, DataDirectoryInUse, EngineError, SettingsError
@@ -25,6 +25,7 @@ class Exit(IntEnum):
     DATA_DIRECTORY_IN_USE = 6
     ENGINE = 7
     INCOMPLETE = 8
+    INTERRUPTED = 130  # what a shell makes of SIGINT: 128 + 2
 
 
 MEANING = {
@@ -37,6 +38,17 @@ MEANING = {
     Exit.DATA_DIRECTORY_IN_USE: "another engine works on this data directory",
     Exit.ENGINE: "the engine failed",
     Exit.INCOMPLETE: "doctor: something that functions need is missing on this host",
+    Exit.INTERRUPTED: "interrupted with Ctrl-C, or a question was answered with no",
+}
+
+# What to do about the API's errors that a command line meets most.
+_NEXT = {
+    "ResourceNotFoundException": "What is deployed there: samovar functions",
+    "ResourceConflictException": "Another change of it is in progress; try again in a moment.",
+    "TooManyRequestsException": "All contexts are busy; see --max-contexts of samovar start.",
+    "UnrecognizedClientException": "Which keys it knows, the engine's settings say.",
+    "InvalidSignatureException": "Which keys it knows, the engine's settings say.",
+    "MissingAuthenticationTokenException": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
 }
 
 
@@ -62,7 +74,10 @@ def failures(endpoint: str = "") -> Iterator[None]:
     except RefusedByApi as error:
         told = error.response.get("Error", {})
         text = f"{told.get('Code', 'Unknown')}: {told.get('Message', 'no message')}"
-        raise Failure(Exit.REFUSED, text) from error
+        advice = _NEXT.get(told.get("Code", ""))
+        raise Failure(Exit.REFUSED, f"{text}\n{advice}" if advice else text) from error
+    except (ParamValidationError, NoCredentialsError) as error:  # boto3 sent nothing
+        raise Failure(Exit.USAGE, str(error)) from error
     except BotoCoreError as error:
         raise Failure(Exit.UNREACHABLE, _unreachable(endpoint, error)) from error
 
@@ -77,4 +92,4 @@ def _unreachable(endpoint: str, error: BotoCoreError) -> str:
 
 def table() -> str:
     """The exit codes as lines for a help page."""
-    return "\n".join(f"  {code.value}  {meaning}" for code, meaning in MEANING.items())
+    return "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANING.items())

@@ -3,57 +3,106 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from samovar.doors.cli.exits import failures
-from samovar.doors.cli.remote import endpoint_of, lambda_client
+from samovar.doors.cli import pages
+from samovar.doors.cli.remote import connected, endpoint_option
+from samovar.doors.cli.screen import console, new_table, say, size_text
+
+_AT_ONCE = 8
 
 
 @click.command(
     epilog="""\b
 Examples:
   samovar functions
-  samovar functions --json | jq -r '.[].FunctionName'"""
+  samovar functions --json | jq -r '.[].FunctionName'
+\b
+--json gives the API's own documents (FunctionName, FunctionArn, State, LastUpdateStatus, Runtime,
+MemorySize, CodeSize, LastModified …), each with Contexts beside: how many there are by state."""
 )
 @click.option("--json", "as_json", is_flag=True, help="the API's own documents, as a JSON list")
-@click.option(
-    "--endpoint-url",
-    help="where the engine listens  [AWS_ENDPOINT_URL_LAMBDA; default: http://127.0.0.1:4566]",
-)
+@endpoint_option
 def functions(as_json: bool, endpoint_url: str | None) -> None:
     """List the functions of a running engine."""
-    endpoint = endpoint_of(endpoint_url)
-    with failures(endpoint):
-        client = lambda_client(endpoint)
-        try:
-            pages = client.get_paginator("list_functions").paginate()
-            found: list[dict[str, Any]] = [item for page in pages for item in page["Functions"]]
-        finally:
-            client.close()
+    with connected(endpoint_url, connections=_AT_ONCE) as client:
+        endpoint = client.meta.endpoint_url
+        listed = [
+            item
+            for page in client.get_paginator("list_functions").paginate()
+            for item in page["Functions"]
+        ]
+        found = _with_states(client, listed)
+        contexts = by_function(pages.contexts(client))
     if as_json:
+        for item in found:
+            item.pop("ResponseMetadata", None)
+            item["Contexts"] = None if contexts is None else contexts.get(item["FunctionArn"], {})
         click.echo(json.dumps(found, indent=2))
         return
     if not found:
-        click.echo(f"no functions at {endpoint}", err=True)
+        say(f"no functions at {endpoint}; to deploy one: samovar deploy DIR")
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("function", "runtime", "handler"):
-        table.add_column(heading)
-    for heading in ("memory", "timeout", "package"):
-        table.add_column(heading, justify="right")
-    table.add_column("last modified", overflow="fold")
+    table = new_table(
+        *("function", "state", "runtime", "handler", "memory", "timeout", "package"),
+        *("contexts", "last modified"),
+        right=("memory", "timeout", "package"),
+    )
     for item in found:
         table.add_row(
             item["FunctionName"],
-            item["Runtime"],
-            item["Handler"],
+            state_text(item),
+            item.get("Runtime", "-"),
+            item.get("Handler", "-"),
             f"{item['MemorySize']} MB",
             f"{item['Timeout']} s",
-            f"{item['CodeSize'] / 1000:,.1f} kB",
+            size_text(item["CodeSize"]),
+            "-" if contexts is None else contexts_text(contexts.get(item["FunctionArn"], {})),
             item["LastModified"],
         )
-    Console().print(table)
+    console().print(table)
+
+
+def _with_states(client: Any, listed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same functions with their states, which ListFunctions leaves out; without those that have
+    been deleted meanwhile."""
+
+    def ask(item: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = client.get_function_configuration(
+                FunctionName=item["FunctionArn"]
+            )
+        except client.exceptions.ResourceNotFoundException:
+            return None
+        return found
+
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        return [item for item in threads.map(ask, listed) if item is not None]
+
+
+def by_function(
+    contexts: Sequence[Mapping[str, Any]] | None,
+) -> dict[str, dict[str, int]] | None:
+    """How many contexts each function has, by state; None where nobody tells."""
+    if contexts is None:
+        return None
+    counted: dict[str, Counter[str]] = {}
+    for context in contexts:
+        counted.setdefault(context["function"], Counter())[context["state"]] += 1
+    return {name: dict(sorted(states.items())) for name, states in counted.items()}
+
+
+def contexts_text(states: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in states.items()) or "none"
+
+
+def state_text(item: Mapping[str, Any]) -> str:
+    """The state, and with it an update that isn't through, or failed."""
+    state = str(item.get("State", "-"))
+    update = item.get("LastUpdateStatus")
+    return state if update in (None, "Successful") else f"{state}, update {update}"

@@ -3,67 +3,114 @@
 from __future__ import annotations
 
 import base64
+import json
 import sys
-from typing import Any, BinaryIO
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
-from samovar.doors.cli.exits import Exit, failures
+from samovar.doors.cli.event import read_event
+from samovar.doors.cli.exits import Exit
 from samovar.doors.cli.headers import read_details
-from samovar.doors.cli.remote import endpoint_of, lambda_client
+from samovar.doors.cli.remote import connected, endpoint_option
 
 
 @click.command(
     epilog="""\b
 Examples:
   samovar invoke thumbnail -e event.json
-  echo '{"name": "tea"}' | samovar invoke greet -e - --log
+  samovar invoke greet -e '{"name": "tea"}' --log
+  echo '{"name": "tea"}' | samovar invoke greet -e -
+  samovar invoke greet --json | jq .Samovar.start
   samovar invoke greet --qualifier 3 --endpoint-url http://127.0.0.1:9000
-
+\b
 The result goes to stdout, everything else to stderr; an error of the function's ends with exit
-code 1, and its error document is the result."""
+code 1, and its error document is the result. --json prints one object: StatusCode,
+ExecutedVersion, FunctionError (null if there is none), RequestId, Payload (text where it is no
+JSON), Log (the last 4 KB) and Samovar (context, start, and phases in milliseconds)."""
 )
 @click.argument("name")
 @click.option(
     "-e",
     "--event",
-    type=click.File("rb"),
-    help="file with the event's JSON, - for stdin; without it the handler gets {}",
+    callback=read_event,
+    help="the event: a file, - for stdin, or the JSON itself; without it the handler gets {}",
 )
 @click.option("--qualifier", help="a version or an alias; without it $LATEST")
-@click.option("--log", "with_log", is_flag=True, help="show the last 4 KB of the invocation's log")
 @click.option(
-    "--endpoint-url",
-    help="where the engine listens  [AWS_ENDPOINT_URL_LAMBDA; default: http://127.0.0.1:4566]",
+    "--client-context",
+    metavar="JSON",
+    help='what the handler finds in context.client_context, like {"custom": {"a": "b"}}',
 )
+@click.option("--log", "with_log", is_flag=True, help="show the last 4 KB of the invocation's log")
+@click.option("--json", "as_json", is_flag=True, help="print the whole reply as one JSON object")
+@endpoint_option
 def invoke(
+    *,
     name: str,
-    event: BinaryIO | None,
+    event: bytes | None,
     qualifier: str | None,
+    client_context: str | None,
     with_log: bool,
+    as_json: bool,
     endpoint_url: str | None,
 ) -> None:
     """Invoke the function NAME (a name or an ARN) and print its result."""
-    endpoint = endpoint_of(endpoint_url)
-    parameters: dict[str, Any] = {"FunctionName": name, "LogType": "Tail" if with_log else "None"}
+    log_type = "Tail" if with_log or as_json else "None"
+    parameters: dict[str, Any] = {"FunctionName": name, "LogType": log_type}
     if event is not None:
-        parameters["Payload"] = event.read()
+        parameters["Payload"] = event
     if qualifier is not None:
         parameters["Qualifier"] = qualifier
-    with failures(endpoint):
-        client = lambda_client(endpoint)
-        try:
-            reply = client.invoke(**parameters)
-            payload = reply["Payload"].read()
-        finally:
-            client.close()
+    if client_context is not None:
+        parameters["ClientContext"] = _encoded(client_context)
+    with connected(endpoint_url) as client:
+        reply = client.invoke(**parameters)
+        payload: bytes = reply["Payload"].read()
+    log = base64.b64decode(reply.get("LogResult", "")).decode(errors="replace")
     if with_log:
-        tail = base64.b64decode(reply.get("LogResult", ""))
-        click.echo(tail.decode(errors="replace").rstrip("\n"), err=True)
+        click.echo(log.rstrip("\n"), err=True)
         click.echo(read_details(reply).sentence(), err=True)
-    sys.stdout.buffer.write(payload)
-    if sys.stdout.isatty():
-        click.echo()
-    sys.stdout.flush()
+    if as_json:
+        click.echo(json.dumps(_document(reply, payload, log), indent=2))
+    else:
+        sys.stdout.buffer.write(payload)
+        if sys.stdout.isatty():
+            click.echo()
+        sys.stdout.flush()
     if "FunctionError" in reply:
         raise SystemExit(Exit.FUNCTION_ERROR)
+
+
+def _encoded(client_context: str) -> str:
+    try:
+        json.loads(client_context)
+    except ValueError as error:
+        raise click.BadParameter(f"not JSON: {error}", param_hint="--client-context") from error
+    return base64.b64encode(client_context.encode()).decode()
+
+
+def _document(reply: Mapping[str, Any], payload: bytes, log: str) -> dict[str, Any]:
+    details = read_details(reply)
+    samovar = {
+        "context": details.context,
+        "start": details.start,
+        "phases": dict(details.phases),
+    }
+    return {
+        "StatusCode": reply["StatusCode"],
+        "ExecutedVersion": reply.get("ExecutedVersion"),
+        "FunctionError": reply.get("FunctionError"),
+        "RequestId": reply["ResponseMetadata"]["RequestId"],
+        "Payload": _parsed(payload),
+        "Log": log,
+        "Samovar": samovar if details.start else None,
+    }
+
+
+def _parsed(payload: bytes) -> Any:
+    try:
+        return json.loads(payload)
+    except ValueError:
+        return payload.decode(errors="replace")

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from samovar.doors.cli import demo, doctor, exits, functions, invoke, logs, start
+from samovar.doors.cli import delete, demo, doctor, exits, functions, invoke, logs, start
 from samovar.doors.cli.report import own_version
 
 
+class _Commands(click.Group):
+    """A group whose commands end with 130 on Ctrl-C, as a shell expects; click's own say 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("samovar: interrupted", err=True)
+            raise click.exceptions.Exit(exits.Exit.INTERRUPTED) from None
+
+
 @click.group(
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="\b\nExit codes:\n" + exits.table(),
 )
@@ -24,9 +38,13 @@ def main() -> None:
     """
 
 
-main.add_command(start.start)
-main.add_command(demo.demo)
-main.add_command(doctor.doctor)
-main.add_command(invoke.invoke)
-main.add_command(functions.functions)
-main.add_command(logs.logs)
+for command in (
+    start.start,
+    demo.demo,
+    doctor.doctor,
+    invoke.invoke,
+    functions.functions,
+    delete.delete,
+    logs.logs,
+):
+    main.add_command(command)

@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import boto3
+import click
 from botocore.config import Config
 
-from samovar.doors.cli.exits import Exit, Failure
+from samovar.doors.cli.exits import Exit, Failure, failures
 from samovar.settings import PREFIX, Settings, is_loopback
 
 # AWS's longest function runs for 900 s; a reply may take a little longer than the function.
 READ_TIMEOUT = 930
 CONNECT_TIMEOUT = 5
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def endpoint_option(command: Command) -> Command:
+    """The option that every command which talks to an engine has."""
+    return click.option(
+        "--endpoint-url",
+        metavar="URL",
+        help="where the engine listens  [AWS_ENDPOINT_URL_LAMBDA; default: http://127.0.0.1:4566]",
+    )(command)
+
+
+@contextmanager
+def connected(endpoint_url: str | None, *, connections: int = 10) -> Iterator[Any]:
+    """A Lambda client for the endpoint that is meant; what goes wrong with it is a Failure."""
+    endpoint = endpoint_of(endpoint_url)
+    with failures(endpoint):
+        client = lambda_client(endpoint, connections=connections)
+        try:
+            yield client
+        finally:
+            client.close()
 
 
 def endpoint_of(given: str | None) -> str:

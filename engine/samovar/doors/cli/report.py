@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
@@ -42,7 +44,7 @@ def own_version() -> str:
         return "(not installed)"
 
 
-def start_lines(settings: Settings, endpoint: str, report: Report) -> list[str]:
+def start_text(settings: Settings, endpoint: str, report: Report) -> str:
     """What `samovar start` says once it listens; the endpoint is the last word of line one."""
     found = ", ".join(f"{item.runtime} ({item.version})" for item in report.interpreters)
     lines = [
@@ -55,4 +57,20 @@ def start_lines(settings: Settings, endpoint: str, report: Report) -> list[str]:
     if settings.hot_reload_roots:
         lines.append(f"  hot reload    within {', '.join(map(str, settings.hot_reload_roots))}")
     lines += [f"  missing wall  {wall}: {why}" for wall, why in report.walls_missing.items()]
-    return lines
+    return "\n".join(lines)
+
+
+def start_line_json(settings: Settings, endpoint: str, report: Report) -> str:
+    """The same as one line of JSON, for whoever started the engine on a port of its own choice."""
+    document = {
+        "endpoint": endpoint,
+        "pid": os.getpid(),
+        "version": own_version(),
+        "region": settings.region,
+        "account_id": settings.account_id,
+        "data_dir": str(settings.data_dir),
+        "interpreters": {item.runtime: item.version for item in report.interpreters},
+        "walls_held": list(report.walls_held),
+        "walls_missing": dict(report.walls_missing),
+    }
+    return json.dumps(document)

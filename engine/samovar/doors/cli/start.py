@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -14,7 +15,7 @@ import uvloop
 
 from samovar.doors.cli.exits import failures
 from samovar.doors.cli.options import read_settings, setting_flags
-from samovar.doors.cli.report import start_lines
+from samovar.doors.cli.report import Report, start_line_json, start_text
 from samovar.doors.http.serving import serving
 from samovar.engine import Engine
 from samovar.settings import PREFIX, Settings
@@ -28,6 +29,7 @@ Examples:
   samovar start
   samovar start --port 9000 --data-dir ./samovar-data
   SAMOVAR_AWS_ENDPOINT=http://127.0.0.1:4567 samovar start
+  samovar start --port 0 --json > ready.json
 \b
 Then, anywhere:
   export AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:4566
@@ -37,18 +39,22 @@ Ctrl-C or SIGTERM lets running invocations finish; a second one ends everything 
 )
 @setting_flags()
 @click.option("-v", "--verbose", is_flag=True, help="log what the engine does, to stderr")
-def start(verbose: bool, **flags: Any) -> None:
-    """Serve the Lambda API until stopped."""
+@click.option("--json", "as_json", is_flag=True, help="say where it listens as one line of JSON")
+def start(verbose: bool, as_json: bool, **flags: Any) -> None:
+    """Serve the Lambda API until stopped.
+
+    What it says on stdout it says once it is ready: the first line has the endpoint.
+    """
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     settings = read_settings(flags, {f"{PREFIX}LOG_FILES": "on"})
     with failures():
-        uvloop.run(serve(settings))
+        uvloop.run(serve(settings, start_line_json if as_json else start_text))
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, notice: Callable[[Settings, str, Report], str]) -> None:
     """Run an engine until a signal; the second signal doesn't wait for it."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -68,7 +74,7 @@ async def serve(settings: Settings) -> None:
         async with Engine(settings) as engine, serving(engine) as endpoint:
             # Whoever reads along may have gone (`samovar start | head -1`): serve on.
             with suppress(BrokenPipeError):
-                click.echo("\n".join(start_lines(settings, endpoint, engine.report())))
+                click.echo(notice(settings, endpoint, engine.report()))
             await stop.wait()
     finally:
         for number in SIGNALS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -13,15 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from samovar.doors.cli.demo.calls import Call
+from samovar.doors.cli.percentiles import percentile
 
 PHASES = ("environment", "package", "init", "handler")
-
-
-def percentile(values: Iterable[float], share: float) -> float:
-    """The smallest value that at least `share` of the values do not exceed (nearest rank)."""
-    ordered = sorted(values)
-    rank = max(1, -int(-share * len(ordered) // 1))
-    return ordered[rank - 1]
 
 
 @dataclass(frozen=True, slots=True)

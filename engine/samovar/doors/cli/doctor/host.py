@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import resource
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
+import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
+
+from samovar.doors.cli.doctor.facts import Fact, Verdict, existing_part, number
+from samovar.settings import Settings
 
 # Three descriptors per context stay open in the engine, and some for files and connections.
 FDS_PER_CONTEXT = 4
@@ -18,31 +22,12 @@ FDS_BESIDE = 1024
 # PSS of an idle context of a bare function, with its page tables.
 BYTES_PER_CONTEXT = 1_500_000
 FREE_DISK_WANTED = 1_000_000_000
-
-
-class Verdict(StrEnum):
-    """How bad a fact is."""
-
-    OK = "ok"
-    WARNING = "warning"  # works, but less well than it could
-    MISSING = "missing"  # functions can't run, or not as they should
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One thing that doctor looked at; `advice` says what to do where it isn't ok."""
-
-    subject: str
-    finding: str
-    verdict: Verdict = Verdict.OK
-    advice: str = ""
+_PATIENCE = 2  # seconds for whatever listens on the port to answer
 
 
 def data_directory(directory: Path) -> Fact:
     """Whether the directory can be used, tried by writing there (or beside where it will be)."""
-    existing = directory
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
+    existing = existing_part(directory)
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         return Fact(
             "data directory",
@@ -78,7 +63,7 @@ def descriptors(contexts: int) -> Fact:
 def processes(contexts: int) -> Fact:
     """Root is not bound by this limit, but by the kernel's pid_max."""
     _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
-    limits = [_number("/proc/sys/kernel/pid_max")]
+    limits = [number("/proc/sys/kernel/pid_max")]
     if os.geteuid() != 0 and hard != resource.RLIM_INFINITY:
         limits.append(hard)
     most = min((limit for limit in limits if limit), default=None)
@@ -106,7 +91,7 @@ def memory(contexts: int) -> Fact:
 
 def pipes() -> Fact:
     """Past this many pages of pipe buffers a user gets pipes of one page."""
-    pages = _number("/proc/sys/fs/pipe-user-pages-soft")
+    pages = number("/proc/sys/fs/pipe-user-pages-soft")
     if pages is None or os.geteuid() == 0:
         return Fact("pipe buffers", "not limited for this user")
     if pages == 0 or pages >= 16384:
@@ -119,20 +104,66 @@ def pipes() -> Fact:
     )
 
 
-def look(directory: Path, contexts: int) -> list[Fact]:
-    """All facts, in the order in which they are shown."""
-    looks: list[Callable[[], Fact]] = [
-        lambda: data_directory(directory),
-        lambda: descriptors(contexts),
-        lambda: processes(contexts),
-        lambda: memory(contexts),
-        pipes,
-    ]
-    return [take() for take in looks]
-
-
-def _number(path: str) -> int | None:
+def port(host: str, wanted: int) -> Fact:
+    """Whether an engine could listen there, tried by listening for a moment."""
+    if not wanted:
+        return Fact("port", "the system chooses one")
+    subject = f"port {wanted}"
     try:
-        return int(Path(path).read_text())
-    except (OSError, ValueError):
-        return None
+        address = socket.getaddrinfo(host, wanted, type=socket.SOCK_STREAM)[0]
+        with socket.socket(address[0], address[1]) as listener:
+            # As asyncio does it: a port whose last user has just gone is free.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address[4])
+            listener.listen()
+    except OSError as error:
+        if _is_samovar(host, wanted):
+            return Fact(subject, f"a Samovar listens on {host} already")
+        return Fact(
+            subject,
+            f"{host}: {error.strerror}",
+            Verdict.WARNING,
+            "choose another one with --port or SAMOVAR_PORT",
+        )
+    return Fact(subject, f"free on {host}")
+
+
+def _is_samovar(host: str, wanted: int) -> bool:
+    connection = http.client.HTTPConnection(host, wanted, timeout=_PATIENCE)
+    try:
+        connection.request("GET", "/_samovar/health")
+        return bool(json.loads(connection.getresponse().read()) == {"status": "ok"})
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def clock() -> Fact:
+    """Functions and signatures go by it: AWS's clients and services allow for five minutes."""
+    now = datetime.now(UTC)
+    finding = f"{now:%Y-%m-%d %H:%M:%S} UTC"
+    # Samovar's own files can't have been written in the future.
+    written = datetime.fromtimestamp(Path(__file__).stat().st_mtime, UTC)
+    if now < written:
+        return Fact(
+            "clock",
+            f"{finding}, and Samovar was installed at {written:%Y-%m-%d %H:%M}",
+            Verdict.WARNING,
+            "set it: AWS's services refuse signatures that are more than 5 minutes off",
+        )
+    return Fact("clock", finding)
+
+
+def look(settings: Settings) -> list[Fact]:
+    """All facts, in the order in which they are shown."""
+    contexts = settings.max_contexts
+    return [
+        data_directory(settings.data_dir),
+        descriptors(contexts),
+        processes(contexts),
+        memory(contexts),
+        pipes(),
+        port(settings.host, settings.port),
+        clock(),
+    ]

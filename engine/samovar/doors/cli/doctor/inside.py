@@ -1,0 +1,119 @@
+"""What a trial found, as facts: interpreters, walls, and what a function sees from within them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from samovar.doors.cli.doctor.facts import Fact, Verdict
+from samovar.doors.cli.doctor.trial import Start, Trial
+from samovar.doors.cli.report import Report
+from samovar.doors.cli.screen import size_text
+from samovar.settings import Isolation, Settings
+
+# Ten times what it takes on an ordinary machine: below that it is the machine, above it something.
+SLOW_START = 0.1  # seconds
+SLOW_BOTO3 = 1.0
+_TMP_SIZE = 512 * 1024 * 1024  # AWS's default, which the probe function has
+_OPEN_FILES = 1024  # AWS's
+
+
+def interpreters(trial: Trial) -> list[Fact]:
+    """Each interpreter that is served, with the time of a cold start."""
+    facts = []
+    for item in trial.report.interpreters:
+        found = f"{item.version} at {item.executable}"
+        facts.append(_start(item.runtime, found, trial.starts.get(item.runtime), SLOW_START))
+    for runtime, start in trial.boto3.items():
+        facts.append(_start(f"{runtime} with boto3", "preloaded", start, SLOW_BOTO3))
+    if facts:
+        return facts
+    advice = "install one, or name it: --interpreters python3.12=/path/to/python3.12"
+    return [Fact("interpreters", "none found", Verdict.MISSING, advice)]
+
+
+def _start(subject: str, found: str, start: Start | None, slow: float) -> Fact:
+    if start is None:
+        return Fact(subject, found)
+    if start.problem:
+        return Fact(
+            subject,
+            f"{found}: {start.problem[:300]}",
+            Verdict.MISSING,
+            "no function of that kind can run; name another interpreter with --interpreters",
+        )
+    finding = f"{found}; a cold start takes {start.seconds * 1000:.1f} ms"
+    if start.seconds <= slow:
+        return Fact(subject, finding)
+    return Fact(subject, finding, Verdict.WARNING, "is the machine busy, or its disk slow?")
+
+
+def walls(report: Report, settings: Settings) -> list[Fact]:
+    """Each wall, held or refused."""
+    facts = [Fact(f"wall: {wall}", "holds") for wall in report.walls_held]
+    if settings.isolation is Isolation.NONE:
+        # Left out by will: nothing to repair.
+        missing, advice = Verdict.WARNING, "isolation is set to none"
+    else:
+        missing = Verdict.MISSING
+        advice = "start as root, or where unprivileged user namespaces are allowed"
+    return facts + [
+        Fact(f"wall: {wall}", why, missing, advice) for wall, why in report.walls_missing.items()
+    ]
+
+
+def seen(trial: Trial, settings: Settings) -> list[Fact]:
+    """What the function found around itself. A wall that the engine says holds and that did not
+    hold when it was leant on is missing; where walls were refused, they said so themselves."""
+    if not trial.seen:
+        return []
+    refused = bool(trial.report.walls_missing) or settings.isolation is Isolation.NONE
+    bad = Verdict.WARNING if refused else Verdict.MISSING
+    advice = "see the walls above" if refused else "this is a bug of Samovar's: please report it"
+
+    def fact(subject: str, finding: str, holds: bool) -> Fact:
+        return Fact(subject, finding) if holds else Fact(subject, finding, bad, advice)
+
+    found = trial.seen
+    return [
+        fact("user", f"uid {found['uid']}", found["uid"] != 0 and found["euid"] != 0),
+        fact("rights", *_rights(found)),
+        fact("its /tmp", *_tmp(found)),
+        fact("code", *_read_only(found["task_refused"])),
+        fact("system files", *_read_only(found["root_refused"])),
+        fact("processes seen", str(found["processes"]), found["processes"] <= 2),
+        fact("namespaces", *_namespaces(found)),
+        fact("open files", f"{found['open_files']}", found["open_files"] == _OPEN_FILES),
+        Fact("200 kB of payload", "there and back through shared memory")
+        if not trial.payload
+        else Fact("200 kB of payload", trial.payload, Verdict.MISSING, "is /dev/shm limited?"),
+    ]
+
+
+def _rights(found: Mapping[str, Any]) -> tuple[str, bool]:
+    none = not int(found["capabilities"] or "0", 16)
+    bound = found["no_new_privs"] == "1"
+    finding = "no capabilities" if none else f"capabilities {found['capabilities']}"
+    return f"{finding}, {'no' if bound else 'may get'} new ones by exec", none and bound
+
+
+def _tmp(found: Mapping[str, Any]) -> tuple[str, bool]:
+    if found["tmp_refused"]:
+        return f"can't be written to ({found['tmp_refused']})", False
+    if found["tmp_files"]:
+        return "has others' files in it", False
+    return f"empty, holds {size_text(found['tmp_size'])}", found["tmp_size"] == _TMP_SIZE
+
+
+def _read_only(refused: str) -> tuple[str, bool]:
+    return (f"read-only ({refused})", True) if refused else ("can be written to", False)
+
+
+def _namespaces(found: Mapping[str, Any]) -> tuple[str, bool]:
+    ours = {kind: str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in ("mnt", "pid")}
+    shared = [kind for kind, name in found["namespaces"].items() if ours[kind] == name]
+    if shared:
+        return f"shares {' and '.join(shared)} with the engine (pid {os.getpid()})", False
+    return "of its own", True

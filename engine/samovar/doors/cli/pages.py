@@ -1,0 +1,62 @@
+"""The engine's own pages, as the commands ask them; another emulator has none."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import HTTPClientError
+from botocore.httpsession import URLLib3Session
+
+from samovar.doors.cli.exits import Exit, Failure
+from samovar.settings import is_loopback
+
+_TIMEOUT = 10  # seconds
+
+
+def signed(client: Any, method: str, url: str, body: bytes = b"") -> AWSRequest:
+    """A request with the client's own signature: an engine that knows keys looks for one."""
+    request = AWSRequest(method, url, data=body)
+    signer = client._request_signer
+    if signer._credentials is not None:
+        auth = SigV4Auth(signer._credentials, "lambda", client.meta.region_name)
+        auth.add_auth(request)
+    return request
+
+
+def contexts(client: Any) -> list[dict[str, Any]] | None:
+    """Every context of the engine; None where nobody knows that page."""
+    status, document = _ask(client, "GET", "/_samovar/contexts")
+    found = document.get("contexts")
+    return found if status == 200 and isinstance(found, list) else None
+
+
+def drop_idle(client: Any, name: str) -> int:
+    """End the function's idle contexts; how many there were. Raises Failure where that can't be."""
+    path = f"/_samovar/functions/{quote(name, safe='')}/drop-idle"
+    status, document = _ask(client, "POST", path)
+    if status == 200 and isinstance(document.get("dropped"), int):
+        return int(document["dropped"])
+    told = document.get("Message") or document.get("message") or "it is no Samovar, or an old one"
+    raise Failure(
+        Exit.REFUSED,
+        f"{client.meta.endpoint_url} does not drop idle contexts ({status}): {told}",
+    )
+
+
+def _ask(client: Any, method: str, path: str) -> tuple[int, dict[str, Any]]:
+    endpoint = str(client.meta.endpoint_url).rstrip("/")
+    session = URLLib3Session(
+        proxies={} if is_loopback(endpoint) else None, timeout=_TIMEOUT, max_pool_connections=1
+    )
+    try:
+        reply = session.send(signed(client, method, endpoint + path).prepare())
+        document = json.loads(reply.content)
+    except (HTTPClientError, ValueError):
+        return 0, {}
+    finally:
+        session.close()
+    return reply.status_code, document if isinstance(document, dict) else {}

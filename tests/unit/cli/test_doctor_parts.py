@@ -1,0 +1,208 @@
+"""What doctor makes of what it finds."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from samovar.doors.cli.doctor import cgroups, disk, host, inside, kernel
+from samovar.doors.cli.doctor.cgroups import Group
+from samovar.doors.cli.doctor.facts import Verdict
+from samovar.doors.cli.doctor.trial import Start, Trial
+from samovar.settings import Isolation, Settings
+
+
+@dataclass(frozen=True)
+class Found:
+    runtime: str = "python3.12"
+    version: str = "3.12.1"
+    executable: str = "/opt/python3.12"
+
+
+@dataclass(frozen=True)
+class Told:
+    interpreters: tuple[Found, ...] = (Found(),)
+    walls_held: tuple[str, ...] = ("pid namespace",)
+    walls_missing: dict[str, str] = field(default_factory=dict)
+
+
+SEEN: dict[str, Any] = {
+    "uid": 51051,
+    "euid": 51051,
+    "capabilities": "0000000000000000",
+    "no_new_privs": "1",
+    "open_files": 1024,
+    "core": 0,
+    "tmp_size": 512 * 1024 * 1024,
+    "tmp_files": [],
+    "tmp_refused": "",
+    "task_refused": "EROFS",
+    "root_refused": "EROFS",
+    "processes": 2,
+    "namespaces": {"mnt": "mnt:[1]", "pid": "pid:[1]"},
+}
+
+
+# inside
+
+
+def test_walls_that_hold_are_fine() -> None:
+    facts = inside.seen(Trial(Told(), SEEN), Settings())
+    assert [fact.subject for fact in facts if fact.verdict is not Verdict.OK] == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "subject"),
+    [
+        ({"uid": 0}, "user"),
+        ({"euid": 0}, "user"),
+        ({"capabilities": "0000000000000001"}, "rights"),
+        ({"no_new_privs": "0"}, "rights"),
+        ({"tmp_size": 1024}, "its /tmp"),
+        ({"tmp_files": ["x"]}, "its /tmp"),
+        ({"tmp_refused": "EROFS"}, "its /tmp"),
+        ({"task_refused": ""}, "code"),
+        ({"root_refused": ""}, "system files"),
+        ({"processes": 100}, "processes seen"),
+        ({"open_files": 4096}, "open files"),
+        ({"namespaces": {"mnt": os.readlink("/proc/self/ns/mnt"), "pid": "x"}}, "namespaces"),
+    ],
+)
+def test_a_wall_that_gave_way_is_missing_unless_it_was_said_to(
+    seen: dict[str, Any], subject: str
+) -> None:
+    found = {**SEEN, **seen}
+
+    def verdicts(report: Told, settings: Settings) -> dict[str, Verdict]:
+        facts = inside.seen(Trial(report, found), settings)
+        return {f.subject: f.verdict for f in facts if f.verdict is not Verdict.OK}
+
+    assert verdicts(Told(), Settings()) == {subject: Verdict.MISSING}
+    refused = Told(walls_missing={"private /tmp": "EPERM"})
+    assert verdicts(refused, Settings()) == {subject: Verdict.WARNING}
+    left_out = Settings(isolation=Isolation.NONE)
+    assert verdicts(Told(), left_out) == {subject: Verdict.WARNING}
+
+
+def test_a_payload_that_is_lost_is_missing() -> None:
+    fact = inside.seen(Trial(Told(), SEEN, payload="it came back empty"), Settings())[-1]
+    assert (fact.verdict, fact.finding) == (Verdict.MISSING, "it came back empty")
+
+
+def test_an_interpreter_is_judged_by_its_cold_start() -> None:
+    def verdict(start: Start) -> Verdict:
+        trial = Trial(Told(), starts={"python3.12": start}, boto3={"python3.12": Start(0.01)})
+        facts = inside.interpreters(trial)
+        assert [fact.subject for fact in facts] == ["python3.12", "python3.12 with boto3"]
+        assert facts[1].verdict is Verdict.OK
+        return facts[0].verdict
+
+    assert verdict(Start(0.002)) is Verdict.OK
+    assert verdict(Start(inside.SLOW_START * 2)) is Verdict.WARNING
+    assert verdict(Start(problem="no fork")) is Verdict.MISSING
+
+
+# control groups
+
+V1 = """\
+36 32 0:31 / /sys/fs/cgroup/memory rw,nosuid - cgroup cgroup rw,memory
+37 32 0:32 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid - cgroup cgroup rw,cpu,cpuacct
+38 32 0:33 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
+39 32 0:34 / /sys ro - sysfs sysfs ro
+"""
+
+
+def test_our_own_groups_are_found_in_version_1() -> None:
+    found = cgroups.own_groups("4:memory:/nowhere/x\n2:cpu,cpuacct:/\n0::/\n", V1)
+    # A group that is out of sight is looked for at the top of what is in sight.
+    assert found["memory"] == Group(1, Path("/sys/fs/cgroup/memory"))
+    assert found["cpu"] == Group(1, Path("/sys/fs/cgroup/cpu,cpuacct"))
+    assert found["pids"].version == 2  # not taken by version 1
+
+
+def test_our_own_group_is_found_in_version_2_within_what_a_container_sees(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    mounts = f"38 32 0:33 /docker/abc {tmp_path} rw - cgroup2 cgroup2 rw,nsdelegate\n"
+    found = cgroups.own_groups("0::/docker/abc/inner\n", mounts)
+    assert set(found.values()) == {Group(2, tmp_path / "inner")}
+    assert set(found) == {"memory", "pids", "cpu"}
+
+
+def test_without_control_groups_each_limit_is_a_warning(tmp_path: Path) -> None:
+    assert cgroups.own_groups("0::/\n", "") == {}
+    (tmp_path / "file").write_text("")
+    # A directory is no control group: the file with the limit does not come by itself.
+    with pytest.raises(FileNotFoundError):
+        cgroups.try_limit("memory", Group(2, tmp_path))
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_the_hosts_own_control_groups_are_tried() -> None:
+    facts = cgroups.look()
+    assert [fact.subject for fact in facts] == ["limits: memory", "limits: pids", "limits: cpu"]
+    for fact in facts:
+        assert (fact.verdict is Verdict.OK) == ("can be set" in fact.finding)
+        assert fact.verdict is Verdict.OK or fact.advice
+
+
+# kernel and disk
+
+
+def test_the_kernel_has_what_samovar_rests_on() -> None:
+    facts = {fact.subject: fact.verdict for fact in kernel.look()}
+    assert facts["sealed memory"] is Verdict.OK
+    assert facts["process descriptors"] is Verdict.OK
+    assert "file watches" in facts
+
+
+def test_what_the_kernel_refuses_is_missing() -> None:
+    def refuse() -> str:
+        raise PermissionError(1, "Operation not permitted")
+
+    fact = kernel._tried("x", refuse)
+    assert (fact.verdict, fact.finding) == (Verdict.MISSING, "Operation not permitted")
+
+
+def test_the_disk_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
+    facts = disk.look(tmp_path / "not" / "yet")
+    assert [fact.subject for fact in facts] == ["SQLite", "file locks", "sync to disk"]
+    assert facts[0].verdict is facts[1].verdict is Verdict.OK
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_can_not_be_written_to_is_missing() -> None:
+    (fact,) = disk.look(Path("/proc/samovar"))
+    assert fact.verdict is Verdict.MISSING
+    assert "--data-dir" in fact.advice
+
+
+def test_a_slow_disk_is_a_warning() -> None:
+    assert disk.judged_sync(disk.SLOW_SYNC).verdict is Verdict.OK
+    assert disk.judged_sync(disk.SLOW_SYNC * 2).verdict is Verdict.WARNING
+
+
+# port and clock
+
+
+def test_a_port_is_free_or_taken() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        listener.listen()
+        listener.settimeout(10)
+        listener.close()
+        assert host.port("127.0.0.1", port).verdict is Verdict.OK
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        fact = host.port("127.0.0.1", listener.getsockname()[1])
+    assert fact.verdict is Verdict.WARNING
+    assert "--port" in fact.advice
+    assert host.port("127.0.0.1", 0).finding == "the system chooses one"
+
+
+def test_the_clock_is_compared_with_samovars_own_files() -> None:
+    assert host.clock().verdict is Verdict.OK
