@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from samovar.doors.cli import delete, demo, doctor, exits, functions, invoke, logs, start
+from samovar.doors.cli import delete, demo, deploy, doctor, exits, functions, invoke, logs, start
 from samovar.doors.cli.report import own_version
 
 
@@ -33,6 +33,7 @@ def main() -> None:
     \b
     samovar demo                       see it work on a real function
     samovar start                      serve the Lambda API on http://127.0.0.1:4566
+    samovar deploy DIR                 create a function from a directory, or update it
     samovar invoke NAME -e event.json  run a function once
     samovar logs NAME -f               follow what it logs
     """
@@ -42,6 +43,7 @@ for command in (
     start.start,
     demo.demo,
     doctor.doctor,
+    deploy.deploy,
     invoke.invoke,
     functions.functions,
     delete.delete,

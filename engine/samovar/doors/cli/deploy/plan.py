@@ -1,0 +1,119 @@
+"""What has to change so that a function is as it is wished to be: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line asks for; None and empty ones leave a function as it is.
+
+    `environment` is all the variables, `tags` are added to those that there are. Memory is MB, the
+    timeout seconds.
+    """
+
+    runtime: str | None = None
+    role: str | None = None
+    timeout: int | None = None
+    memory: int | None = None
+    description: str | None = None
+    environment: Mapping[str, str] | None = None
+    layers: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Status(StrEnum):
+    """What a deployment comes to."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The API's parameters, without the code. `create` is None for a function that exists, and then
+    `configuration`, `code` and `tags` are what is to be changed of it."""
+
+    name: str
+    create: Mapping[str, Any] | None = None
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    code: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def status(self) -> Status:
+        if self.create is not None:
+            return Status.CREATED
+        changes = self.configuration or self.code or self.tags
+        return Status.UPDATED if changes else Status.UNCHANGED
+
+    def changed(self) -> list[str]:
+        """What would be changed, in words: names only, for values may be secrets."""
+        if self.create is not None:
+            return []
+        names = list(self.configuration)
+        names += ["Code"] if self.code else []
+        return names + [f"tag {key}" for key in self.tags]
+
+
+def to_create(name: str, wishes: Wishes, handler: str, runtime: str, role: str) -> Plan:
+    """The plan for a function that does not exist."""
+    parameters = {
+        "Handler": handler,
+        "Runtime": runtime,
+        "Role": role,
+        **_configuration(wishes, handler),
+    }
+    if wishes.tags:
+        parameters["Tags"] = dict(wishes.tags)
+    return Plan(name, create=parameters)
+
+
+def to_update(
+    name: str,
+    wishes: Wishes,
+    handler: str,
+    *,
+    sha256: str,
+    current: Mapping[str, Any],
+    tags: Mapping[str, str],
+) -> Plan:
+    """The plan for a function that exists: `current` is its configuration, `tags` its tags."""
+    wanted = _configuration(wishes, handler)
+    changes = {key: value for key, value in wanted.items() if _now(current, key) != value}
+    return Plan(
+        name,
+        configuration=changes,
+        code=current["CodeSha256"] != sha256,
+        tags={key: value for key, value in wishes.tags.items() if tags.get(key) != value},
+    )
+
+
+def _configuration(wishes: Wishes, handler: str) -> dict[str, Any]:
+    wanted: dict[str, Any] = {
+        "Handler": handler,
+        "Runtime": wishes.runtime,
+        "Role": wishes.role,
+        "Timeout": wishes.timeout,
+        "MemorySize": wishes.memory,
+        "Description": wishes.description,
+    }
+    if wishes.environment is not None:
+        wanted["Environment"] = {"Variables": dict(wishes.environment)}
+    if wishes.layers:
+        wanted["Layers"] = list(wishes.layers)
+    return {key: value for key, value in wanted.items() if value is not None}
+
+
+def _now(current: Mapping[str, Any], key: str) -> Any:
+    """What the function has now, in the form in which it would be asked for."""
+    if key == "Layers":
+        return [layer["Arn"] for layer in current.get("Layers", ())]
+    if key == "Environment":
+        return {"Variables": current.get("Environment", {}).get("Variables", {})}
+    return current.get(key)
