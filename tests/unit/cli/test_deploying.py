@@ -169,7 +169,7 @@ def test_functions_are_shown_and_deleted(there: Callable[..., Result]) -> None:
     assert [item["FunctionName"] for item in document(there("functions", "--json"))] == ["three"]
 
 
-@pytest.mark.parametrize("command", [("invoke",)])
+@pytest.mark.parametrize("command", [("invoke",), ("bench", "--cold", "0", "--concurrency", "2")])
 def test_ctrl_c_ends_a_command_with_130(
     start: Start,
     tmp_path: Path,

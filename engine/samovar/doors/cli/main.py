@@ -6,7 +6,18 @@ from typing import Any
 
 import click
 
-from samovar.doors.cli import delete, demo, deploy, doctor, exits, functions, invoke, logs, start
+from samovar.doors.cli import (
+    bench,
+    delete,
+    demo,
+    deploy,
+    doctor,
+    exits,
+    functions,
+    invoke,
+    logs,
+    start,
+)
 from samovar.doors.cli.report import own_version
 
 
@@ -48,5 +59,6 @@ for command in (
     functions.functions,
     delete.delete,
     logs.logs,
+    bench.bench,
 ):
     main.add_command(command)

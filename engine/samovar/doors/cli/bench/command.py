@@ -1,0 +1,180 @@
+"""`samovar bench`: the words of the command line, and the way through a measurement."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from samovar.doors.cli.bench import plot
+from samovar.doors.cli.bench.caller import Target
+from samovar.doors.cli.bench.rounds import cold_round, warm_round
+from samovar.doors.cli.bench.sample import Sample
+from samovar.doors.cli.bench.shown import show
+from samovar.doors.cli.bench.summary import as_csv, as_document
+from samovar.doors.cli.event import read_event
+from samovar.doors.cli.exits import Exit, Failure
+from samovar.doors.cli.remote import connected, endpoint_option
+from samovar.doors.cli.report import own_version
+from samovar.doors.cli.screen import console, say
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  samovar bench greet --event event.json
+  samovar bench greet -e '{"name": "tea"}' --cold 50 --warm 5000 --concurrency 8
+  samovar bench greet --cold 0 --csv > warm.csv
+  samovar bench greet --png greet.png --json > greet.json
+\b
+Cold starts are measured one at a time: before each, the function's idle contexts are ended. Warm
+invocations are made by as many callers at once as --concurrency says, all on this machine. The
+function runs as often as that, with all that it does. Ends with exit code 1 if it had errors."""
+)
+@click.argument("name")
+@click.option(
+    "-e",
+    "--event",
+    callback=read_event,
+    help="the event: a file, - for stdin, or the JSON itself; without it the handler gets {}",
+)
+@click.option("--qualifier", help="a version or an alias; without it $LATEST")
+@click.option(
+    "--cold",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="cold starts",
+)
+@click.option(
+    "--warm",
+    type=click.IntRange(0),
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="warm invocations",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="callers at once of the warm ones",
+)
+@click.option(
+    "--pause",
+    type=click.FloatRange(0, 60),
+    default=0.2,
+    show_default=True,
+    metavar="SECONDS",
+    help="before each cold start, so that the engine has its spares again",
+)
+@click.option("--json", "as_json", is_flag=True, help="print numbers and samples as JSON")
+@click.option("--csv", "as_table", is_flag=True, help="print the samples as CSV")
+@click.option(
+    "--png",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="write a picture there, too (needs matplotlib: the extra «bench»)",
+)
+@endpoint_option
+def bench(
+    *,
+    name: str,
+    event: bytes | None,
+    qualifier: str | None,
+    cold: int,
+    warm: int,
+    concurrency: int,
+    pause: float,
+    as_json: bool,
+    as_table: bool,
+    png: Path | None,
+    endpoint_url: str | None,
+) -> None:
+    """Measure the function NAME: its cold starts by phase, and its warm invocations."""
+    if as_json and as_table:
+        raise click.UsageError("--json and --csv both print to stdout: choose one")
+    if not cold and not warm:
+        raise click.UsageError("there is nothing to measure: --cold and --warm are both 0")
+    if png is not None:
+        plot.demand_matplotlib()
+    with connected(endpoint_url) as client:
+        asked = {"Qualifier": qualifier} if qualifier else {}
+        configuration = client.get_function_configuration(FunctionName=name, **asked)
+        target = Target(client, name, qualifier, event or b"")
+        samples, seconds = _measure(target, cold, warm, concurrency, pause)
+    _demand_samovar(samples)
+    facts = _facts(client, configuration, target)
+    facts["asked"] = {"cold": cold, "warm": warm, "concurrency": concurrency, "pause": pause}
+    title = (
+        f"{configuration['FunctionName']} ({facts['runtime']}, {facts['memory_mb']} MB) at "
+        f"{facts['endpoint']}, {concurrency} at once when warm"
+    )
+    if as_json:
+        click.echo(json.dumps(as_document(facts, samples, seconds), indent=2))
+    elif as_table:
+        click.echo(as_csv(samples), nl=False)
+    else:
+        show(console(), title, samples, seconds)
+    if png is not None:
+        plot.draw(samples, title, png)
+        say(f"the picture is {png}")
+    failed = next((sample.error for sample in samples if sample.error), "")
+    if failed:
+        say(f"the function failed ({failed}): what was measured is the time to that error")
+        raise SystemExit(Exit.FUNCTION_ERROR)
+
+
+def _measure(
+    target: Target, cold: int, warm: int, concurrency: int, pause: float
+) -> tuple[list[Sample], float]:
+    """The samples of both rounds, and the seconds that the warm one took."""
+    samples: list[Sample] = []
+    seconds = 0.0
+    screen = console(stderr=True)
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=screen,
+        transient=True,
+        disable=not screen.is_terminal,
+    )
+    with progress:
+        if cold:
+            step = progress.add_task("cold starts", total=cold)
+            samples += cold_round(target, cold, pause, lambda: progress.advance(step))
+        if warm:
+            again = progress.add_task("warm", total=warm)
+            found = warm_round(target, warm, concurrency, lambda: progress.advance(again))
+            samples += found.samples
+            seconds = found.seconds
+    return samples, seconds
+
+
+def _demand_samovar(samples: list[Sample]) -> None:
+    if not any(sample.start for sample in samples):
+        raise Failure(
+            Exit.REFUSED, "the endpoint does not say which start was cold: it is no Samovar"
+        )
+
+
+def _facts(client: Any, configuration: Mapping[str, Any], target: Target) -> dict[str, Any]:
+    return {
+        "function": configuration["FunctionArn"],
+        "version": configuration["Version"],
+        "endpoint": client.meta.endpoint_url,
+        "runtime": configuration.get("Runtime"),
+        "memory_mb": configuration["MemorySize"],
+        "code_size": configuration["CodeSize"],
+        "code_sha256": configuration["CodeSha256"],
+        "event_bytes": len(target.event),
+        "samovar": own_version(),
+    }
