@@ -1,7 +1,8 @@
 """For your own tests: run functions on a temporary engine, hold time still, schedule without
 processes.
 
-`samovar.testing.plugin` is a pytest plugin with a `samovar_engine` fixture.
+`samovar.testing.plugin` is a pytest plugin with the fixtures `samovar_engine` and
+`samovar_benchmark`.
 """
 
 from samovar.testing.fake_launcher import FakeContext, FakeLauncher
