@@ -81,6 +81,13 @@ def test_the_handler_that_a_function_has_stays_while_it_is_there() -> None:
     assert find_handler({"app": HANDLER}, "gone.handler") == "app.handler"
 
 
+@pytest.mark.parametrize("current", ["src.app.main", "src/app.main", "src.main"])
+def test_a_handler_deeper_in_the_package_stays_while_its_module_is_there(current: str) -> None:
+    files = ["src/app.py", "src/__init__.py", "app.py"]
+    assert find_handler({"app": HANDLER}, current, files) == current
+    assert find_handler({"app": HANDLER}, current, ["app.py"]) == "app.handler"
+
+
 def test_modules_are_read_from_the_top_of_the_package_only() -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

@@ -228,7 +228,10 @@ def test_requirements_are_installed_when_asked_for_and_mentioned_when_not(
     assert {"app.py", "requirements.txt", "tea.py"} <= set(names(found.content))
     assert not [name for name in names(found.content) if name.endswith(".pyc")]
     assert made(source, install=True).content == found.content
-    assert sorted(os.listdir(source)) == ["app.py", "requirements.txt"]
+    assert sorted(os.listdir(source)) == ["app.py", "requirements.txt"]  # pip left nothing there
+    (source / package.IGNORE_FILE).write_text("*.txt\ntea.py\n")  # of what is ours
+    assert "requirements.txt" not in names(made(source, install=True).content)
+    assert "tea.py" in names(made(source, install=True).content)
     (source / "requirements.txt").write_text("--no-index\ncoffee==1.0\n")
     with pytest.raises(Failure, match=r"(?s)pip could not install .*coffee==1.0"):
         made(source, install=True)

@@ -153,7 +153,8 @@ def _plan(
     chosen = handler or package.handler
     if not chosen:
         with zipfile.ZipFile(io.BytesIO(package.content)) as archive:
-            chosen = find_handler(read_modules(archive), now.get("Handler", ""))
+            modules, files = read_modules(archive), archive.namelist()
+        chosen = find_handler(modules, now.get("Handler", ""), files)
     if existing is not None:
         return to_update(
             name, wishes, chosen, sha256=package.sha256, current=now, tags=existing.tags

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from samovar.doors.cli.exits import Exit, Failure
@@ -40,9 +40,10 @@ def read_modules(archive: zipfile.ZipFile) -> dict[str, str]:
     return found
 
 
-def find_handler(modules: Mapping[str, str], current: str = "") -> str:
+def find_handler(modules: Mapping[str, str], current: str = "", files: Collection[str] = ()) -> str:
     """The handler, as `module.function`. `current` is the one that the function has now, which
-    stays if it is still there. Raises Failure with the candidates where it isn't one."""
+    stays if it is still there; `files` are the names of all files, for one that is deeper in the
+    package. Raises Failure with the candidates where it isn't one."""
     seen, broken = {}, []
     for name, source in sorted(modules.items()):
         try:
@@ -55,8 +56,7 @@ def find_handler(modules: Mapping[str, str], current: str = "") -> str:
     imported = [
         f"{module}.{name}" for module, it in seen.items() for name in NAMES if name in it.imported
     ]
-    module, _, function = current.rpartition(".")
-    if module in seen and function in seen[module].bound | seen[module].imported:
+    if _still_there(current, seen, files):
         return current
     candidates = bound or imported  # a module that merely uses another's handler doesn't count
     if CONVENTION in candidates:
@@ -71,6 +71,15 @@ def find_handler(modules: Mapping[str, str], current: str = "") -> str:
             + "say which one it is",
         )
     raise Failure(Exit.USAGE, _none(seen, broken))
+
+
+def _still_there(current: str, seen: Mapping[str, _Module], files: Collection[str]) -> bool:
+    """Of a module that wasn't read, its file says enough: `src/app.handler` may be anybody's."""
+    module, _, function = current.rpartition(".")
+    if module in seen:
+        return function in seen[module].bound | seen[module].imported
+    path = module.replace(".", "/")
+    return bool(module) and any(f"{path}{end}" in files for end in (".py", "/__init__.py"))
 
 
 def _none(seen: Mapping[str, _Module], broken: list[str]) -> str:

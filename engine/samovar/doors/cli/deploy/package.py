@@ -77,6 +77,8 @@ def _of_directory(path: Path, *, install: bool, runtime: str) -> bytes:
     def leave_out(name: str, found: Path) -> bool:
         if found.name in _LEFT_OUT:
             return True
+        if not found.is_relative_to(path):
+            return False  # what was installed is as its authors made it
         is_directory = found.is_dir() and not found.is_symlink()
         if is_directory and (found / "pyvenv.cfg").exists():
             return True
