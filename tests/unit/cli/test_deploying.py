@@ -177,10 +177,10 @@ def test_ctrl_c_ends_a_command_with_130(
     command: tuple[str, ...],
 ) -> None:
     code = str(tmp_path / "nap")
-    write(f"{code}/app.py", "import time\ndef handler(event, context):\n    time.sleep(50)\n")
+    write(f"{code}/app.py", "import time\ndef handler(event, context):\n    time.sleep(600)\n")
     engine = start()
     told = ("--endpoint-url", engine.endpoint)
-    deployed = CliRunner().invoke(main, ["deploy", code, "--timeout", "60", *told])
+    deployed = CliRunner().invoke(main, ["deploy", code, "--timeout", "900", *told])
     assert deployed.exit_code == 0, deployed.output
     caller = subprocess.Popen(
         cli_command(*command, "nap", *told),

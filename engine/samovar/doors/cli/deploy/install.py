@@ -45,7 +45,7 @@ def install_requirements(directory: Path, target: Path, runtime: str) -> None:
 def pip_command(target: Path, runtime: str) -> list[str]:
     """The command for `runtime`."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    # Compiled files carry times: without them the same versions give the same package.
+    # What it would compile is left out of packages anyway.
     command += ["--no-compile", "--no-warn-script-location", "--target", str(target)]
     version = runtime.removeprefix("python")
     if version != f"{sys.version_info.major}.{sys.version_info.minor}":
