@@ -48,8 +48,18 @@ def _setting(help_text: str, default: Any = MISSING, factory: Any = MISSING) -> 
 class Settings:
     """How an engine runs. Times are seconds, sizes are bytes unless the help says otherwise."""
 
-    host: str = _setting("address to listen on; loopback only", "127.0.0.1")
+    host: str = _setting(
+        "address to listen on; loopback only, unless requests are signed", "127.0.0.1"
+    )
     port: int = _setting("port to listen on; 0 lets the system choose", 4566)
+    credentials_file: Path | None = _setting(
+        "access keys in the form of ~/.aws/credentials, mode 600: only requests signed with one of "
+        "them are served",
+        None,
+    )
+    allow_unsigned: bool = _setting(
+        "listen beyond loopback without access keys: whoever reaches the port runs code", False
+    )
     data_dir: Path = _setting("where functions, code and state are kept", factory=_default_data_dir)
     aws_endpoint: str = _setting(
         "endpoint of the neighbours (S3, SQS …); given to functions as AWS_ENDPOINT_URL", ""
@@ -96,6 +106,9 @@ class Settings:
             )
         roots = tuple(Path(root).expanduser() for root in self.hot_reload_roots)
         object.__setattr__(self, "hot_reload_roots", roots)
+        if self.credentials_file is not None:
+            file = Path(self.credentials_file).expanduser().absolute()
+            object.__setattr__(self, "credentials_file", file)
         try:
             object.__setattr__(self, "isolation", Isolation(self.isolation))
         except ValueError as error:
@@ -180,18 +193,16 @@ def _is_url(text: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
 
 
-def _parse_switch(text: str) -> bool:
-    switches = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
-    if text.lower() not in switches:
-        raise ValueError(text)
-    return switches[text.lower()]
-
-
+_SWITCHES = {
+    **dict.fromkeys(("on", "true", "yes", "1"), True),
+    **dict.fromkeys(("off", "false", "no", "0"), False),
+}
 _PARSERS: Mapping[str, Any] = {
-    "bool": _parse_switch,
     "int": int,
     "float": float,
     "Path": lambda text: Path(text).expanduser(),
+    "Path | None": lambda text: Path(text).expanduser(),
+    "bool": lambda text: _SWITCHES[text.lower()],
     "Isolation": Isolation,
     "str": str,
     "tuple[Path, ...]": lambda text: tuple(map(Path, filter(None, text.split(os.pathsep)))),
@@ -215,7 +226,7 @@ def parse(name: str, text: str) -> Any:
     wanted = {"int": "a whole number", "float": "a number", "bool": "on or off"}.get(kind, kind)
     try:
         return parser(text)
-    except ValueError as error:
+    except (ValueError, KeyError) as error:
         if parser is _parse_pairs:
             wanted = "name=value pairs"
         elif kind == "Isolation":

@@ -23,6 +23,7 @@ from samovar.clock import SystemClock
 from samovar.doors.http.app import LambdaApp
 from samovar.doors.http.limits import ConnectionLimits
 from samovar.doors.http.server import HttpServer
+from samovar.doors.http.sigv4 import Verifier
 from samovar.errors import AWS, ClientError, EngineError
 from samovar.model.invocation import ColdStart, Outcome, StartKind
 from samovar.registry.functions import FunctionRegistry
@@ -195,7 +196,9 @@ def package(text: str = "def handler(event, context):\n    return event\n") -> b
 
 
 @asynccontextmanager
-async def house(data_dir: Path, limits: ConnectionLimits | None = None) -> AsyncIterator[House]:
+async def house(
+    data_dir: Path, limits: ConnectionLimits | None = None, verifier: Verifier | None = None
+) -> AsyncIterator[House]:
     settings = Settings(data_dir=data_dir, port=0)
     registry = FunctionRegistry(
         SqliteRecordStore(data_dir),
@@ -207,7 +210,8 @@ async def house(data_dir: Path, limits: ConnectionLimits | None = None) -> Async
     )
     await registry.open()
     engine = PretendEngine(settings, registry)
-    server = HttpServer(LambdaApp(engine), host=settings.host, port=0, limits=limits)
+    app = LambdaApp(engine, verifier=verifier)
+    server = HttpServer(app, host=settings.host, port=0, limits=limits)
     port = await server.start()
     client = SESSION.client(
         "lambda",
@@ -227,11 +231,12 @@ def run(
     data_dir: Path,
     scene: Callable[[House], Awaitable[T]],
     limits: ConnectionLimits | None = None,
+    verifier: Verifier | None = None,
 ) -> T:
     """Play `scene` in a house of its own, on a loop of its own."""
 
     async def play() -> T:
-        async with house(data_dir, limits) as it:
+        async with house(data_dir, limits, verifier) as it:
             return await scene(it)
 
     with asyncio.Runner(loop_factory=LOOP["factory"]) as runner:

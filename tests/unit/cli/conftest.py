@@ -20,15 +20,20 @@ def cli_command(*arguments: str) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def cli_environment(checkout: Path) -> dict[str, str]:
-    """What the commands inherit: nothing that a developer may have set for an engine of theirs."""
+def cli_environment(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the commands inherit: nothing that a developer may have set or kept for an engine."""
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("SAMOVAR_", "AWS_"))
     }
     path = os.pathsep.join(str(checkout / top) for top in ("engine", "workers"))
-    return {**inherited, "PYTHONPATH": path, "COLUMNS": "120"}
+    no_keys: dict[str, str] = dict.fromkeys(
+        ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"), os.devnull
+    )
+    data = str(tmp_path_factory.mktemp("data"))
+    own = {"PYTHONPATH": path, "COLUMNS": "120", "XDG_DATA_HOME": data}
+    return {**inherited, **no_keys, **own}
 
 
 @pytest.fixture

@@ -80,14 +80,34 @@ def test_an_endpoint_that_is_none_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("host_name", ["127.0.0.1", "[::1]", "localhost"])
-def test_an_engine_next_door_never_sees_real_credentials(
-    host_name: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("way", ["environment", "profile", "profile of the config file", "none"])
+def test_an_engine_next_door_gets_the_keys_at_hand(
+    host_name: str, way: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "real")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "keys").write_text(
+        "[mine]\naws_access_key_id=AKID\naws_secret_access_key=x\naws_session_token=y\n"
+    )
+    (tmp_path / "config").write_text(
+        # Nobody is asked over the network, and no program is run.
+        "[default]\nrole_arn=arn:aws:iam::000000000000:role/r\nsource_profile=other\n"
+        "credential_process=/bin/false\n[profile other]\nregion=eu-west-3\n"
+        "aws_access_key_id=AKID\naws_secret_access_key=x\naws_session_token=y\n"
+    )
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "keys"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    if way == "environment":
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+        monkeypatch.setenv("AWS_SESSION_TOKEN", "y")
+    elif way != "none":
+        monkeypatch.setenv("AWS_PROFILE", "mine" if way == "profile" else "other")
     client = lambda_client(f"http://{host_name}:1")
     try:
-        assert client._request_signer._credentials.access_key == "samovar"
+        keys = client._request_signer._credentials
+        found = (keys.access_key, keys.secret_key, keys.token)
+        assert found == (("samovar", "samovar", None) if way == "none" else ("AKID", "x", "y"))
     finally:
         client.close()
 

@@ -44,8 +44,10 @@ def test_flags_win_over_the_environment_and_the_command_over_both() -> None:
         ((), None, True),  # as `samovar start` has it
         ((), "off", False),
         ((), "0", False),
+        ((), "Yes", True),
         (("--log-files", "OFF"), None, False),
         (("--log-files", "on"), "off", True),
+        (("--log-files",), "off", True),
         (("--log-files", "true"), None, True),
     ],
 )
@@ -67,6 +69,15 @@ def test_several_directories_are_read() -> None:
     assert Settings(hot_reload_roots=("/x",)).hot_reload_roots == (Path("/x"),)  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="must be a sequence of paths"):
         Settings(hot_reload_roots="/x")  # type: ignore[arg-type]
+
+
+def test_a_credentials_file_is_found_from_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/of")
+    settings = Settings.from_environment({"SAMOVAR_CREDENTIALS_FILE": "~/keys"})
+    assert settings.credentials_file == Path("/home/of/keys")
+    # Set to nothing by mistake, it must not mean «without keys».
+    assert Settings.from_environment({"SAMOVAR_CREDENTIALS_FILE": ""}).credentials_file is not None
+    assert Settings().credentials_file is None
 
 
 def test_pairs_are_read() -> None:
@@ -101,6 +112,7 @@ def test_pairs_are_read() -> None:
         (("--max-waiting", "-1"), {}, exits.Exit.SETTINGS, "must not be negative"),
         (("--hot-reload-roots", "/a:b"), {}, exits.Exit.SETTINGS, "must be absolute paths"),
         (("--worker-uid", "0"), {}, exits.Exit.SETTINGS, "must be an unprivileged uid"),
+        ((), {"SAMOVAR_ALLOW_UNSIGNED": "please"}, exits.Exit.SETTINGS, "must be on or off"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_it_may_be(
@@ -127,7 +139,8 @@ def test_every_form_of_a_region_is_taken(region: str) -> None:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_start_has_a_flag_for_every_setting(name: str) -> None:
     page = CliRunner().invoke(main, ["start", "--help"]).output
-    assert f"{options.flag(name)} VALUE" in page
+    value = " [on|off]" if isinstance(getattr(Settings(), name), bool) else " VALUE"
+    assert f"{options.flag(name)}{value} " in page
     assert f"SAMOVAR_{name.upper()};" in " ".join(page.split())
 
 

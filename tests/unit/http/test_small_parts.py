@@ -10,7 +10,7 @@ from samovar.doors.http import code_links, invoke
 from samovar.doors.http.api_model import operation_models
 from samovar.doors.http.code_links import CodeLinks
 from samovar.doors.http.operations import OPERATIONS
-from samovar.doors.http.server import demand_loopback
+from samovar.doors.http.server import address_of
 from samovar.errors import SettingsError
 from samovar.invocation.identity import Identities, is_uuid
 from samovar.model.function import CodePackage, Configuration, FunctionVersion
@@ -81,13 +81,20 @@ def test_old_links_make_room() -> None:
     [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("localhost", "127.0.0.1"), ("127.9.9.9",) * 2],
 )
 def test_loopback_addresses(host: str, bound: str) -> None:
-    assert demand_loopback(host) == bound
+    assert address_of(host, anywhere=False) == bound
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.1", "example.com", "", "127.0.0.1 "])
-def test_other_addresses_are_refused(host: str) -> None:
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.1"])
+def test_other_addresses_are_refused_unless_they_are_wanted(host: str) -> None:
     with pytest.raises(SettingsError, match="must be a loopback address"):
-        demand_loopback(host)
+        address_of(host, anywhere=False)
+    assert address_of(host, anywhere=True) == host
+
+
+@pytest.mark.parametrize("host", ["example.com", "", "127.0.0.1 "])
+def test_what_is_no_address_is_refused(host: str) -> None:
+    with pytest.raises(SettingsError, match="must be an address such as"):
+        address_of(host, anywhere=True)
 
 
 def test_invoke_knows_the_model() -> None:

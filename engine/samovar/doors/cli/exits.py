@@ -7,7 +7,13 @@ from contextlib import contextmanager
 from enum import IntEnum
 
 import click
-from botocore.exceptions import BotoCoreError, NoCredentialsError, ParamValidationError
+from botocore.exceptions import (
+    BotoCoreError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
 from botocore.exceptions import ClientError as RefusedByApi
 
 from samovar.errors import ClientError, DataDirectoryInUse, EngineError, SettingsError
@@ -41,14 +47,21 @@ MEANING = {
     Exit.INTERRUPTED: "interrupted with Ctrl-C, or a question was answered with no",
 }
 
+_SIGN = (
+    "This engine asks for requests that are signed with one of its access keys: set "
+    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN if there is one), or "
+    "AWS_PROFILE for a profile of ~/.aws/credentials; AWS_REGION must be the engine's Region."
+)
 # What to do about the API's errors that a command line meets most.
 _NEXT = {
     "ResourceNotFoundException": "What is deployed there: samovar functions",
     "ResourceConflictException": "Another change of it is in progress; try again in a moment.",
     "TooManyRequestsException": "All contexts are busy; see --max-contexts of samovar start.",
-    "UnrecognizedClientException": "Which keys it knows, the engine's settings say.",
-    "InvalidSignatureException": "Which keys it knows, the engine's settings say.",
-    "MissingAuthenticationTokenException": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+    "MissingAuthenticationTokenException": _SIGN,
+    "IncompleteSignatureException": _SIGN,
+    "InvalidSignatureException": _SIGN,
+    "UnrecognizedClientException": _SIGN,
+    "ExpiredTokenException": _SIGN,
 }
 
 
@@ -76,7 +89,12 @@ def failures(endpoint: str = "") -> Iterator[None]:
         text = f"{told.get('Code', 'Unknown')}: {told.get('Message', 'no message')}"
         advice = _NEXT.get(told.get("Code", ""))
         raise Failure(Exit.REFUSED, f"{text}\n{advice}" if advice else text) from error
-    except (ParamValidationError, NoCredentialsError) as error:  # boto3 sent nothing
+    except (  # boto3 sent nothing
+        ParamValidationError,
+        NoCredentialsError,
+        PartialCredentialsError,
+        ProfileNotFound,
+    ) as error:
         raise Failure(Exit.USAGE, str(error)) from error
     except BotoCoreError as error:
         raise Failure(Exit.UNREACHABLE, _unreachable(endpoint, error)) from error

@@ -41,7 +41,7 @@ def default_text(item: Field[Any]) -> str:
         return "~" + text.removeprefix(home) if text.startswith(home) else text
     if isinstance(value, bool):
         return "on" if value else "off"
-    return str(value) if value not in ({}, "", ()) else "not set"
+    return str(value) if value not in ({}, "", (), None) else "not set"
 
 
 def _made(item: Field[Any]) -> Any:
@@ -56,13 +56,18 @@ def setting_flags(*, leave_out: Collection[str] = ()) -> Callable[[Command], Com
         for item in reversed(fields(Settings)):
             if item.name in leave_out:
                 continue
+            help_text = (
+                f"{item.metadata['help']}  [{PREFIX}{item.name.upper()}; "
+                f"default: {default_text(item)}]"
+            )
+            # A switch may be given without a word, which means on.
+            switch: dict[str, Any] = {"is_flag": False, "flag_value": "on", "metavar": "[on|off]"}
             option = click.option(
                 flag(item.name),
                 item.name,
                 callback=_read,
-                metavar="VALUE",
-                help=f"{item.metadata['help']}  [{PREFIX}{item.name.upper()}; "
-                f"default: {default_text(item)}]",
+                help=help_text,
+                **(switch if item.type == "bool" else {"metavar": "VALUE"}),
             )
             command = option(command)
         return command

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import boto3
 import click
 from botocore.config import Config
+from botocore.session import Session
 
 from samovar.doors.cli.exits import Exit, Failure, failures
 from samovar.settings import PREFIX, Settings, is_loopback
@@ -20,6 +21,10 @@ READ_TIMEOUT = 930
 CONNECT_TIMEOUT = 5
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+# Where keys for an engine on this machine are looked for. Every other place would be asked over the
+# network (a cloud's metadata server, STS, single sign-on), or by running a program.
+_AT_HAND = frozenset({"env", "shared-credentials-file", "config-file"})
 
 
 def endpoint_option(command: Command) -> Command:
@@ -63,14 +68,13 @@ def endpoint_of(given: str | None) -> str:
 def lambda_client(endpoint: str, *, connections: int = 10) -> Any:
     """A Lambda client for `endpoint`, which never sends an invocation twice.
 
-    An engine on this machine asks for no account, so that none is looked for: without credentials
-    boto3 would ask a cloud's metadata server for a while, and with real ones it would use them.
+    An engine on this machine gets the keys that are at hand, in case that it asks for some, and
+    made-up ones where there are none.
     """
-    local = {}
-    if is_loopback(endpoint):
-        local = {"aws_access_key_id": "samovar", "aws_secret_access_key": "samovar"}
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    return boto3.client(
+    session = Session()
+    near = is_loopback(endpoint)
+    region = os.environ.get("AWS_REGION") or session.get_config_variable("region")
+    return boto3.Session(botocore_session=session).client(
         "lambda",
         endpoint_url=endpoint,
         region_name=region or "us-east-1",
@@ -79,7 +83,21 @@ def lambda_client(endpoint: str, *, connections: int = 10) -> Any:
             read_timeout=READ_TIMEOUT,
             connect_timeout=CONNECT_TIMEOUT,
             max_pool_connections=connections,
-            proxies={} if local else None,
+            proxies={} if near else None,
         ),
-        **local,
+        **(_keys_at_hand(session) if near else {}),
     )
+
+
+def _keys_at_hand(session: Session) -> Mapping[str, str | None]:
+    resolver = session.get_component("credential_provider")
+    resolver.providers = [item for item in resolver.providers if item.METHOD in _AT_HAND]
+    found = resolver.load_credentials()
+    if found is None:
+        return {"aws_access_key_id": "samovar", "aws_secret_access_key": "samovar"}
+    keys = found.get_frozen_credentials()
+    return {
+        "aws_access_key_id": keys.access_key,
+        "aws_secret_access_key": keys.secret_key,
+        "aws_session_token": keys.token,
+    }

@@ -50,6 +50,7 @@ def start_text(settings: Settings, endpoint: str, report: Report) -> str:
     lines = [
         f"Samovar {own_version()} listens on {endpoint}",
         f"  region        {settings.region}, account {settings.account_id}",
+        f"  requests      {_who_is_served(settings)}",
         f"  data          {settings.data_dir}",
         f"  interpreters  {found or 'none: no function can run; see samovar doctor'}",
         f"  walls         {', '.join(report.walls_held) or 'none'}",
@@ -68,9 +69,16 @@ def start_line_json(settings: Settings, endpoint: str, report: Report) -> str:
         "version": own_version(),
         "region": settings.region,
         "account_id": settings.account_id,
+        "signed": settings.credentials_file is not None,
         "data_dir": str(settings.data_dir),
         "interpreters": {item.runtime: item.version for item in report.interpreters},
         "walls_held": list(report.walls_held),
         "walls_missing": dict(report.walls_missing),
     }
     return json.dumps(document)
+
+
+def _who_is_served(settings: Settings) -> str:
+    if settings.credentials_file is not None:
+        return f"signed with a key of {settings.credentials_file}"
+    return "of anybody who reaches it: they are not authenticated"

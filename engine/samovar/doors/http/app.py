@@ -19,6 +19,8 @@ from samovar.doors.http.parsing import parse_request
 from samovar.doors.http.replies import RawHeaders, Reply, all_headers, cut_off_reply, error_reply
 from samovar.doors.http.routes import Match, lambda_router
 from samovar.doors.http.serialization import serialize
+from samovar.doors.http.signed import SignedInvokePath, verified
+from samovar.doors.http.sigv4 import Verifier
 from samovar.doors.http.stream import NAME as STREAM
 from samovar.doors.http.stream import StreamPath
 from samovar.errors import AWS, ClientError
@@ -39,11 +41,21 @@ _BODY_LIMITS = {
 class LambdaApp:
     """The Lambda REST API and the engine's own pages, for one engine."""
 
-    def __init__(self, engine: ServedEngine, request_ids: Identities | None = None) -> None:
+    def __init__(
+        self,
+        engine: ServedEngine,
+        request_ids: Identities | None = None,
+        verifier: Verifier | None = None,
+    ) -> None:
+        """With a `verifier`, only signed requests are answered, but for reading
+        the engine's own pages."""
         self._engine = engine
+        self._verifier = verifier
         self._links = CodeLinks()
         self._pages = AdminPages(engine, self._links)
-        self.invocations = InvokePath(engine)
+        self.invocations = (
+            InvokePath(engine) if verifier is None else SignedInvokePath(engine, verifier)
+        )
         self._streams = StreamPath(engine)
         self._request_ids = request_ids or Identities()
         self._router = lambda_router()
@@ -53,6 +65,7 @@ class LambdaApp:
         try:
             raw_path: bytes = scope["raw_path"]
             if scope["method"] == "POST" and is_plain(raw_path):
+                receive = self._verified(scope, receive)
                 reply = await self.invocations.answer(scope, receive, request_id)
             else:
                 reply = await self._answer(scope, raw_path.decode("ascii"), receive, request_id)
@@ -77,7 +90,12 @@ class LambdaApp:
         if origin is not None:
             raise faults.refused_origin(origin)
         method: str = scope["method"]
+        reading = method in ("GET", "HEAD")
+        if reading and self._pages.owns(raw_path):
+            return await self._pages.answer(method, raw_path)
+        receive = self._verified(scope, receive)
         if self._pages.owns(raw_path):
+            await read_body(receive, limits.SYNC_PAYLOAD_SIZE)  # what is signed covers the body
             return await self._pages.answer(method, raw_path)
         match = self._router.match(method, raw_path, scope["query_string"].decode("latin-1"))
         name = match.operation.name
@@ -97,6 +115,9 @@ class LambdaApp:
         operation.demand_carried_out(params)
         call = Call(self._engine, params, self._links, _base_url(scope))
         return serialize(match.operation, await operation.run(call))
+
+    def _verified(self, scope: Any, receive: Receive) -> Receive:
+        return receive if self._verifier is None else verified(self._verifier, scope, receive)
 
 
 def _params(match: Match, headers: RawHeaders, body: bytes) -> dict[str, Any]:

@@ -13,6 +13,14 @@ BAD_REQUEST = AwsError("BadRequestException", 400)
 # Ours: something beside the API that isn't there (an expired link, an unknown page).
 NOT_FOUND = AwsError("NotFoundException", 404)
 
+# What AWS's front ends answer to a signature, before a service sees the request: no Type, and 403
+# for services that speak REST (recorded replies).
+MISSING_TOKEN = AwsError("MissingAuthenticationTokenException", 403, fault=None)
+INCOMPLETE_SIGNATURE = AwsError("IncompleteSignatureException", 403, fault=None)
+INVALID_SIGNATURE = AwsError("InvalidSignatureException", 403, fault=None)
+UNRECOGNIZED_CLIENT = AwsError("UnrecognizedClientException", 403, fault=None)
+EXPIRED_TOKEN = AwsError("ExpiredTokenException", 403, fault=None)
+
 
 def not_carried_out(path: str, operation: str, advice: str = "leave it out.") -> ClientError:
     """The refusal of a parameter by its name; `path` is `Code.ImageUri` for one in a structure."""

@@ -21,25 +21,31 @@ from samovar.errors import SettingsError
 from samovar.invocation.identity import Identities
 
 _LAST_WORDS = 1.0  # seconds that replies have to leave once the grace is over
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - and what is meant here
 _BACKLOG = 2048  # connections that the kernel holds while the loop is busy; cut to its somaxconn
 
 
-def demand_loopback(host: str) -> str:
-    """The address to bind for `host`. Raises SettingsError unless only this machine reaches it.
+def address_of(host: str, *, anywhere: bool) -> str:
+    """The address to bind for `host`.
 
-    Requests are not authenticated: whoever reaches the port runs code.
+    Raises SettingsError unless it is an address, and one that only this machine reaches or
+    `anywhere` is true: where requests are not authenticated, whoever reaches the port runs code.
     """
     if host == "localhost":
         return "127.0.0.1"  # one listener, so that port 0 means one port
     try:
-        if ipaddress.ip_address(host).is_loopback:
-            return host
-    except ValueError:
-        pass
-    raise SettingsError(
-        f"host={host!r}: must be a loopback address such as 127.0.0.1 or ::1, or localhost; "
-        "requests are not authenticated, so nobody else may reach this port"
-    )
+        address = ipaddress.ip_address(host)
+    except ValueError as error:
+        raise SettingsError(
+            f"host={host!r}: must be an address such as 127.0.0.1, ::1 or 0.0.0.0, or localhost"
+        ) from error
+    if not anywhere and not address.is_loopback:
+        raise SettingsError(
+            f"host={host!r}: must be a loopback address such as 127.0.0.1 or ::1, or localhost: "
+            "requests are not authenticated, and whoever reaches this port runs code. Give access "
+            "keys (--credentials-file), or allow it all the same (--allow-unsigned)"
+        )
+    return host
 
 
 class HttpServer:
@@ -53,8 +59,10 @@ class HttpServer:
         port: int,
         limits: ConnectionLimits | None = None,
         request_ids: Identities | None = None,
+        anywhere: bool = False,
     ) -> None:
-        self._host = demand_loopback(host)
+        """`anywhere`: whether other machines may reach it, too."""
+        self._host = address_of(host, anywhere=anywhere)
         self._port = port
         self._state = DoorState(
             limits or ConnectionLimits(), request_ids or Identities(), app.invocations
@@ -74,8 +82,9 @@ class HttpServer:
 
     @property
     def endpoint(self) -> str:
-        """The URL to give to clients, once started."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
+        """The URL to give to clients on this machine, once started."""
+        host = _EVERY_ADDRESS.get(self._host, self._host)
+        host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self._port}"
 
     @property

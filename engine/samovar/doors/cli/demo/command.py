@@ -7,6 +7,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ invokes it once cold, 20 times warm and 8 times at once."""
     help="directory for the thumbnails",
 )
 @click.option("--json", "as_json", is_flag=True, help="print every call as JSON instead of tables")
-@setting_flags(leave_out={"host", "port"})
+@setting_flags(leave_out={"host", "port", "credentials_file", "allow_unsigned"})
 def demo(output: Path, as_json: bool, **flags: Any) -> None:
     """Deploy a thumbnail function and invoke it, cold and warm."""
     try:
@@ -55,6 +56,7 @@ def demo(output: Path, as_json: bool, **flags: Any) -> None:
         ) from error
     with _data_directory(flags) as directory:
         settings = read_settings(flags, port=0, host="127.0.0.1", data_dir=directory)
+        settings = replace(settings, credentials_file=None)  # it serves nobody but itself
         with failures():
             uvloop.run(_demo(settings, output, as_json=as_json))
 

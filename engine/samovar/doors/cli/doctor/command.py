@@ -12,7 +12,7 @@ from typing import Any
 import click
 import uvloop
 
-from samovar.doors.cli.doctor import cgroups, disk, host, inside, kernel, trial
+from samovar.doors.cli.doctor import access, cgroups, disk, host, inside, kernel, trial
 from samovar.doors.cli.doctor.facts import Fact, Verdict
 from samovar.doors.cli.exits import Exit, failures
 from samovar.doors.cli.options import read_settings, setting_flags
@@ -67,7 +67,7 @@ def _examine(settings: Settings) -> dict[str, list[Fact]]:
         "walls": inside.walls(found.report, settings),
         "seen by a function": inside.seen(found, settings),
         "kernel": [*kernel.look(), *cgroups.look()],
-        "host": [*host.look(settings), *disk.look(settings.data_dir)],
+        "host": [*host.look(settings), *disk.look(settings.data_dir), access.look(settings)],
     }
 
 
