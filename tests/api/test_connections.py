@@ -163,7 +163,8 @@ def test_garbage_gets_an_answer_and_the_end(tmp_path: Path, garbage: bytes) -> N
             assert (reply.status, reply.headers["connection"]) == (400, "close")
             assert reply.headers["x-amzn-errortype"] == "BadRequestException"
             assert len(reply.headers["x-amzn-requestid"]) == 36
-            assert reply.json["message"].startswith(("Not HTTP/1.1: ", "CONNECT is for proxies"))
+            texts = ("Not HTTP/1.1: ", "CONNECT is for proxies", "This port speaks plain HTTP: ")
+            assert reply.json["message"].startswith(texts)
             assert await client.ended()
 
     run(tmp_path, scene)
@@ -337,10 +338,9 @@ def test_a_slow_reader_is_not_cut_off(tmp_path: Path) -> None:
     [
         b"GET /" + b"x" * 1_100_000 + b" HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nX: " + b"x" * 1_100_000 + b"\r\n\r\n",
-        b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200_000 + b"\r\n",
         b"GET / HTTP/1.1\r\nX: " + b"x" * 2_000_000,  # never ends
     ],
-    ids=["path", "header", "headers", "endless"],
+    ids=["path", "header", "endless"],
 )
 def test_headers_over_a_megabyte(tmp_path: Path, head: bytes) -> None:
     async def scene(it: House) -> None:
@@ -350,6 +350,32 @@ def test_headers_over_a_megabyte(tmp_path: Path, head: bytes) -> None:
             assert reply.status == 413
             assert "must be smaller than 1048576 bytes" in reply.json["message"]
             assert reply.headers["connection"] == "close"
+
+    run(tmp_path, scene)
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b""], ids=["whole", "endless"])
+@pytest.mark.parametrize("number", [2001, 200_000])
+def test_more_headers_than_a_request_may_have(tmp_path: Path, number: int, end: bytes) -> None:
+    async def scene(it: House) -> None:
+        for start in (b"GET / HTTP/1.1\r\n", invocation("f", b"")[:-2]):
+            async with RawClient.to(it.port) as client:
+                await client.send(start + b"a:\r\n" * number + end)
+                if number == 2001 and not end and start.startswith(b"GET"):
+                    continue  # one more, and its value may still be coming
+                reply = await client.reply()
+                assert reply.status == 413
+                assert reply.json["message"] == "A request may have 2000 headers, and no more."
+                assert await client.ended()
+
+    run(tmp_path, scene)
+
+
+def test_as_many_headers_as_a_request_may_have(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        async with RawClient.to(it.port) as client:
+            await client.send(HEALTH[:-2] + b"a:\r\n" * 1999 + b"\r\n")
+            assert (await client.reply()).status == 200
 
     run(tmp_path, scene)
 

@@ -67,6 +67,7 @@ class InvokeCycle:
         "_headers",
         "_refusal",
         "_request_id",
+        "_rest",
         "_started",
         "_url",
         "disconnected",
@@ -87,13 +88,19 @@ class InvokeCycle:
         self._url = url
         self._headers = headers
         self._body = b""
+        self._rest: bytearray | None = None  # of a body that comes in pieces
         self._request_id = ""
         self._started = False
         self._refusal: Reply | None = None
 
     def add(self, body: bytes) -> None:
         """More of the body came."""
-        self._body = self._body + body if self._body else body
+        if self._rest is not None:
+            self._rest += body
+        elif self._body:
+            self._rest = bytearray(body)
+        else:
+            self._body = body
 
     def complete(self) -> None:
         """The whole request is here."""
@@ -118,6 +125,9 @@ class InvokeCycle:
         if self._refusal is not None:
             self._answer(self._refusal)
             return
+        if self._rest is not None:
+            self._body += self._rest
+            self._rest = None
         try:
             begun = state.invocations.begin(self._url, self._headers, self._body, self._request_id)
         except Exception as error:  # whatever broke, the client gets a reply
@@ -147,6 +157,7 @@ class InvokeCycle:
         if self.disconnected or door.transport.is_closing():
             return
         if door.flow.write_paused:  # a client that does not read what it has: not yet, then
+            door.state.hold_unread(door, len(reply.body))
             waiting = door.loop.create_task(self._answer_later(reply))
             door.state.tasks.add(waiting)
             waiting.add_done_callback(door.state.tasks.discard)

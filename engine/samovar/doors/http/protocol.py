@@ -12,18 +12,15 @@ from typing import Any
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from samovar.doors.http import faults
+from samovar.doors.http import faults, refusals
 from samovar.doors.http.direct import InvokeCycle, goes_directly
 from samovar.doors.http.door_state import DoorState
-from samovar.doors.http.replies import RawHeaders, Reply, aws_error
+from samovar.doors.http.refusals import Fault, fault_of, not_http
+from samovar.doors.http.replies import Reply, aws_error
 from samovar.errors import AWS, AwsError
-from samovar.invocation.identity import Identities
-
-# Chunk sizes and trailers around a chunked body: as much again as the headers may take, plus what
-# even one-byte chunks need.
-_CHUNK_OVERHEAD = 8
+from samovar.model.limits import DEPLOY_REQUEST_SIZE
 
 
 class _Phase(Enum):
@@ -63,19 +60,25 @@ class DoorProtocol(HttpToolsProtocol):
         self._head_bytes = 0  # come since the last request ended, while headers were awaited
         self._body_bytes = 0  # come while a body was awaited …
         self._content_bytes = 0  # … and what of that was content
-        self._fault: tuple[AwsError, str] | None = None
+        self._fault: Fault | None = None
         self._again = b""  # a request's head, to be parsed anew
-        self._deaf = False  # nothing more is read from this connection
+        self._deaf = False  # what comes from now on is dropped
+        self._lingering = False  # answered for the last time; only the client's end is awaited
+        self._held = 0  # bytes of this connection within `state.incoming`
+        self._starting = False  # within `_start_next`
+        self._deferred = False  # the next request waits until the client reads
+        # Fewer bytes than these can hold neither too many headers (of four bytes at least, «a:» and
+        # the line's end) nor too long ones.
+        self._harmless_head = min(self.limits.header_bytes, 4 * self.limits.headers)
 
     # The transport's calls.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if self.state.stopping:
-            self._refuse(faults.UNAVAILABLE, "Samovar is stopping; try again when it is back.")
+            self._turn_away("Samovar is stopping; try again when it is back.")
         elif len(self.connections) > self.limits.connections:
-            self._refuse(
-                faults.UNAVAILABLE,
+            self._turn_away(
                 f"Samovar serves {self.limits.connections} connections at once; close some, or let "
                 "fewer clients share a pool of connections.",
             )
@@ -84,6 +87,8 @@ class DoorProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._deaf = True
+        self._hold(0)
+        self.state.forget_unread(self)
         self._cancel_deadline()
         if self._read_deadline is not None:
             self._read_deadline.cancel()
@@ -106,22 +111,37 @@ class DoorProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
         if not self._feed(data):
             return
-        if self._phase is _Phase.HEADERS and self._head_bytes > self.limits.header_bytes:
-            self._refuse(AWS.REQUEST_TOO_LARGE, self._too_long_headers())
-        elif self._phase is _Phase.BODY and self._too_much_around_the_body():
-            self._refuse(
-                faults.BAD_REQUEST, "The chunks and trailers around the body outweigh the body."
-            )
-        elif self._phase is not self._watched:
-            self._watch(self._phase)
+        phase = self._phase
+        if phase is not _Phase.BETWEEN:
+            excess = self._excess()
+            if excess is not None:
+                self._refuse(*excess)
+                return
+        if phase is not self._watched:
+            self._watch(phase)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more, but may well read on: what it asked for is still answered."""
+        if not self._deaf:
+            if self._phase is not _Phase.BETWEEN:
+                self._refuse(faults.BAD_REQUEST, "The request ended before it was complete.")
+            elif self._in_progress():
+                self._deaf = True
+                self.cycle.keep_alive = False
+        return self._in_progress() and not self._lingering
 
     def pause_writing(self) -> None:
         super().pause_writing()
         self._unread = self.transport.get_write_buffer_size()
+        self.state.hold_unread(self, self._unread)
         self._read_deadline = self.loop.call_later(self.limits.read_seconds, self._not_reading)
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.state.forget_unread(self)
+        if self._deferred:
+            self._deferred = False
+            self._start_next()
         if self._read_deadline is not None:
             self._read_deadline.cancel()
             self._read_deadline = None
@@ -143,18 +163,23 @@ class DoorProtocol(HttpToolsProtocol):
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if self._head_bytes > self.limits.header_bytes:
+        if self._head_bytes > self._harmless_head:
             # That counted everything which came with them; now their own size is known.
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-            if size > self.limits.header_bytes:
-                raise self._stop(AWS.REQUEST_TOO_LARGE, self._too_long_headers())
+            excess = refusals.excess_of_head(self.limits, size, len(self.headers))
+            if excess is not None:
+                raise self._stop(*excess)
         if len(self.pipeline) >= self.limits.pipelined:
             raise self._stop(
                 AWS.TOO_MANY_REQUESTS,
                 f"More than {self.limits.pipelined} requests wait on this connection.",
             )
         if self.parser.should_upgrade():
-            self._again = self._without_upgrade()
+            method = self.parser.get_method()
+            if method == b"CONNECT":
+                raise self._stop(*refusals.NO_PROXY)
+            version = self.parser.get_http_version()
+            self._again = refusals.without_upgrade(method, self.url, version, self.headers)
             return
         if goes_directly(self.parser.get_method(), self.url, self.headers):
             self._begin_directly()
@@ -165,6 +190,11 @@ class DoorProtocol(HttpToolsProtocol):
     def _begin_with_asgi(self) -> None:
         """uvicorn makes a scope for every request as it begins; only these need one."""
         url, headers, expects = self.url, self.headers, self.expect_100_continue
+        version = self.parser.get_http_version()
+        fault = fault_of(url, headers, version)
+        if fault is not None:
+            raise self._stop(*fault)
+        expects = expects and version != "1.0"  # which would take the 100 for the answer
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
         self.headers += headers  # that list is the scope's own
@@ -173,7 +203,12 @@ class DoorProtocol(HttpToolsProtocol):
     def _begin_directly(self) -> None:
         """As uvicorn begins a request, with a cycle that is its own app."""
         before = self.cycle
-        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        version = self.parser.get_http_version()
+        if version != "1.1":
+            fault = fault_of(self.url, self.headers, version)
+            if fault is not None:
+                raise self._stop(*fault)
+        keep_alive = version == "1.1" and self.parser.should_keep_alive()
         cycle = InvokeCycle(self, self.url, self.headers, keep_alive)
         self.cycle = cycle  # type: ignore[assignment]
         if before is None or before.response_complete:
@@ -185,6 +220,10 @@ class DoorProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if type(cycle) is InvokeCycle:
             cycle.start()
+        elif self.flow.write_paused:
+            self.pipeline.append((cycle, app))  # its reply would only lie here
+            self._deferred = True
+            self.flow.pause_reading()
         else:
             super()._start_asgi_task(cycle, app)
 
@@ -212,19 +251,44 @@ class DoorProtocol(HttpToolsProtocol):
         request that is cancelled by the next."""
         self.server_state.total_requests += 1
         if not self.transport.is_closing():
-            self.flow.resume_reading()
             if self.pipeline:
-                self._start_asgi_task(*self.pipeline.pop())
+                self._start_next()
             else:
+                self.flow.resume_reading()
                 self._idle_since = self.loop.time()
                 if self._idle_timer is None:
                     self._look_at_idling(self._idle_since)
         if self._phase is _Phase.BODY and self.expect_100_continue:
             # Answered before the body was asked for: whether it still comes, nobody can tell.
             self._deaf = True
-            self.transport.close()
+            self._linger()
 
     # What is ours.
+
+    def _start_next(self) -> None:
+        """Start the requests that waited for the one before them, up to one that takes its time.
+
+        A loop, and not each from within the answer to the one before: there may be a thousand.
+        """
+        if self._starting:
+            return
+        self._starting = True
+        try:
+            while self.pipeline and not self.transport.is_closing():
+                if self.flow.write_paused:
+                    self._deferred = True
+                    break
+                cycle, app = self.pipeline.pop()
+                if not self.pipeline:
+                    self.flow.resume_reading()
+                self._start_asgi_task(cycle, app)
+                if not cycle.response_complete:
+                    break
+        finally:
+            self._starting = False
+
+    def _in_progress(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _feed(self, data: bytes) -> bool:
         """Parse; false if the connection has been given up."""
@@ -236,35 +300,36 @@ class DoorProtocol(HttpToolsProtocol):
                 data, self._again = self._again + data[upgrade.args[0] :], b""
                 continue
             except httptools.HttpParserError as error:
-                self._refuse(*(self._fault or (faults.BAD_REQUEST, f"Not HTTP/1.1: {error}")))
+                self._refuse(*(self._fault or not_http(data, error)))
                 return False
             return True
-
-    def _without_upgrade(self) -> bytes:
-        """The head of the request once more, without its offer to change the protocol.
-
-        «Upgrade: h2c» is an offer that may be declined by not taking it up; Java's client makes it
-        with its first request. CONNECT can't be declined so.
-        """
-        method = self.parser.get_method()
-        if method == b"CONNECT":
-            raise self._stop(faults.BAD_REQUEST, "CONNECT is for proxies, and Samovar is none.")
-        kept = (header for header in self.headers if header[0] != b"upgrade")
-        lines = b"".join(b"%s: %s\r\n" % header for header in kept)
-        version = self.parser.get_http_version().encode()
-        return b"%s %s HTTP/%s\r\n%s\r\n" % (method, self.url, version, lines)
 
     def _stop(self, error: AwsError, message: str) -> Exception:
         """Remember why, for `_feed`; what a callback raises comes back as a parser error."""
         self._fault = error, message
         return RuntimeError(message)
 
-    def _too_long_headers(self) -> str:
-        return f"Request line and headers must be smaller than {self.limits.header_bytes} bytes"
+    def _excess(self) -> Fault | None:
+        """What is too much of the request that is coming, if something is."""
+        limits = self.limits
+        if self._phase is _Phase.HEADERS:
+            held, headers = self._head_bytes, len(self.headers)
+            excess = refusals.excess_of_head(limits, held, headers)
+        else:
+            content = self._content_bytes
+            excess = refusals.excess_of_body(limits, self._body_bytes, content)
+            # What is beyond any operation's limit, or answered already, is dropped as it comes.
+            held = 0 if self.cycle.response_complete else min(content, DEPLOY_REQUEST_SIZE)
+        if excess is None:
+            self._hold(held)
+            if held and self.state.incoming > limits.incoming_bytes:
+                return refusals.too_much_incoming(limits)
+        return excess
 
-    def _too_much_around_the_body(self) -> bool:
-        allowed = self.limits.header_bytes + (1 + _CHUNK_OVERHEAD) * self._content_bytes
-        return self._body_bytes > allowed
+    def _hold(self, size: int) -> None:
+        """Count what this connection holds of an incomplete request."""
+        self.state.incoming += size - self._held
+        self._held = size
 
     def _watch(self, phase: _Phase) -> None:
         """Let the deadline of `phase` run, if it has one, and no other."""
@@ -272,6 +337,8 @@ class DoorProtocol(HttpToolsProtocol):
             return  # blank lines before the first request don't stop its clock
         self._cancel_deadline()
         self._watched = phase
+        if phase is _Phase.BETWEEN:
+            self._hold(0)
         if phase is _Phase.HEADERS:
             self._deadline = self.loop.call_later(self.limits.header_seconds, self._too_slow)
         elif phase is _Phase.BODY:
@@ -311,7 +378,7 @@ class DoorProtocol(HttpToolsProtocol):
 
     def _not_reading(self) -> None:
         unread = self.transport.get_write_buffer_size()
-        if unread >= self._unread:
+        if unread > self._unread - self.limits.read_bytes:
             self.transport.abort()
             return
         self._unread = unread  # slow is not stuck
@@ -322,13 +389,14 @@ class DoorProtocol(HttpToolsProtocol):
         if self._deaf:
             return
         self._deaf = True
+        self._hold(0)
         self._cancel_deadline()
         reply = aws_error(error, message)
         cycle: Any = self.cycle  # the request parsed last, perhaps still behind others
         if cycle is None or cycle.response_complete:
             if self._phase is not _Phase.BODY:  # else this request has had its answer
                 self._write(reply)
-            self.transport.close()
+            self._linger()
         elif not cycle.more_body:
             cycle.keep_alive = False  # what is complete gets its answers; the last one closes
         elif self.pipeline:
@@ -337,37 +405,34 @@ class DoorProtocol(HttpToolsProtocol):
                 cycle.refuse(reply)
             else:
                 cycle.more_body = False
-                self.pipeline[0] = (cycle, _answering(reply, self.state.request_ids))
+                self.pipeline[0] = (cycle, refusals.answering(reply, self.state.request_ids))
         else:
             cycle.disconnected = True  # whoever waits for the rest of the body stops waiting
             cycle.message_event.set()
             if not cycle.response_started:
                 self._write(reply)
-            self.transport.close()
+            self._linger()
+
+    def _turn_away(self, message: str) -> None:
+        """Refuse a connection on which nothing has been asked yet."""
+        self._deaf = True
+        self._write(aws_error(faults.UNAVAILABLE, message))
+        self.transport.close()
+
+    def _linger(self) -> None:
+        """End the connection once the client has ended it, too, or after a moment.
+
+        To close while something unread lies here would make the kernel send a reset, and that takes
+        from the client what it has not read yet: the answer.
+        """
+        self._lingering = True
+        self._cancel_deadline()
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            self.transport.write_eof()
+            seconds = self.limits.linger_seconds
+            self._deadline = self.loop.call_later(seconds, self.transport.abort)
 
     def _write(self, reply: Reply) -> None:
         """A reply outside of any request, with a request id of its own."""
-        headers = [*self.state.default_headers, *_closing_headers(reply, self.state.request_ids)]
-        lines = b"".join(b"%s: %s\r\n" % header for header in headers)
-        self.transport.write(b"%s%s\r\n%s" % (STATUS_LINE[reply.status], lines, reply.body))
-
-
-def _closing_headers(reply: Reply, request_ids: Identities) -> RawHeaders:
-    """The headers of a reply that belongs to no request of the app and ends its connection."""
-    return [
-        *reply.headers,
-        (b"x-amzn-requestid", request_ids.request_id().encode()),
-        (b"content-length", str(len(reply.body)).encode()),
-        (b"connection", b"close"),
-    ]
-
-
-def _answering(reply: Reply, request_ids: Identities) -> Any:
-    """An app that has one answer."""
-
-    async def answer(scope: Any, receive: Any, send: Any) -> None:
-        headers = _closing_headers(reply, request_ids)
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
-
-    return answer
+        self.transport.write(refusals.as_bytes(reply, self.state))

@@ -92,6 +92,10 @@ class HttpServer:
         """How many connections are open."""
         return len(self._state.connections)
 
+    def memory(self) -> tuple[int, int]:
+        """Bytes that are held of requests not complete yet, and of replies not read yet."""
+        return self._state.incoming, self._state.unread
+
     async def start(self) -> int:
         """Listen; returns the port. Raises SettingsError if the address can't be had."""
         loop = asyncio.get_running_loop()
