@@ -26,7 +26,7 @@ def post(*lines: bytes, body: bytes = b"{}") -> bytes:
 
 
 def chunked(*lines: bytes) -> bytes:
-    """Its chunks are at their end where they begin; what follows them is another request, or not."""
+    """Chunks that end where they begin; what follows is another request, or not."""
     return post(*lines, body=b"0\r\n\r\n" + HIDDEN)
 
 
