@@ -17,7 +17,7 @@ from rich.console import Console
 
 from samovar.doors.cli.demo import package, tables
 from samovar.doors.cli.demo.calls import Call
-from samovar.doors.cli.doctor import host, inside
+from samovar.doors.cli.doctor import access, host, inside
 from samovar.doors.cli.doctor.facts import Fact, Verdict
 from samovar.doors.cli.doctor.trial import Trial
 from samovar.doors.cli.exits import Exit, Failure, failures
@@ -285,3 +285,17 @@ def test_the_package_brings_its_own_pillow(tmp_path: Path) -> None:
 def test_the_picture_is_small_enough_to_ship() -> None:
     picture = package.example_directory() / package.PICTURE
     assert picture.stat().st_size < 300_000
+
+
+def test_doctor_says_whose_requests_are_served(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.touch(0o600)
+    file.write_text("[a]\naws_access_key_id = AKID\naws_secret_access_key = do-not-tell\n")
+    signed = access.look(Settings(credentials_file=file))
+    assert (signed.verdict, signed.finding) == (Verdict.OK, f"signed; access keys: 1, in {file}")
+    assert access.look(Settings()).finding == "not authenticated, from this machine only"
+    assert access.look(Settings(allow_unsigned=True)).verdict is Verdict.WARNING
+    file.chmod(0o640)
+    refused = access.look(Settings(credentials_file=file))
+    assert refused.verdict is Verdict.MISSING
+    assert "chmod 600" in refused.finding

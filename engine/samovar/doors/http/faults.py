@@ -33,10 +33,11 @@ def not_carried_out(path: str, operation: str, advice: str = "leave it out.") ->
 def refused_origin(origin: bytes) -> ClientError:
     """The answer to a web page: it could run code here through its visitor's browser.
 
-    Browsers put an Origin on every request of a page that could change something; SDKs never do.
+    Signed ones, too: no page should hold a key. Browsers put an Origin on every request of a page
+    that could change something; SDKs never do.
     """
     return ClientError(
         AWS.ACCESS_DENIED,
-        f"Requests of web pages are not served (Origin: {origin.decode('latin-1')[:200]}): they "
-        "are not authenticated, so any page that somebody visits could run code here.",
+        f"Requests of web pages are not served (Origin: {origin.decode('latin-1')[:200]}): "
+        "otherwise any page that somebody visits could run code here.",
     )

@@ -139,12 +139,12 @@ class DoorProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self.state.forget_unread(self)
-        if self._deferred:
-            self._deferred = False
-            self._start_next()
         if self._read_deadline is not None:
             self._read_deadline.cancel()
             self._read_deadline = None
+        if self._deferred:  # at the end: it may write, and pause again
+            self._deferred = False
+            self._start_next()
 
     # The parser's calls.
 

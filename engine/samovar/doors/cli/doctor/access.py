@@ -18,4 +18,4 @@ def look(settings: Settings) -> Fact:
         keys = read_access_keys(settings.credentials_file)
     except SettingsError as error:
         return Fact("requests", str(error), Verdict.MISSING, "samovar start refuses this file")
-    return Fact("requests", f"signed; {len(keys)} access keys in {settings.credentials_file}")
+    return Fact("requests", f"signed; access keys: {len(keys)}, in {settings.credentials_file}")
