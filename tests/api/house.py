@@ -9,6 +9,8 @@ import asyncio
 import contextlib
 import io
 import json
+import socket
+import struct
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -304,6 +306,12 @@ class RawClient:
             return await self.reader.read(1) == b""
         except ConnectionError:
             return True
+
+
+def reset_on_close(writer: asyncio.StreamWriter) -> None:
+    """Have the kernel hang up with a reset, as it does for a client that is gone."""
+    for_no_time = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, for_no_time)
 
 
 def request(

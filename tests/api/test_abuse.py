@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-import struct
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.api.abuse import HIDDEN, SHAPES, Shape
-from tests.api.house import House, RawClient, invocation, request, run, until
+from tests.api.house import House, RawClient, invocation, request, reset_on_close, run, until
 
 from samovar.doors.http.limits import ConnectionLimits
 
@@ -153,8 +152,7 @@ def test_a_reset(tmp_path: Path, sent: bytes) -> None:
             await until(lambda: it.server.connections > before)
             if b"waits" in sent:
                 await it.engine.entered.acquire()
-            linger = struct.pack("ii", 1, 0)  # on, for no time: close() resets
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            reset_on_close(writer)
             writer.transport.abort()
             if sent.count(b"waits") > 1:  # requests that wait are not read past: its end neither
                 it.engine.gate.set()

@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from tests.api.house import ARN, House, RawClient, invocation, run, until
+from tests.api.house import ARN, House, RawClient, invocation, reset_on_close, run, until
 
 pytestmark = pytest.mark.usefixtures("each_loop")
 
@@ -298,6 +298,7 @@ def test_a_client_that_hangs_up_does_not_stop_its_invocation(tmp_path: Path) -> 
             await client.send(invocation("waits"))
             await it.engine.entered.acquire()
             assert it.server.connections == before + 1
+            reset_on_close(client.writer)  # else it might be one that still reads
         await until(lambda: it.server.connections == before)
         assert it.engine.finished == []
         it.engine.gate.set()
