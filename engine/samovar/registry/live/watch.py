@@ -68,26 +68,22 @@ class DirectoryWatch:
     def renew(self) -> bool:
         """Before changes are taken in: get a descriptor, let go of a root that has left its place.
 
-        Returns True if nothing is watched now, so that all has to be covered anew.
+        Returns True if not all is watched now, so that all has to be covered anew.
         """
         if self._inotify is None:
             self.exhausted = None
             self._open()
             return True
+        incomplete, self.exhausted = self.exhausted is not None, None
         if not self._displaced:
-            return self.exhausted is not None and self._try_again()
+            return incomplete
         self._displaced = False
-        self.exhausted = None
         old, self._paths, self._around = [*self._paths, *self._around], {}, set()
         for number in old:
             try:
                 self._inotify.rm_watch(number)
             except OSError:
                 continue  # gone with its directory
-        return True
-
-    def _try_again(self) -> bool:
-        self.exhausted = None
         return True
 
     def cover(self, path: str, descriptor: int) -> None:
