@@ -108,16 +108,18 @@ def _show(reader: Reader, wanted: Wanted, *, follow: bool, as_json: bool) -> Non
     show_new()
     if not follow:
         return
-    for _ in watch(
-        reader.directory,
-        watch_filter=None,
-        recursive=False,
-        debounce=100,
-        rust_timeout=_AGAIN,
-        yield_on_timeout=True,
-        raise_interrupt=False,
-    ):
-        show_new()
+    try:
+        for _ in watch(
+            reader.directory,
+            watch_filter=None,
+            recursive=False,
+            debounce=100,
+            rust_timeout=_AGAIN,
+            yield_on_timeout=True,
+        ):
+            show_new()
+    except KeyboardInterrupt:
+        pass  # how following ends
 
 
 def _as_json(event: Kept) -> str:
