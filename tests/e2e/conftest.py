@@ -1,0 +1,46 @@
+"""An engine as users start it, and what speaks to it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.e2e.house import Engine, Toolbox, fetched
+from tests.process.programs import Program, serve
+
+
+@contextmanager
+def served(data_dir: Path, *flags: str) -> Iterator[Engine]:
+    """`samovar start` on a port of the system's choice; told to stop at the end, it ends well."""
+    with Program(*serve(data_dir, "auto", *flags)) as program:
+        yield Engine(program.line().rpartition(" ")[2])
+        program.signal(signal.SIGTERM)
+        code, _, err = program.end()
+        assert code == 0, err
+        assert "Traceback" not in err
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    with served(tmp_path / "data") as it:
+        yield it
+
+
+@pytest.fixture
+def aws(engine: Engine) -> Iterator[Any]:
+    """A boto3 client of `engine`, set up as users set one up."""
+    client = engine.client()
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@pytest.fixture(scope="session")
+def javascript() -> Toolbox:
+    """Node, and the AWS SDK for JavaScript."""
+    return fetched()
