@@ -1,0 +1,21 @@
+"""The AWS SDK for JavaScript v3."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+from tests.e2e.house import ECHO, Engine, Toolbox, zipped
+
+from samovar.doors.http.operations import OPERATIONS
+
+FAILING = "def handler(event, context):\n    raise KeyError('gone')\n"
+
+
+def test_the_life_of_a_function(engine: Engine, javascript: Toolbox) -> None:
+    packages = {
+        name: base64.b64encode(zipped({"app.py": source})).decode()
+        for name, source in (("first", ECHO), ("second", FAILING))
+    }
+    said = javascript.run("life.mjs", engine, json.dumps(packages), *sorted(OPERATIONS))
+    assert said == "done\n"
