@@ -1,0 +1,175 @@
+"""The calls that Terraform's AWS provider makes for the resources of Lambda, in its order.
+
+Written down from what the provider does; none of its code is here. A resource is told what its
+block says (`given`, by the names of the API), and gives back what the provider would keep as state.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from samovar.doors.http.operations import OPERATIONS
+
+# What the provider's schema puts where a block says nothing, and compares afterwards.
+DEFAULTS: dict[str, Any] = {
+    "Description": "",
+    "MemorySize": 128,
+    "Timeout": 3,
+    "PackageType": "Zip",
+    "KMSKeyArn": "",
+    "Layers": [],
+    "Environment": None,
+    "DeadLetterConfig": None,
+    "FileSystemConfigs": [],
+    "ImageConfig": None,
+    "Tags": {},
+    "ReservedConcurrentExecutions": -1,
+    "CodeSigningConfigArn": "",
+}
+# What the service may choose where a block says nothing.
+COMPUTED = ("Architectures", "EphemeralStorage", "LoggingConfig", "TracingConfig")
+_OF_CODE = {"ZipFile", "Architectures"}
+# What an update says to take a block away again.
+_TAKEN_AWAY: dict[str, Any] = {
+    "Description": "",
+    "Environment": {"Variables": {}},
+    "DeadLetterConfig": {"TargetArn": ""},
+    "FileSystemConfigs": [],
+    "ImageConfig": {},
+    "KMSKeyArn": "",
+    "Layers": [],
+    "MemorySize": 128,
+    "Timeout": 3,
+    "SnapStart": {"ApplyOn": "None"},
+    "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": [], "Ipv6AllowedForDualStack": False},
+}
+
+
+def refused(aws: Any, operation: str, method: str, **params: Any) -> bool:
+    """Whether `operation` is not carried out here; it must say so itself then."""
+    if operation in OPERATIONS:
+        return False
+    try:
+        getattr(aws, method)(**params)
+    except aws.exceptions.ClientError as error:
+        told = error.response["Error"]
+        assert told["Code"] == "NotImplementedException"
+        assert told["Message"] == f"Samovar does not carry out the operation {operation} yet."
+        return True
+    raise AssertionError(f"{operation} went through")
+
+
+class Function:
+    """aws_lambda_function."""
+
+    def __init__(self, aws: Any, name: str) -> None:
+        self.aws = aws
+        self.name = name
+
+    def create(self, given: dict[str, Any]) -> dict[str, Any]:
+        sent = {name: value for name, value in given.items() if name != "ZipFile"}
+        for name in ("Description", "MemorySize", "PackageType", "Timeout"):
+            sent.setdefault(name, DEFAULTS[name])
+        self.aws.create_function(
+            FunctionName=self.name, Code={"ZipFile": given["ZipFile"]}, Publish=False, **sent
+        )
+        self._until("State", "Active", "Pending")
+        return self.read()
+
+    def update(self, before: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+        changed = {name for name in {*before, *given} if before.get(name) != given.get(name)}
+        changed -= {name for name in COMPUTED if name not in given}
+        of_configuration = changed - _OF_CODE - {"Tags"}
+        if changed & {"Tags"}:
+            self._retag(before.get("Tags", {}), given.get("Tags", {}))
+        if of_configuration:
+            sent = {name: given.get(name, _TAKEN_AWAY.get(name)) for name in of_configuration}
+            self.aws.update_function_configuration(
+                FunctionName=self.name,
+                **{name: value for name, value in sent.items() if value is not None},
+            )
+            self._until("LastUpdateStatus", "Successful", "InProgress")
+        if changed & _OF_CODE:
+            self.aws.update_function_code(
+                FunctionName=self.name, **{name: given[name] for name in {*_OF_CODE} & {*given}}
+            )
+            self._until("LastUpdateStatus", "Successful", "InProgress")
+        return self.read()
+
+    def read(self) -> dict[str, Any]:
+        found = self.aws.get_function(FunctionName=self.name)
+        shown = found["Configuration"]
+        state = {name: shown.get(name, default) for name, default in DEFAULTS.items()}
+        state |= {name: shown.get(name) for name in ("Handler", "Role", "Runtime", *COMPUTED)}
+        state["Layers"] = [layer["Arn"] for layer in shown.get("Layers", [])]
+        if not (shown.get("Environment") or {}).get("Variables"):
+            state["Environment"] = None
+        state["Tags"] = found.get("Tags", {})
+        kept = found.get("Concurrency", {})
+        state["ReservedConcurrentExecutions"] = kept.get("ReservedConcurrentExecutions", -1)
+        pages = self.aws.get_paginator("list_versions_by_function")
+        config = {"PageSize": 10000}
+        versions = pages.paginate(FunctionName=self.name, PaginationConfig=config)
+        latest = versions.build_full_result()["Versions"][-1]
+        state |= {"Version": latest["Version"], "QualifiedArn": latest["FunctionArn"]}
+        call = {"FunctionName": self.name}
+        method = "get_function_code_signing_config"
+        if not refused(self.aws, "GetFunctionCodeSigningConfig", method, **call):
+            signing = self.aws.get_function_code_signing_config(**call)
+            state["CodeSigningConfigArn"] = signing.get("CodeSigningConfigArn", "")
+        unseen = ("Arn", "CodeSha256", "CodeSize", "LastModified")
+        state |= {name: shown.get(name) for name in unseen}
+        return state
+
+    def delete(self) -> None:
+        self.aws.delete_function(FunctionName=self.name)
+        try:
+            self.aws.get_function(FunctionName=self.name)
+        except self.aws.exceptions.ResourceNotFoundException:
+            return
+        raise AssertionError("a deleted function is there")
+
+    def _retag(self, before: dict[str, str], after: dict[str, str]) -> None:
+        arn = self.aws.get_function(FunctionName=self.name)["Configuration"]["FunctionArn"]
+        assert self.aws.list_tags(Resource=arn)["Tags"] == before
+        gone = sorted(set(before) - set(after))
+        if gone:
+            self.aws.untag_resource(Resource=arn, TagKeys=gone)
+        added = {key: value for key, value in after.items() if before.get(key) != value}
+        if added:
+            self.aws.tag_resource(Resource=arn, Tags=added)
+
+    def _until(self, field: str, wanted: str, pending: str) -> None:
+        while True:
+            shown = self.aws.get_function(FunctionName=self.name)["Configuration"]
+            if shown[field] == wanted:
+                return
+            assert shown[field] == pending, shown
+
+
+def plan(given: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+    """What Terraform would want to change: empty where the state is what the block says."""
+    wanted = {**DEFAULTS, **given}
+    wanted.pop("ZipFile", None)
+    return {
+        name: (value, state[name])
+        for name, value in wanted.items()
+        if not _same(value, state[name])
+    }
+
+
+def _same(wanted: Any, there: Any) -> bool:
+    """Within a block, too, the service may fill in what was left out."""
+    if isinstance(wanted, dict) and isinstance(there, dict) and set(wanted) < set(there):
+        return all(there[name] == value for name, value in wanted.items())
+    return bool(wanted == there)
+
+
+def statement(aws: Any, name: str, sid: str) -> dict[str, Any] | None:
+    """What aws_lambda_permission reads back: one statement of the function's policy."""
+    try:
+        policy = json.loads(aws.get_policy(FunctionName=name)["Policy"])
+    except aws.exceptions.ResourceNotFoundException:
+        return None
+    return next((item for item in policy["Statement"] if item["Sid"] == sid), None)

@@ -1,0 +1,165 @@
+"""Tools that deploy: the calls that each makes of Lambda, in its order. Every call goes through, or
+is refused by name for an operation or a parameter that is not carried out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore import xform_name
+from tests.e2e.house import ARN, AT_ONCE, ECHO, new, zipped
+
+from samovar.doors.http.operations import OPERATIONS
+from samovar.errors import ClientError
+
+CODE = zipped({"app.py": ECHO})
+NEWER = zipped({"app.py": ECHO + "# newer\n"})
+F = {"FunctionName": "f"}
+RESOURCE = {"Resource": ARN + "f"}
+PERMISSION = {
+    **F,
+    "StatementId": "s",
+    "Action": "lambda:InvokeFunction",
+    "Principal": "apigateway.amazonaws.com",
+    "SourceArn": "arn:aws:execute-api:us-east-1:000000000000:api/*",
+}
+LAYER = {"LayerName": "l", "Content": {"ZipFile": zipped({"python/l.py": ""})}}
+QUEUE = "arn:aws:sqs:us-east-1:000000000000:q"
+ALIAS = {**F, "Name": "live", "FunctionVersion": "$LATEST"}
+
+Calls = list[tuple[str, dict[str, Any]]]
+
+CHALICE: Calls = [
+    ("GetFunction", F),
+    ("CreateFunction", new("f", Tags={"aws-chalice": "version=1"}, Timeout=60, MemorySize=128)),
+    ("AddPermission", PERMISSION),
+    ("GetPolicy", F),
+    ("RemovePermission", {**F, "StatementId": "s"}),
+    ("GetFunctionConfiguration", F),
+    ("UpdateFunctionCode", {**F, "ZipFile": NEWER}),
+    (
+        "UpdateFunctionConfiguration",
+        {**F, "Environment": {"Variables": {"A1": "b"}}, "Layers": [], "Timeout": 61},
+    ),
+    ("ListTags", RESOURCE),
+    ("UntagResource", {**RESOURCE, "TagKeys": ["aws-chalice"]}),
+    ("TagResource", {**RESOURCE, "Tags": {"aws-chalice": "version=2"}}),
+    ("PutFunctionConcurrency", {**F, "ReservedConcurrentExecutions": 5}),
+    ("DeleteFunctionConcurrency", F),
+    ("PublishLayerVersion", {**LAYER, "CompatibleRuntimes": ["python3.12"]}),
+    ("ListEventSourceMappings", {**F, "EventSourceArn": QUEUE}),
+    ("CreateEventSourceMapping", {**F, "EventSourceArn": QUEUE, "BatchSize": 1}),
+    ("Invoke", {**F, "InvocationType": "RequestResponse"}),
+    ("DeleteFunction", F),
+]
+
+ZAPPA: Calls = [
+    (
+        "CreateFunction",
+        new(
+            "f",
+            Description="Zappa Deployment",
+            Timeout=30,
+            MemorySize=512,
+            EphemeralStorage={"Size": 512},
+            Publish=True,
+            VpcConfig={},
+            DeadLetterConfig={},
+            Environment={"Variables": {}},
+            KMSKeyArn="",
+            TracingConfig={"Mode": "PassThrough"},
+            Layers=[],
+        ),
+    ),
+    ("TagResource", {**RESOURCE, "Tags": {"stage": "dev"}}),
+    ("CreateAlias", ALIAS),
+    ("GetFunction", F),
+    ("UpdateFunctionCode", {**F, "ZipFile": NEWER, "Publish": True}),
+    ("UpdateAlias", {**ALIAS}),
+    ("PutFunctionConcurrency", {**F, "ReservedConcurrentExecutions": 5}),
+    ("DeleteFunctionConcurrency", F),
+    ("ListVersionsByFunction", F),
+    ("GetFunctionConfiguration", F),
+    (
+        "UpdateFunctionConfiguration",
+        {
+            **F,
+            "Role": new("f")["Role"],
+            "Description": "Zappa Deployment",
+            "Timeout": 30,
+            "MemorySize": 512,
+            "EphemeralStorage": {"Size": 512},
+            "VpcConfig": {},
+            "Environment": {"Variables": {"A1": "b"}},
+            "KMSKeyArn": "",
+            "TracingConfig": {"Mode": "PassThrough"},
+            "Handler": "app.handler",
+            "Layers": [],
+        },
+    ),
+    ("AddPermission", PERMISSION),
+    ("GetPolicy", F),
+    ("RemovePermission", {**F, "StatementId": "s"}),
+    ("CreateFunctionUrlConfig", {**F, "AuthType": "NONE"}),
+    ("GetFunctionUrlConfig", F),
+    ("ListEventSourceMappings", F),
+    ("Invoke", {**F, "InvocationType": "RequestResponse", "LogType": "Tail", "Payload": b"{}"}),
+    ("Invoke", {**F, "InvocationType": "Event", "LogType": "Tail", "Payload": b"{}"}),
+    ("DeleteFunction", F),
+]
+
+SAM_SYNC: Calls = [
+    ("CreateFunction", new("f")),
+    ("GetFunction", F),
+    ("UpdateFunctionCode", {**F, "ZipFile": NEWER}),
+    ("GetFunctionConfiguration", F),
+    ("ListLayerVersions", {"LayerName": "l"}),
+    ("PublishLayerVersion", LAYER),
+    ("UpdateFunctionConfiguration", {**F, "Layers": []}),
+    ("DeleteLayerVersion", {"LayerName": "l", "VersionNumber": 1}),
+    ("PublishVersion", F),
+    ("GetAlias", {**F, "Name": "live"}),
+    ("Invoke", {**F, "LogType": "Tail"}),
+    ("InvokeWithResponseStream", F),
+    ("DeleteFunction", F),
+]
+
+# What is not there, and what is asked for all the same to see whether it is.
+NOT_THERE = {("GetFunction", 0), ("ListLayerVersions", 4), ("GetAlias", 9)}
+
+
+def refusal(operation: str, params: dict[str, Any]) -> str:
+    """The message that a call must end with; empty where it must go through."""
+    if operation == "Invoke":
+        if params.get("InvocationType") != "Event":
+            return ""
+        return "Samovar does not carry out InvocationType=Event of Invoke yet; use RequestResponse."
+    if operation not in OPERATIONS:
+        return f"Samovar does not carry out the operation {operation} yet."
+    try:
+        OPERATIONS[operation].demand_carried_out(params)
+    except ClientError as error:
+        return error.message
+    return ""
+
+
+@pytest.mark.parametrize("calls", [CHALICE, ZAPPA, SAM_SYNC], ids=["chalice", "zappa", "sam sync"])
+def test_a_deployer(aws: Any, calls: Calls) -> None:
+    for at, (operation, params) in enumerate(calls):
+        method = getattr(aws, xform_name(operation))
+        expected = refusal(operation, params)
+        try:
+            method(**params)
+        except aws.exceptions.ResourceNotFoundException:
+            assert (operation, at) in NOT_THERE
+        except aws.exceptions.ClientError as error:
+            assert error.response["Error"]["Message"] == expected, operation
+        else:
+            assert expected == "", operation
+        if expected and operation == "CreateFunction":
+            less = {name: value for name, value in params.items() if name not in expected}
+            assert refusal(operation, less) == ""
+            aws.create_function(**less)
+        if operation in ("CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration"):
+            aws.get_waiter("function_active").wait(**F, WaiterConfig=AT_ONCE)
+            aws.get_waiter("function_updated").wait(**F, WaiterConfig=AT_ONCE)

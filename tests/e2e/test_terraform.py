@@ -1,0 +1,150 @@
+"""Terraform: what its AWS provider asks for, and that nothing drifts afterwards."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from tests.e2e.house import ACCOUNT, ARN, AT_ONCE, ECHO, REGION, ROLE, RUNTIME, new, zipped
+from tests.e2e.provider import Function, plan, refused, statement
+
+from samovar.doors.http.operations.rendering import ARCHITECTURE
+
+CODE = zipped({"app.py": ECHO})
+NEWER = zipped({"app.py": ECHO.replace('"event": event', '"newer": event'), "other.py": ECHO})
+LEAST: dict[str, Any] = {
+    "Handler": "app.handler",
+    "Role": ROLE,
+    "Runtime": RUNTIME,
+    "ZipFile": CODE,
+}
+MUCH: dict[str, Any] = {
+    **LEAST,
+    "Architectures": [ARCHITECTURE],
+    "Description": "über",
+    "Environment": {"Variables": {"EDITION": "one", "OTHER": ""}},
+    "EphemeralStorage": {"Size": 1024},
+    "LoggingConfig": {"LogFormat": "Text", "LogGroup": "/terraform/f"},
+    "MemorySize": 512,
+    "Tags": {"Name": "f", "team": ""},
+    "Timeout": 10,
+    "TracingConfig": {"Mode": "PassThrough"},
+}
+
+
+def settled(function: Function, given: dict[str, Any], state: dict[str, Any]) -> None:
+    """The plan after an apply is empty, and so is the one after that."""
+    assert plan(given, state) == {}
+    assert function.read() == state
+    digest = base64.b64encode(hashlib.sha256(given["ZipFile"]).digest()).decode()
+    assert state["CodeSha256"] == digest
+    assert (state["Version"], state["QualifiedArn"]) == ("$LATEST", f"{ARN}{function.name}:$LATEST")
+
+
+def test_a_function_of_which_nothing_drifts(aws: Any) -> None:
+    function = Function(aws, "f")
+    for given in (LEAST, MUCH):
+        settled(function, given, function.create(given))
+        function.delete()
+
+
+def test_updates_in_the_order_of_the_provider(aws: Any) -> None:
+    function = Function(aws, "f")
+    settled(function, LEAST, function.create(LEAST))
+    before = LEAST
+    for given in (
+        MUCH,
+        {**MUCH, "Environment": {"Variables": {"EDITION": "two"}}, "ZipFile": NEWER},
+        {**MUCH, "Tags": {"team": "tea"}, "ZipFile": NEWER, "Handler": "other.handler"},
+        # Every block taken away; what the service has chosen since then stays.
+        {**LEAST, "ZipFile": NEWER},
+    ):
+        settled(function, given, function.update(before, given))
+        before = given
+    reply = json.load(aws.invoke(FunctionName="f", Payload=b"1")["Payload"])
+    assert reply == {"newer": 1, "edition": "none"}
+    function.delete()
+
+
+def test_a_permission(aws: Any) -> None:
+    aws.create_function(**new("f"))
+    asked = {
+        "FunctionName": "f",
+        "StatementId": "AllowExecutionFromS3",
+        "Action": "lambda:InvokeFunction",
+        "Principal": "s3.amazonaws.com",
+        "SourceArn": "arn:aws:s3:::bucket",
+    }
+    if refused(aws, "AddPermission", "add_permission", **asked):
+        return
+    aws.get_waiter("function_active_v2").wait(FunctionName="f", WaiterConfig=AT_ONCE)
+    added = json.loads(aws.add_permission(**asked)["Statement"])
+    aws.add_permission(**{**asked, "StatementId": "other"})
+    found = statement(aws, "f", asked["StatementId"])
+    assert (
+        found
+        == added
+        == {
+            "Sid": asked["StatementId"],
+            "Effect": "Allow",
+            "Principal": {"Service": "s3.amazonaws.com"},
+            "Action": "lambda:InvokeFunction",
+            "Resource": ARN + "f",
+            "Condition": {"ArnLike": {"AWS:SourceArn": "arn:aws:s3:::bucket"}},
+        }
+    )
+    aws.remove_permission(FunctionName="f", StatementId=asked["StatementId"])
+    assert statement(aws, "f", asked["StatementId"]) is None
+    assert statement(aws, "f", "other") is not None
+    aws.remove_permission(FunctionName="f", StatementId="other")
+    with pytest.raises(aws.exceptions.ResourceNotFoundException):
+        aws.get_policy(FunctionName="f")
+
+
+def test_a_layer(aws: Any) -> None:
+    source = "WORD = 'from the layer'\n"
+    asked = {
+        "LayerName": "words",
+        "Content": {"ZipFile": zipped({"python/words.py": source})},
+        "CompatibleRuntimes": [RUNTIME],
+        "Description": "",
+        "LicenseInfo": "",
+    }
+    if refused(aws, "PublishLayerVersion", "publish_layer_version", **asked):
+        return
+    made = aws.publish_layer_version(**asked)
+    arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:words"
+    assert (made["LayerArn"], made["LayerVersionArn"], made["Version"]) == (arn, f"{arn}:1", 1)
+    read = aws.get_layer_version(LayerName="words", VersionNumber=1)
+    for state in (made, read):
+        assert state["CompatibleRuntimes"] == [RUNTIME]
+        assert state["Description"] == ""
+        assert state["Content"]["CodeSha256"] == made["Content"]["CodeSha256"]
+    code = "import words\ndef handler(event, context):\n    return words.WORD\n"
+    function = Function(aws, "f")
+    given = {**LEAST, "ZipFile": zipped({"app.py": code}), "Layers": [f"{arn}:1"]}
+    settled(function, given, function.create(given))
+    assert json.load(aws.invoke(FunctionName="f")["Payload"]) == "from the layer"
+    less = {**LEAST}
+    settled(function, less, function.update(given, less))
+    aws.delete_layer_version(LayerName="words", VersionNumber=1)
+    with pytest.raises(aws.exceptions.ResourceNotFoundException):
+        aws.get_layer_version(LayerName="words", VersionNumber=1)
+
+
+def test_an_alias(aws: Any) -> None:
+    aws.create_function(**new("f"))
+    asked = {"FunctionName": "f", "Name": "live", "FunctionVersion": "$LATEST"}
+    if refused(aws, "CreateAlias", "create_alias", **asked, Description=""):
+        return
+    aws.get_waiter("function_active_v2").wait(FunctionName="f", WaiterConfig=AT_ONCE)
+    made = aws.create_alias(**asked, Description="")
+    read = aws.get_alias(FunctionName="f", Name="live")
+    for state in (made, read):
+        assert (state["AliasArn"], state["FunctionVersion"]) == (ARN + "f:live", "$LATEST")
+    aws.delete_alias(FunctionName="f", Name="live")
+    with pytest.raises(aws.exceptions.ResourceNotFoundException):
+        aws.get_alias(FunctionName="f", Name="live")
