@@ -8,24 +8,9 @@ from typing import Any
 
 import pytest
 from botocore import xform_name
-from botocore.model import StructureShape
 from tests.api import parameters
+from tests.api.coverage import members
 from tests.api.house import ARN, ROLE, House, package, run
-
-from samovar.doors.http.api_model import operation_models
-
-
-def members(operation: str) -> set[str]:
-    """What the API model lets a request say, structures of `TAKEN_APART` member by member."""
-    shape = operation_models()[operation].input_shape
-    found: set[str] = set()
-    for name, member in shape.members.items() if shape else ():
-        if name in parameters.TAKEN_APART:
-            assert isinstance(member, StructureShape)
-            found |= {f"{name}.{inner}" for inner in member.members}
-        else:
-            found.add(name)
-    return found
 
 
 @pytest.mark.parametrize("operation", parameters.CARRIED)

@@ -18,13 +18,13 @@ import pytest
 import uvloop
 from botocore.model import OperationModel
 from hypothesis import HealthCheck, given, note, settings
+from tests.api.coverage import CARRIED_OUT
 from tests.api.house import ROLE, package
 from tests.api.made.asking import Asker, Reply, check
 from tests.api.made.requests import Made, requests
 from tests.api.served import RUNTIME
 
 from samovar.doors.http.api_model import operation_models
-from samovar.doors.http.operations import OPERATIONS
 from samovar.doors.http.routes import lambda_router
 from samovar.doors.http.serving import serving
 from samovar.engine import Engine
@@ -35,7 +35,6 @@ from samovar.registry.runtimes import Runtimes
 from samovar.settings import Isolation, Settings
 
 PARTS = 4
-CARRIED_OUT = {*OPERATIONS, "Invoke"}
 REFUSED = sorted(set(operation_models()) - CARRIED_OUT)
 
 ASKED = os.environ.get("MADE_REQUESTS")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.api.coverage import CARRIED_OUT
 from tests.e2e import transcript
 from tests.e2e.house import RUNTIME, Engine
 
-from samovar.doors.http.operations import OPERATIONS
 from samovar.doors.http.operations.rendering import ARCHITECTURE
 
 # What a user of the CLI does; the page leaves none out.
@@ -32,7 +32,7 @@ def test_the_page_says_what_the_aws_cli_says(
     checkout: Path, tmp_path: Path, engine: Engine
 ) -> None:
     page = (checkout / "docs" / "aws-cli.md").read_text()
-    known = set(OPERATIONS)
+    known = set(CARRIED_OUT)
     given = transcript.given_by(page, known)
     environment = transcript.environment(engine.environment())
     played = transcript.play(given, tmp_path, environment, swap(engine))

@@ -134,14 +134,13 @@ def environment(base: Mapping[str, str]) -> dict[str, str]:
 
 def main(path: str) -> None:
     """Rewrite the page."""
+    from tests.api.coverage import CARRIED_OUT
     from tests.e2e.conftest import served
     from tests.e2e.test_aws_cli import swap
 
-    from samovar.doors.http.operations import OPERATIONS
-
     page = Path(path)
     text = page.read_text()
-    known = set(OPERATIONS)
+    known = set(CARRIED_OUT)
     with tempfile.TemporaryDirectory() as place, served(Path(place) / "data") as engine:
         given = given_by(text, known)
         played = play(given, Path(place), environment(engine.environment()), swap(engine))

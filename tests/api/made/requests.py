@@ -11,9 +11,8 @@ from urllib.parse import quote
 
 from botocore.model import OperationModel, Shape, StructureShape
 from hypothesis import strategies as st
+from tests.api.coverage import CARRIED_OUT, carried
 from tests.api.made.values import KNOWN, ODD, sensible, values
-
-from samovar.doors.http.operations import OPERATIONS
 
 _SAFE = "-._~"
 # Not required by the model, because one of several is needed; all the same nothing goes without.
@@ -97,7 +96,7 @@ def requests(operation: OperationModel) -> st.SearchStrategy[Made]:
 def _made(draw: st.DrawFn, operation: OperationModel) -> Made:
     shape = operation.input_shape
     members = dict(shape.members) if shape else {}
-    carried = _carried(operation)
+    effective = _carried(operation)
     tame = draw(st.booleans())
     params: dict[str, Any] = {}
     for name, member in members.items():
@@ -105,7 +104,7 @@ def _made(draw: st.DrawFn, operation: OperationModel) -> Made:
         if name in shape.required_members or name in _ALTERNATIVES:
             params[name] = draw(sensible(member, name) if tame else values(member, name))
         elif tame:
-            if name in KNOWN and name in carried and draw(st.integers(0, 2)) == 0:
+            if name in KNOWN and name in effective and draw(st.integers(0, 2)) == 0:
                 params[name] = draw(sensible(member, name))
         elif draw(st.integers(0, 2)) == 0:
             params[name] = draw(values(member, name))
@@ -125,11 +124,10 @@ def _made(draw: st.DrawFn, operation: OperationModel) -> Made:
 
 
 def _carried(operation: OperationModel) -> set[str]:
-    """The members that have an effect; all where nobody has said yet."""
-    found = OPERATIONS.get(operation.name)
-    if found is None:
+    """The members that have an effect."""
+    if operation.name not in CARRIED_OUT:
         return set(KNOWN)
-    return {path.partition(".")[0] for path in found.carried}
+    return {path.partition(".")[0] for path in carried(operation.name)}
 
 
 @st.composite
