@@ -9,6 +9,7 @@ need `-o faulthandler_timeout=0`).
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections import Counter
 from contextlib import AsyncExitStack
@@ -36,6 +37,9 @@ from samovar.settings import Isolation, Settings
 
 PARTS = 4
 REFUSED = sorted(set(operation_models()) - CARRIED_OUT)
+
+CONFIGURING = {"CreateFunction", "UpdateFunctionConfiguration"}
+SHOWN = {"Description", "Handler", "Role", "Runtime", "Timeout", "MemorySize", "EphemeralStorage"}
 
 ASKED = os.environ.get("MADE_REQUESTS")
 EXAMPLES = int(ASKED or 100)
@@ -116,8 +120,21 @@ def try_out(bench: Bench, name: str, examples: int) -> None:
             assert reply.code in ("UnknownOperationException", "SerializationException")
         else:
             check(meant, reply, meant.name in CARRIED_OUT)
+            if meant.name in CONFIGURING and reply.status < 300:
+                check_taken(made, reply)
 
     holds()
+
+
+def check_taken(made: Made, reply: Reply) -> None:
+    """What the request gave is what the function now has."""
+    given = json.loads(made.body) if made.body.strip() else {}
+    for name in SHOWN & set(given):
+        if given[name] is not None:
+            assert reply.json[name] == given[name]
+    if given.get("Environment") is not None:
+        variables = given["Environment"].get("Variables") or {}
+        assert reply.json["Environment"] == {"Variables": variables}
 
 
 def meant_by(made: Made) -> OperationModel | None:
