@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, note, settings
 from tests.api.coverage import CARRIED_OUT
 from tests.api.house import ROLE, package
 from tests.api.made.asking import Asker, Reply, check
-from tests.api.made.requests import Made, requests
+from tests.api.made.requests import Made, furniture, requests
 from tests.api.served import RUNTIME
 
 from samovar.doors.http.api_model import operation_models
@@ -72,18 +72,21 @@ class Bench:
         self._runner.close()
 
     def ask(self, name: str, made: Made) -> Reply:
-        reply = self._runner.run(self._asked(made))
+        reply = self._runner.run(self._asked(name, made))
         self.replies[name, reply.status] += 1
         return reply
 
-    async def _asked(self, made: Made) -> Reply:
-        before = await self._prepare()
+    async def _asked(self, name: str, made: Made) -> Reply:
+        await self._prepare()
+        for needed in furniture(name) if name in CARRIED_OUT else ():
+            await self._asker.ask(needed.encoded())
+        before = self._functions()
         reply = await self._asker.ask(made.encoded())
         if reply.status >= 400:
             assert self._functions() == before, "a request that was refused has changed something"
         return reply
 
-    async def _prepare(self) -> dict[str, object]:
+    async def _prepare(self) -> None:
         """The function `f`, which most requests are about, and no other one."""
         registry = self.engine.registry
         for name in {item.name for item in registry.list().functions} - {"f"}:
@@ -95,7 +98,6 @@ class Bench:
             new = NewFunction("f", configuration, ZipBytes(package()), {})
             await registry.create(new)
         await registry.wait_settled("f")
-        return self._functions()
 
     def _functions(self) -> dict[str, object]:
         registry = self.engine.registry
@@ -153,8 +155,11 @@ def test_an_operation_that_is_carried_out(
     with Bench(tmp_path, interpreters) as bench:
         try_out(bench, name, EXAMPLES)
     statuses = {status for _, status in bench.replies}
-    assert any(status < 300 for status in statuses), f"none went through: {bench.replies}"
-    if operation_models()[name].input_shape.members:
+    shape = operation_models()[name].input_shape
+    # A code signing configuration has an ARN that nobody can know beforehand.
+    if "CodeSigningConfigArn" not in shape.required_members:
+        assert any(status < 300 for status in statuses), f"none went through: {bench.replies}"
+    if shape.members:
         assert any(400 <= status < 500 for status in statuses), f"all did: {bench.replies}"
 
 

@@ -230,6 +230,24 @@ class Writes(RuleBasedStateMachine):
         assert shown in won
         self.known[name] = replace(self.known[name], description=shown)
 
+    @rule(name=NAMES, editions=st.lists(NUMBERS, min_size=2, max_size=3, unique=True))
+    def create_at_once(self, name: str, editions: list[int]) -> None:
+        packages = {edition: code(edition) for edition in editions}
+
+        def create(edition: int) -> Any:
+            return self.ask("create_function", **new(name, Code={"ZipFile": packages[edition]}))
+
+        with ThreadPoolExecutor(len(editions)) as pool:
+            replies = dict(zip(editions, pool.map(create, editions), strict=True))
+        won = [edition for edition, reply in replies.items() if isinstance(reply, dict)]
+        lost = {reply for reply in replies.values() if not isinstance(reply, dict)}
+        assert lost <= {"ResourceConflictException"}
+        if name in self.known:
+            assert won == []
+        else:
+            (edition,) = won
+            self.known[name] = Kept(edition)
+
     @precondition(lambda self: self.writes >= ENOUGH)
     @rule(name=NAMES, edition=NUMBERS)
     def kill_during_a_write(self, name: str, edition: int) -> None:

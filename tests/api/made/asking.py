@@ -28,7 +28,10 @@ UNMODELLED = {
 }
 NOT_CARRIED_OUT = 501
 # Operations that are carried out in part: not every invocation type, and not every resource's tags.
-_IN_PARTS = {"Invoke", "InvokeWithResponseStream", "TagResource", "UntagResource", "ListTags"}
+_IN_PARTS = {
+    *("Invoke", "InvokeAsync", "InvokeWithResponseStream"),
+    *("TagResource", "UntagResource", "ListTags"),
+}
 
 
 @dataclass

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from botocore.model import OperationModel, Shape, StructureShape
 from hypothesis import strategies as st
 from tests.api.coverage import CARRIED_OUT, carried
-from tests.api.made.values import KNOWN, ODD, sensible, values
+from tests.api.made.values import KNOWN, ODD, ZIP, sensible, values
 
 _SAFE = "-._~"
 # Not required by the model, because one of several is needed; all the same nothing goes without.
@@ -85,6 +85,37 @@ class Made:
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         lines.append(f"Content-Length: {len(self.body)}")
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + self.body
+
+
+# What must be there for others to find it: the operation, its path and its body.
+_FURNITURE: dict[str, tuple[str, dict[str, Any]]] = {
+    "AddPermission": (
+        "/2015-03-31/functions/f/policy",
+        {"StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": "*"},
+    ),
+    "PublishLayerVersion": ("/2018-10-31/layers/l/versions", {"Content": {"ZipFile": ZIP}}),
+    "AddLayerVersionPermission": (
+        "/2018-10-31/layers/l/versions/1/policy",
+        {"StatementId": "s", "Action": "lambda:GetLayerVersion", "Principal": "*"},
+    ),
+}
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "GetPolicy": ("AddPermission",),
+    "RemovePermission": ("AddPermission",),
+    "GetLayerVersion": ("PublishLayerVersion",),
+    "GetLayerVersionByArn": ("PublishLayerVersion",),
+    "AddLayerVersionPermission": ("PublishLayerVersion",),
+    "GetLayerVersionPolicy": ("PublishLayerVersion", "AddLayerVersionPermission"),
+    "RemoveLayerVersionPermission": ("PublishLayerVersion", "AddLayerVersionPermission"),
+}
+
+
+def furniture(operation: str) -> list[Made]:
+    """Requests for what `operation` needs to find something; repeated, they may well be refused."""
+    return [
+        Made("POST", path, {}, json.dumps(body).encode(), body)
+        for path, body in (_FURNITURE[name] for name in _NEEDS.get(operation, ()))
+    ]
 
 
 def requests(operation: OperationModel) -> st.SearchStrategy[Made]:

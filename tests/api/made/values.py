@@ -52,9 +52,10 @@ KNOWN: dict[str, list[Any]] = {
     "Payload": ["{}", '{"a": 1}', "null"],
     "InvokeArgs": ["{}"],
     "LayerName": ["l"],
+    "Arn": [f"arn:aws:lambda:us-east-1:{ACCOUNT}:layer:l:1"],
     "VersionNumber": [1, 2],
     "StatementId": ["s", "t"],
-    "Action": ["lambda:InvokeFunction"],
+    "Action": ["lambda:InvokeFunction", "lambda:GetLayerVersion"],
     "Principal": ["s3.amazonaws.com", "*", "123456789012", ROLE],
 }
 
