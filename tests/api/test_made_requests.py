@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from hypothesis import HealthCheck, given, note, settings
 from tests.api.coverage import CARRIED_OUT
 from tests.api.house import ROLE, package
 from tests.api.made.asking import Asker, Reply, check
-from tests.api.made.requests import Made, furniture, requests
+from tests.api.made.requests import Made, furniture, oddities, requests
 from tests.api.served import RUNTIME
 
 from samovar.doors.http.api_model import operation_models
@@ -115,17 +116,27 @@ def try_out(bench: Bench, name: str, examples: int) -> None:
     @given(requests(operation_models()[name]))
     def holds(made: Made) -> None:
         note(f"{name}: {made.encoded()[:2000]!r}")
-        reply = bench.ask(name, made)
-        note(f"{reply.status} {reply.headers} {reply.body[:2000]!r}")
-        meant = meant_by(made)
-        if meant is None:
-            assert reply.code in ("UnknownOperationException", "SerializationException")
-        else:
-            check(meant, reply, meant.name in CARRIED_OUT)
-            if meant.name in CONFIGURING and reply.status < 300:
-                check_taken(made, reply)
+        judge(made, bench.ask(name, made), note)
 
     holds()
+    for odd in oddities(operation_models()[name]):
+        try:
+            judge(odd, bench.ask(name, odd))
+        except Exception as error:
+            error.add_note(f"{name}: {odd.encoded()[:2000]!r}")
+            raise
+
+
+def judge(made: Made, reply: Reply, tell: Callable[[str], None] = print) -> None:
+    """Raise AssertionError for what the reply to `made` may not be."""
+    tell(f"{reply.status} {reply.headers} {reply.body[:2000]!r}")
+    meant = meant_by(made)
+    if meant is None:
+        assert reply.code in ("UnknownOperationException", "SerializationException")
+        return
+    check(meant, reply, meant.name in CARRIED_OUT)
+    if meant.name in CONFIGURING and reply.status < 300:
+        check_taken(made, reply)
 
 
 def check_taken(made: Made, reply: Reply) -> None:

@@ -5,6 +5,7 @@ something wrong in them that no SDK would send.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -123,6 +124,31 @@ def requests(operation: OperationModel) -> st.SearchStrategy[Made]:
     return _made(operation)
 
 
+def oddities(operation: OperationModel) -> Iterator[Made]:
+    """Every odd body, label and query by itself, in requests that have nothing else in them."""
+    path, _, fixed = operation.http["requestUri"].partition("?")
+    located = _located(operation)
+    labels = {}
+    for name, member in located.get("uri", {}).items():
+        wire = member.serialization.get("name", name)
+        labels[wire] = _quoted(KNOWN.get(name, ["x"])[0], "")
+    for body in _ODD_BODIES:
+        yield Made(operation.http["method"], _filled(path, labels, fixed), {}, body, {})
+    for wire in labels:
+        for label in _ODD_LABELS:
+            target = _filled(path, {**labels, wire: label}, fixed)
+            yield Made(operation.http["method"], target, {}, b"{}", {})
+    for query in _ODD_QUERIES:
+        target = _filled(path, labels, f"{fixed}&{query}" if fixed else query)
+        yield Made(operation.http["method"], target, {}, b"{}", {})
+
+
+def _filled(path: str, labels: dict[str, str], query: str) -> str:
+    for wire, label in labels.items():
+        path = path.replace("{" + wire + "}", label).replace("{" + wire + "+}", label)
+    return f"{path}?{query}" if query else path
+
+
 @st.composite
 def _made(draw: st.DrawFn, operation: OperationModel) -> Made:
     shape = operation.input_shape
@@ -184,6 +210,7 @@ def _targets(
 ) -> str:
     path, _, fixed = operation.http["requestUri"].partition("?")
     located = _located(operation)
+    labels = {}
     for name, member in located.get("uri", {}).items():
         wire = member.serialization.get("name", name)
         if spoilt and draw(st.integers(0, 3)) == 0:
@@ -191,7 +218,7 @@ def _targets(
         else:
             given = params.get(name, KNOWN.get(name, ["x"])[0])
             label = _quoted(given, draw(st.sampled_from(["", ":$"])))
-        path = path.replace("{" + wire + "}", label).replace("{" + wire + "+}", label)
+        labels[wire] = label
     pairs = [fixed] if fixed else []
     for name, member in located.get("querystring", {}).items():
         if name in params:
@@ -204,7 +231,7 @@ def _targets(
         pairs.append(draw(st.sampled_from(pairs)))
     if spoilt and draw(st.integers(0, 9)) == 0:
         path += "/"
-    return path + ("?" + "&".join(pairs) if pairs else "")
+    return _filled(path, labels, "&".join(pairs))
 
 
 def _headers(operation: OperationModel, params: dict[str, Any]) -> dict[str, str]:
