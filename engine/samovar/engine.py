@@ -1,4 +1,4 @@
-"""The composition root: puts the parts together, starts, drains and stops them.
+"""An engine: started, asked and stopped; its parts are put together in `assembly`.
 
     async with Engine(Settings(data_dir=Path("data"))) as engine:
         await engine.create_function("hello", code=Path("src"), handler="app.handler")
@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
-import secrets
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,18 +20,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from samovar.assembly import Parts
 from samovar.clock import Clock, SystemClock
-from samovar.context import launch_plan, sweep
-from samovar.context.context import Surroundings
-from samovar.context.deadlines import Deadlines
-from samovar.context.environment import Region
-from samovar.context.launch_plan import Family
-from samovar.context.nursery import Nursery
-from samovar.context.provision import Provisioner
 from samovar.errors import AWS, ClientError, EngineError
-from samovar.invocation.sync import Invoker
 from samovar.logs.journals import LogSink
-from samovar.logs.keeping import Keeping
 from samovar.metrics.prometheus import PrometheusObserver
 from samovar.model.function import Configuration, FunctionVersion
 from samovar.model.invocation import Outcome
@@ -49,12 +40,8 @@ from samovar.registry.functions import (
 )
 from samovar.registry.layers import NewLayerVersion
 from samovar.registry.runtimes import Interpreter, Runtimes
-from samovar.scheduler.driver import Scheduler
-from samovar.scheduler.policy import Policy
 from samovar.settings import Settings
-from samovar.stores.code_files import FileCodeStore
 from samovar.stores.lock import DataDirectoryLock
-from samovar.stores.sqlite import SqliteRecordStore
 
 # What `create_function` writes down where a role is not the point: no call is made with it.
 DEFAULT_ROLE = "arn:aws:iam::{account}:role/samovar"
@@ -97,7 +84,7 @@ class Engine:
         self._sink = log_sink
         self._runtimes = runtimes
         self._lock = DataDirectoryLock(self.settings.data_dir)
-        self._running: _Parts | None = None
+        self._running: Parts | None = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -118,7 +105,9 @@ class Engine:
         _raise_descriptor_limit()
         self._lock.acquire()
         try:
-            self._running = await _Parts.assemble(self)
+            self._running = await Parts.assemble(
+                self.settings, self.metrics, self._clock, self._sink, self._runtimes
+            )
         except BaseException:
             self._lock.release()
             raise
@@ -326,7 +315,7 @@ class Engine:
         return None
 
     @property
-    def _parts(self) -> _Parts:
+    def _parts(self) -> Parts:
         if self._running is None:
             raise EngineError("the engine is not running: enter it with `async with`, or start it")
         return self._running
@@ -335,103 +324,6 @@ class Engine:
         if self._running is None:
             return {}
         return Counter(item.state.value for item in self._running.scheduler.lifecycles())
-
-
-@dataclass(slots=True)
-class _Parts:
-    """The parts of a running engine; also what the registry tells of changes."""
-
-    registry: FunctionRegistry
-    nursery: Nursery
-    provisioner: Provisioner
-    scheduler: Scheduler
-    invoker: Invoker
-    deadlines: Deadlines
-    keeping: Keeping
-    metrics: PrometheusObserver
-
-    @classmethod
-    async def assemble(cls, engine: Engine) -> _Parts:
-        settings, clock = engine.settings, engine._clock
-        run = settings.data_dir / "run"
-        sweep.sweep(run)
-        registry = FunctionRegistry(
-            SqliteRecordStore(settings.data_dir),
-            FileCodeStore(settings.data_dir),
-            engine._runtimes or await Runtimes.discover(settings),
-            clock,
-            settings,
-            _node_id(settings.data_dir),
-        )
-        registry.observe_with(engine.metrics)
-        await registry.open()
-        deadlines = Deadlines(clock)
-        keeping = Keeping(settings, clock, engine._sink)
-        engine.metrics.watch_lost_records(keeping.lost.counts)
-        nursery = Nursery(
-            launch_plan.prepare(settings.data_dir / "code" / "tree", run),
-            Surroundings(clock, deadlines, settings.init_timeout, keeping.journal),
-            isolation=settings.isolation,
-            spares=settings.spares,
-            worker_uid=settings.worker_uid,
-        )
-        nursery.observer = engine.metrics
-        region = Region(settings.region, settings.aws_endpoint)
-        provisioner = Provisioner(
-            nursery, registry.runtimes, registry.ensure_extracted, clock, region
-        )
-        provisioner.demand_version = registry.runtime_management.demand
-        scheduler = Scheduler(
-            Policy(settings.idle_timeout, settings.max_contexts, settings.max_waiting),
-            provisioner,
-            clock,
-            engine.metrics,
-        )
-        invoker = Invoker(registry.resolve, scheduler, clock, registry.recursion.get)
-        parts = cls(
-            registry, nursery, provisioner, scheduler, invoker, deadlines, keeping, engine.metrics
-        )
-        try:
-            await parts._settle_walls()
-        except BaseException:
-            await parts.dismantle()
-            raise
-        registry.subscribe(parts)
-        registry.make_ready_with(parts.make_ready)
-        registry.running = scheduler.versions
-        return parts
-
-    async def _settle_walls(self) -> None:
-        served = self.registry.runtimes.served
-        if served:
-            await self.nursery.try_walls(Family(served[0], "bare"))
-        for wall in self.nursery.walls:
-            self.metrics.wall(wall, True)
-        for wall in self.nursery.missing:
-            self.metrics.wall(wall, False)
-
-    async def dismantle(self) -> None:
-        self.deadlines.clear()
-        await self.nursery.stop()
-        await self.keeping.close()
-        await self.registry.close()
-
-    def function_changed(self, old: FunctionVersion | None, new: FunctionVersion | None) -> None:
-        """Part of RegistryListener: drain the old version's contexts."""
-        if new is not None:
-            self.keeping.expect(new.name)
-        if old is not None and (new is None or new.pool != old.pool):
-            self.scheduler.retire(old, deleted=new is None)
-
-    async def make_ready(self, version: FunctionVersion) -> None:
-        """Have a zygote and spares of the version's family, and its layers merged, before it turns
-        Active."""
-        try:
-            await self.nursery.warm(self.provisioner.family(version))
-            if version.configuration.layers:
-                await self.registry.ensure_extracted(version)
-        except (ClientError, EngineError):
-            pass  # its interpreter or a package is gone: invoking it says so
 
 
 def _source(code: Code, watch: bool) -> CodeSource:
@@ -457,16 +349,6 @@ def _source(code: Code, watch: bool) -> CodeSource:
 
 def _own_runtime() -> str:
     return f"python{sys.version_info.major}.{sys.version_info.minor}"
-
-
-def _node_id(data_dir: Path) -> str:
-    """An id that stays with the data directory; every durable write carries it."""
-    path = data_dir / "node-id"
-    if not path.exists():
-        fresh = path.with_suffix(".new")
-        fresh.write_text(secrets.token_hex(8))
-        fresh.replace(path)
-    return path.read_text().strip()
 
 
 def _raise_descriptor_limit() -> None:

@@ -174,5 +174,8 @@ def test_a_package_that_is_gone(tmp_path: Path) -> None:
         reply = await ask(it, "GET", "/_samovar/code/" + found["Code"]["Location"].split("/")[-1])
         assert reply.status == 500
         assert reply.json["Type"] == "Service"
+        await it.call("delete_function", FunctionName="f")
+        reply = await ask(it, "GET", "/_samovar/code/" + found["Code"]["Location"].split("/")[-1])
+        assert reply.status == 404  # collected: nobody has lost it
 
     run(tmp_path, scene)

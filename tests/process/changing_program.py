@@ -17,12 +17,13 @@ import sys
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 
-from tests.process.house import package, result
+from tests.process.house import eventually, package, result
 
 from samovar.engine import Engine
 from samovar.errors import AWS, ClientError
 from samovar.model.function import Configuration, State, UpdateStatus
 from samovar.model.policy import Statement
+from samovar.registry import kept_packages
 from samovar.registry.functions import ConfigurationChanges, NewFunction, ZipBytes
 from samovar.registry.layers import Compatible
 from samovar.registry.runtimes import Runtimes
@@ -133,7 +134,7 @@ async def check(engine: Engine, data_dir: Path, model: Model, journal: int) -> N
     code = data_dir / "code"
     assert {path.stem for path in (code / "zip").iterdir()} == wanted
     assert {path.name for path in (code / "tree").iterdir()} == wanted
-    assert list((code / "tmp").iterdir()) == []
+    await eventually(lambda: not list((code / "tmp").iterdir()), "what was half there is gone")
 
 
 def check_layers(engine: Engine, model: Model, journal: int) -> set[str]:
@@ -209,6 +210,10 @@ async def change(engine: Engine, name: str, model: Model, runtime: str, journal:
         note(journal, "answered", name, kept)
         if settled:
             await engine.registry.wait_settled(name)
+
+
+# So that engines are killed while they collect, too.
+kept_packages.COLLECT_AFTER = 0.005
 
 
 async def live(data_dir: Path, model: Model, runtimes: Runtimes, journal: int) -> None:

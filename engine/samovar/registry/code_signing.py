@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from samovar.registry.attached import Kind
-from samovar.registry.changes import Changes
+from samovar.registry.attaching import Attaching
 from samovar.registry.code_signing_configs import (
     Change,
     CodeSigningConfig,
@@ -14,14 +14,18 @@ from samovar.registry.code_signing_configs import (
     FunctionArnPage,
 )
 from samovar.registry.index import Index
+from samovar.registry.underway import UnderWay
 
 
 class CodeSigning:
     """Methods raise ClientError for what the caller did wrong, EngineError if the disk fails."""
 
-    def __init__(self, index: Index, changes: Changes, configs: CodeSigningConfigs) -> None:
+    def __init__(
+        self, index: Index, underway: UnderWay, attaching: Attaching, configs: CodeSigningConfigs
+    ) -> None:
         self._index = index
-        self._changes = changes
+        self._underway = underway
+        self._attaching = attaching
         self._configs = configs
 
     def get(self, arn: str) -> CodeSigningConfig:
@@ -38,19 +42,19 @@ class CodeSigning:
 
     async def create(self, config: CodeSigningConfig) -> CodeSigningConfig:
         """Keep a new config; returned with the ARN that it got."""
-        return await self._changes.carry_out(self._configs.create(config))
+        return await self._underway.carry_out(self._configs.create(config))
 
     async def update(self, arn: str, change: Change) -> CodeSigningConfig:
         """Replace a config by what `change` makes of it."""
-        return await self._changes.carry_out(self._configs.update(arn, change))
+        return await self._underway.carry_out(self._configs.update(arn, change))
 
     async def retag(self, arn: str, change: Callable[[Mapping[str, str]], dict[str, str]]) -> None:
         """Replace a config's tags by what `change` makes of them."""
-        await self._changes.carry_out(self._configs.retag(arn, change))
+        await self._underway.carry_out(self._configs.retag(arn, change))
 
     async def delete(self, arn: str) -> None:
         """Delete a config that no function has."""
-        await self._changes.carry_out(self._configs.delete(arn))
+        await self._underway.carry_out(self._configs.delete(arn))
 
     def of_function(self, name: str) -> str | None:
         """The ARN of the config that a function has."""
@@ -59,9 +63,10 @@ class CodeSigning:
     async def put(self, name: str, arn: str | None) -> None:
         """Give a function a config, in the place of the one that it has; None takes it away. It
         counts from the next package on."""
-        await self._changes.carry_out(self._put(name, arn))
-
-    async def _put(self, name: str, arn: str | None) -> None:
-        with self._configs.referring(arn):
-            resource = self._index.arn(name)
-            await self._changes.attach(name, Kind.CODE_SIGNING, resource, lambda _: arn)
+        await self._attaching.attach(
+            name,
+            Kind.CODE_SIGNING,
+            self._index.arn(name),
+            lambda _: arn,
+            during=self._configs.referring(arn),
+        )

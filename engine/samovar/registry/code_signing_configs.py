@@ -25,8 +25,9 @@ from samovar.registry import rules, transitions
 from samovar.registry.attached import Kind
 from samovar.registry.index import Entry, Index
 from samovar.registry.pages import page
+from samovar.registry.writing import Writer
 from samovar.settings import Settings
-from samovar.stores.protocols import Put, Record, RecordStore, Remove, RevisionConflict
+from samovar.stores.protocols import Put, Record, Remove
 
 KIND = "code-signing-config"
 _ID_LENGTH = 17  # characters behind «csc-» (service model)
@@ -112,17 +113,14 @@ class CodeSigningConfigs:
     for what the caller did wrong.
     """
 
-    def __init__(
-        self, index: Index, store: RecordStore, clock: Clock, settings: Settings, node: str
-    ) -> None:
+    def __init__(self, index: Index, writer: Writer, clock: Clock, settings: Settings) -> None:
         self.observer: Observer = SilentObserver()
         self._index = index
-        self._store = store
+        self._writer = writer
         self._clock = clock
         self._prefix = (
             f"arn:aws:lambda:{settings.region}:{settings.account_id}:code-signing-config:csc-"
         )
-        self._node = node
         self._configs: dict[str, CodeSigningConfig] = {}
         self._referring: Counter[str] = Counter()  # functions that are being given a config
         self._lock = asyncio.Lock()
@@ -199,8 +197,7 @@ class CodeSigningConfigs:
             # Gone at once, so that no function is given it while it is being deleted.
             del self._configs[arn]
             try:
-                with _conflicts_told(arn):
-                    await self._store.write(Remove(KIND, arn, present.revision))
+                await self._writer.write(arn, Remove(KIND, arn, present.revision))
             except BaseException:
                 self._configs[arn] = present
                 raise
@@ -227,20 +224,25 @@ class CodeSigningConfigs:
 
     # Judging packages.
 
-    def demand_deployable(self, name: str, config: str | None) -> None:
-        """Raise ClientError if a function with this config takes no package that is unsigned."""
-        if config is not None and self._configs[config].untrusted is Untrusted.ENFORCE:
+    def enforces(self, config: str | None) -> bool:
+        """Whether a function with this config takes no package that is unsigned."""
+        return config is not None and self._configs[config].untrusted is Untrusted.ENFORCE
+
+    def demand_deployable(self, what: str, config: str | None) -> None:
+        """Raise ClientError if a function with this config takes no package that is unsigned;
+        `what` is the function or layer version that the package belongs to."""
+        if self.enforces(config):
             raise ClientError(
                 AWS.CODE_VERIFICATION_FAILED,
                 "Lambda cannot deploy the function. The function or layer might be signed using a "
                 "signature that the client is not configured to accept. Check the provided "
-                f"signature for {name}. (Samovar cannot verify AWS Signer's signatures and takes "
+                f"signature for {what}. (Samovar cannot verify AWS Signer's signatures and takes "
                 f"every package for unsigned; {config} lets one through only if its "
                 "UntrustedArtifactOnDeployment is Warn.)",
             )
 
     def deployed(self, name: str, config: str | None) -> None:
-        """A function with this config got a new package."""
+        """A function with this config, if it has one, got new code or layers."""
         if config is not None:
             self.observer.unsigned_deployment(name)
             _log.warning("%s was deployed without a signature that %s asks for", name, config)
@@ -253,18 +255,6 @@ class CodeSigningConfigs:
 
     async def _keep(self, config: CodeSigningConfig, expected: str | None) -> CodeSigningConfig:
         config = replace(config, revision=transitions.new_revision())
-        with _conflicts_told(config.arn):
-            await self._store.write(Put(config.stored(self._node), expected))
+        await self._writer.write(config.arn, Put(config.stored(self._writer.node), expected))
         self._configs[config.arn] = config
         return config
-
-
-@contextmanager
-def _conflicts_told(arn: str) -> Iterator[None]:
-    try:
-        yield
-    except RevisionConflict as conflict:
-        raise ClientError(
-            AWS.RESOURCE_CONFLICT,
-            f"{arn} was changed by another node at the same time; read it and try again.",
-        ) from conflict

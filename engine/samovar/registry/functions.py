@@ -5,31 +5,29 @@ Reads come from memory; changes go through `changes`.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from samovar.clock import Clock
 from samovar.errors import AWS, ClientError
 from samovar.metrics.observer import Observer
-from samovar.model.function import CodePackage, FunctionVersion
-from samovar.registry import archives, packages, transitions
-from samovar.registry.attached import KINDS, Attached
-from samovar.registry.changes import Changes, MakeReady, NewFunction
+from samovar.model.function import FunctionVersion
+from samovar.registry import restoring, transitions
+from samovar.registry.attaching import Attaching
+from samovar.registry.changes import Changes, NewFunction
 from samovar.registry.code_signing import CodeSigning
 from samovar.registry.code_signing_configs import CodeSigningConfigs
-from samovar.registry.index import AccountUsage, Entry, FunctionPage, Index
+from samovar.registry.index import AccountUsage, FunctionPage, Index
+from samovar.registry.kept_packages import ExtractedTree, KeptPackages
 from samovar.registry.layer_index import LayerIndex
 from samovar.registry.layers import LayerRegistry
-from samovar.registry.live.hot_reload import HotReload
 from samovar.registry.permissions import Permissions
-from samovar.registry.records import FUNCTION, TAGS, Tags, from_stored
 from samovar.registry.recursion import Recursion
+from samovar.registry.reloading import Reloading
 from samovar.registry.runtime_management import RuntimeManagements, demand_runtime_may_change
 from samovar.registry.runtimes import Runtimes
+from samovar.registry.settling import MakeReady, Settling
 from samovar.registry.sources import (
     CodeSource,
     Directory,
@@ -41,6 +39,8 @@ from samovar.registry.sources import (
 )
 from samovar.registry.tags import is_code_signing_config, tagged_function
 from samovar.registry.transitions import ConfigurationChanges
+from samovar.registry.underway import UnderWay
+from samovar.registry.writing import Writer
 from samovar.settings import Settings
 from samovar.stores.protocols import CodeStore, RecordStore
 
@@ -71,15 +71,6 @@ class RegistryListener(Protocol):
         order of the changes, after they are durable and visible; must not block or raise."""
 
 
-class ExtractedTree(NamedTuple):
-    """The directory of a package's files, that of its layers (None without any), and the seconds it
-    took until they were there."""
-
-    path: Path
-    layers: Path | None
-    seconds: float
-
-
 class FunctionRegistry:
     """Functions by name, for one Region and account; for one event loop, opened once.
 
@@ -99,41 +90,46 @@ class FunctionRegistry:
         self.runtimes = runtimes
         self._store = store
         self._code = code
-        self._clock = clock
         self._settings = settings
-        self._index = Index(settings.region, settings.account_id)
-        layers = self._layers = LayerIndex(settings.region, settings.account_id)
-        self._hot_reload = HotReload(code, clock, settings, in_use=self._live_packages)
-        # Versions that contexts run or are being started for, whoever else has let go of them.
-        self.running: Callable[[], Iterable[FunctionVersion]] = tuple
-        self._receiver = Receiver(code, settings, self._hot_reload)
-        self._configs = CodeSigningConfigs(self._index, store, clock, settings, node_id)
+        self._listeners: dict[int, RegistryListener] = {}
+        index = self._index = Index(settings.region, settings.account_id)
+        layers = LayerIndex(settings.region, settings.account_id)
+        underway = self._underway = UnderWay(index)
+        writer = Writer(store, node_id)
+        self._packages = KeptPackages(code, index, layers, underway, clock, settings)
+        self._receiver = Receiver(code, settings, self._packages.hot_reload)
+        self._configs = CodeSigningConfigs(index, writer, clock, settings)
+        self._settling = Settling(index, underway, writer, self._packages, clock, self._tell)
+        reloading = Reloading(
+            index, underway, writer, self._configs, self._settling, clock, self._tell
+        )
+        self._packages.hot_reload.changed = reloading.reload
+        self._packages.demand_stand_in = reloading.demand_stand_in
         self._changes = Changes(
-            index=self._index,
+            index=index,
             layers=layers,
-            store=store,
+            underway=underway,
+            writer=writer,
             receiver=self._receiver,
+            packages=self._packages,
             runtimes=runtimes,
             signing=self._configs,
+            settling=self._settling,
             clock=clock,
             settings=settings,
-            node_id=node_id,
             tell=self._tell,
-            hot_reload=self._hot_reload,
         )
-        self._hot_reload.changed = self._changes.reload
-        self.code_signing = CodeSigning(self._index, self._changes, self._configs)
-        self.permissions = Permissions(self._index, self._changes)
         self._changes.demand_runtime_may_change = demand_runtime_may_change
-        self.recursion = Recursion(self._index, self._changes)
-        self.runtime_management = RuntimeManagements(
-            self._index, self._changes, runtimes, settings.region
-        )
-        self.layers = LayerRegistry(layers, self._changes, store, self._receiver, clock, node_id)
-        self._elsewhere: set[str] = set()  # packages of other Regions' and accounts' functions
-        self._merged_elsewhere: set[tuple[str, ...]] = set()  # and their layers
-        self._listeners: dict[int, RegistryListener] = {}
-        self._extracting: dict[tuple[str, ...], asyncio.Task[Path]] = {}
+        attaching = self._attaching = Attaching(index, underway, writer)
+        self.code_signing = CodeSigning(index, underway, attaching, self._configs)
+        self.permissions = Permissions(index, attaching)
+        self.recursion = Recursion(index, attaching)
+        self.runtime_management = RuntimeManagements(index, attaching, runtimes, settings.region)
+        self.layers = LayerRegistry(layers, underway, writer, self._packages, self._receiver, clock)
+        # Where the files of a version are: see `KeptPackages`.
+        self.ensure_extracted = self._packages.ensure_extracted
+        self.read_package = self._packages.read
+        self.collect = self._packages.collect
 
     async def open(self) -> None:
         """Load what is stored, finish what a killed engine left Pending or InProgress, and delete
@@ -143,7 +139,7 @@ class FunctionRegistry:
             await self._code.open()
             await self._load()
             await self.collect()
-            self._hot_reload.resume(self._index.directories())
+            self._packages.hot_reload.resume(self._index.directories())
         except BaseException:
             await self.close()
             raise
@@ -151,31 +147,19 @@ class FunctionRegistry:
     async def _load(self) -> None:
         records = await self._store.load()
         self._configs.restore(records)
-        tags = {record.key: Tags.of(record) for record in records if record.kind == TAGS}
-        attached: defaultdict[str, list[Attached]] = defaultdict(list)
-        for record in records:
-            if record.kind in KINDS:
-                attachment = Attached.of(record)
-                attached[attachment.function].append(attachment)
-        entries = []
-        for record in records:
-            if record.kind != FUNCTION:
-                continue
-            function = from_stored(record)
-            if function.arn == self._index.arn(function.name):
-                entries.append(Entry(function, tags.get(function.arn), attached[function.arn]))
-            else:
-                self._elsewhere.add(function.code.sha256)
-                self._merged_elsewhere.add(_layer_hashes(function))
-        self._elsewhere |= self.layers.restore(records)
-        await self._changes.restore(entries)
+        found = restoring.functions(records, self._index, self._configs)
+        self._packages.keep_elsewhere(found.elsewhere, found.merged_elsewhere)
+        self._packages.keep_elsewhere(self.layers.restore(records), ())
+        for entry in found.functions:
+            self._index.add(entry)
+        for entry in found.functions:
+            await self._settling.settle(entry)
 
     async def close(self) -> None:
         """Finish changes under way, then let go of the stores; idempotent."""
-        await self._changes.close()
-        if self._extracting:
-            await asyncio.wait(self._extracting.values())
-        await self._hot_reload.close()
+        self._settling.close()
+        await self._underway.close()
+        await self._packages.close()
         await self._receiver.close()
         await self._code.close()
         await self._store.close()
@@ -204,9 +188,7 @@ class FunctionRegistry:
 
     def account_usage(self) -> AccountUsage:
         """What GetAccountSettings tells of use."""
-        usage = self._index.usage()
-        size = usage.total_code_size + self._layers.code_size()
-        return usage._replace(total_code_size=size)
+        return self._index.usage()._replace(total_code_size=self._packages.code_size())
 
     def tags_of(self, resource: str) -> Mapping[str, str]:
         """The tags of the function (an ARN, or any other reference) or code signing config that
@@ -231,7 +213,15 @@ class FunctionRegistry:
 
     def make_ready_with(self, make_ready: MakeReady) -> None:
         """Await `make_ready(version)` before a version turns Active; it must not raise."""
-        self._changes.make_ready = make_ready
+        self._settling.make_ready = make_ready
+
+    def keep_what_runs(
+        self, running: Callable[[], Iterable[FunctionVersion]]
+    ) -> Callable[[], None]:
+        """Keep the packages of what `running()` gives, the versions that contexts run or are being
+        started for; call what is returned when there are fewer of them."""
+        self._packages.running = running
+        return self._packages.look_again
 
     async def wait_settled(self, name: str) -> FunctionVersion:
         """Wait until nothing is under way for the function, and return it; raises 404."""
@@ -245,7 +235,7 @@ class FunctionRegistry:
 
     async def create(self, new: NewFunction) -> FunctionVersion:
         """Create a function; it is returned Pending and turns Active by itself."""
-        return await self._changes.carry_out(self._changes.create(new))
+        return await self._underway.carry_out(self._changes.create(new))
 
     async def update_code(
         self,
@@ -261,7 +251,7 @@ class FunctionRegistry:
         change nothing, and return what the function would be like with the new code.
         """
         change = self._changes.update_code(name, source, revision_id, dry_run)
-        return await self._changes.carry_out(change)
+        return await self._underway.carry_out(change)
 
     async def update_configuration(
         self, name: str, changes: ConfigurationChanges, *, revision_id: str | None = None
@@ -269,11 +259,11 @@ class FunctionRegistry:
         """Change the configuration; returned with its update in progress. Parts that `changes`
         doesn't give stay as they are."""
         change = self._changes.update_configuration(name, changes, revision_id)
-        return await self._changes.carry_out(change)
+        return await self._underway.carry_out(change)
 
     async def delete(self, name: str) -> None:
         """Delete a function and its tags, whatever is under way for it."""
-        await self._changes.carry_out(self._changes.delete(name))
+        await self._underway.carry_out(self._changes.delete(name))
 
     async def tag(self, resource: str, tags: Mapping[str, str]) -> None:
         """Add tags to what `resource` names, or replace those with the same key."""
@@ -298,72 +288,7 @@ class FunctionRegistry:
         if is_code_signing_config(resource):
             await self.code_signing.retag(resource, change)
         else:
-            await self._changes.carry_out(self._changes.retag(self._tagged(resource), change))
-
-    # Packages.
-
-    async def ensure_extracted(self, function: FunctionVersion) -> ExtractedTree:
-        """The files of a version's package and layers; concurrent calls extract once.
-
-        Raises EngineError if a package is gone or damaged.
-        """
-        start = self._clock.monotonic()
-        if function.code.directory:
-            path = await self._hot_reload.tree(function.code)
-        else:
-            path = await self._extracted((function.code.sha256,))
-        layers = None
-        if function.configuration.layers:
-            layers = await self._extracted(_layer_hashes(function))
-        return ExtractedTree(path, layers, self._clock.monotonic() - start)
-
-    async def _extracted(self, hashes: tuple[str, ...]) -> Path:
-        """The files of a package, or of several that are laid over each other."""
-        extraction = self._extracting.get(hashes)
-        if extraction is None:
-            extraction = asyncio.get_running_loop().create_task(
-                self._code.tree(hashes[0], packages.extract)
-                if len(hashes) == 1
-                else self._code.merged(hashes, packages.extract)
-            )
-            self._extracting[hashes] = extraction
-            extraction.add_done_callback(lambda _: self._extracting.pop(hashes))
-            extraction.add_done_callback(lambda done: done.cancelled() or done.exception())
-        # Shielded: one impatient caller must not end it for the others.
-        return await asyncio.shield(extraction)
-
-    async def read_package(self, code: CodePackage) -> bytes:
-        """The zip of a version, or one of the files that hot reload runs now; raises EngineError
-        if it is gone or damaged."""
-        if code.directory:
-            tree = await self._hot_reload.tree(code)
-            return await asyncio.to_thread(archives.zip_directory, tree)
-        return await self._code.read(code.sha256)
-
-    async def collect(self, in_use: Collection[FunctionVersion] = ()) -> tuple[str, ...]:
-        """Delete packages that no function or layer refers to, and return their hashes.
-
-        `in_use` are versions whose contexts still drain; their packages stay. While code is
-        arriving nothing is deleted: a later call does it.
-        """
-        async with self._changes.no_arrivals() as none_arriving:
-            if not none_arriving:
-                return ()
-            keep = self._elsewhere | {layer.code.sha256 for layer in self._layers.versions()}
-            merged = set(self._merged_elsewhere)
-            versions = list(in_use)
-            for entry in self._index:
-                versions.append(entry.shown)
-                if entry.serving is not None:
-                    versions.append(entry.serving)
-            for version in versions:
-                keep.add(version.code.sha256)
-                merged.add(_layer_hashes(version))
-            keep.update(*merged)
-            return tuple(await self._code.collect(keep, merged))
-
-    def _live_packages(self) -> Collection[CodePackage]:
-        return [*self._index.packages(), *(version.code for version in self.running())]
+            await self._attaching.retag(self._tagged(resource), change)
 
     def _tagged(self, resource: str) -> str:
         return tagged_function(
@@ -377,7 +302,3 @@ class FunctionRegistry:
             except Exception:
                 # The change has happened: the others must hear of it all the same.
                 _log.exception("a listener of the registry failed")
-
-
-def _layer_hashes(function: FunctionVersion) -> tuple[str, ...]:
-    return tuple(layer.sha256 for layer in function.configuration.layers)

@@ -60,6 +60,7 @@ class Index:
         self._account = account
         self._entries: dict[str, Entry] = {}
         self._names: list[str] = []
+        self._generation = 0
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
@@ -73,6 +74,14 @@ class Index:
         name = entry.shown.name
         self._entries[name] = entry
         insort(self._names, name)
+        self._generation = max(self._generation, entry.shown.generation)
+
+    def next_generation(self) -> int:
+        """A generation that no function has had."""
+        # Counted over all functions: one that is deleted and created anew must not meet the
+        # contexts of its namesake.
+        self._generation += 1
+        return self._generation
 
     def remove(self, name: str) -> None:
         """Forget a function."""
@@ -89,6 +98,11 @@ class Index:
         if entry is None or (qualifier is not None and qualifier != LATEST):
             raise self._not_found(name, qualifier)
         return entry
+
+    def demand_present(self, entry: Entry) -> None:
+        """Raise AWS's 404 if this very function was deleted, whatever has its name by now."""
+        if self._entries.get(entry.shown.name) is not entry:
+            raise self._not_found(entry.shown.name, None)
 
     def resolve(self, name: str, qualifier: str | None) -> FunctionVersion:
         """The version to run; raises AWS's 404, and its 409 while there is none yet."""

@@ -74,7 +74,7 @@ def version_policy(record: Record) -> VersionPolicy:
     document = _read(record, "policy", dict)
     try:
         return VersionPolicy(record.key, record.revision, Policy.of(document))
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise _damaged(record, error) from error
 
 
@@ -86,8 +86,11 @@ def published(record: Record) -> Published:
             fields[name] = None if fields[name] is None else tuple(fields[name])
         code = fields["code"]
         fields["code"] = CodePackage(**{**code, "import_paths": tuple(code["import_paths"])})
-        return Published(LayerVersion(**fields), record.revision)
-    except (KeyError, TypeError) as error:
+        version = LayerVersion(**fields)
+        if version.version_arn != record.key:
+            raise ValueError(f"it is of {version.version_arn}")
+        return Published(version, record.revision)
+    except (KeyError, TypeError, ValueError) as error:
         raise _damaged(record, error) from error
 
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from samovar.clock import Clock
-from samovar.errors import AWS, ClientError
+from samovar.errors import AWS, ClientError, EngineError
 from samovar.model.layer import LayerVersion
 from samovar.model.policy import Policy, Statement
 from samovar.registry import rules, transitions
-from samovar.registry.changes import Changes, conflicts_told
+from samovar.registry.kept_packages import KeptPackages
 from samovar.registry.layer_index import Compatible, Layer, LayerIndex, LayerPage
 from samovar.registry.layer_records import (
     LAYER,
@@ -28,7 +28,9 @@ from samovar.registry.layer_records import (
     version_policy,
 )
 from samovar.registry.sources import CodeSource, LiveDirectory, Receiver
-from samovar.stores.protocols import Put, Record, RecordStore, Remove
+from samovar.registry.underway import UnderWay
+from samovar.registry.writing import Writer
+from samovar.stores.protocols import Put, Record, Remove
 
 __all__ = ["Compatible", "LayerPage", "LayerRegistry", "NewLayerVersion"]
 
@@ -55,18 +57,18 @@ class LayerRegistry:
     def __init__(  # noqa: PLR0917 - the parts in the order of the layers
         self,
         index: LayerIndex,
-        changes: Changes,
-        store: RecordStore,
+        underway: UnderWay,
+        writer: Writer,
+        packages: KeptPackages,
         receiver: Receiver,
         clock: Clock,
-        node_id: str,
     ) -> None:
         self._index = index
-        self._changes = changes
-        self._store = store
+        self._underway = underway
+        self._writer = writer
+        self._packages = packages
         self._receiver = receiver
         self._clock = clock
-        self._node = node_id
 
     def restore(self, records: Sequence[Record]) -> set[str]:
         """Take in what was stored; returns the packages of other Regions' and accounts' layers."""
@@ -76,14 +78,19 @@ class LayerRegistry:
             if record.kind == LAYER:
                 layers[record.key] = Layer(numbering(record))
         for record in records:
-            if record.kind == LAYER_VERSION:
-                found = published(record)
-                layers[found.version.arn].versions[found.version.version] = found
-                if found.version.arn != self._index.arn(found.version.name):
-                    elsewhere.add(found.version.code.sha256)
-            elif record.kind == LAYER_POLICY:
+            if record.kind in (LAYER_VERSION, LAYER_POLICY):
                 of, _, number = record.key.rpartition(":")
-                layers[of].policies[int(number)] = version_policy(record)
+                layer = layers.get(of)
+                if layer is None or not number.isdecimal():
+                    raise EngineError(
+                        f"The {record.kind} {record.key} is stored without its layer."
+                    )
+                if record.kind == LAYER_POLICY:
+                    layer.policies[int(number)] = version_policy(record)
+                    continue
+                found = layer.versions[int(number)] = published(record)
+                if of != self._index.arn(found.version.name):
+                    elsewhere.add(found.version.code.sha256)
         for arn, layer in layers.items():
             if arn == self._index.arn(arn.rpartition(":")[2]):
                 self._index.add(layer)
@@ -132,11 +139,11 @@ class LayerRegistry:
 
     async def publish(self, new: NewLayerVersion) -> LayerVersion:
         """Publish the next version of a layer, which need not exist before."""
-        return await self._changes.carry_out(self._publish(new))
+        return await self._underway.carry_out(self._publish(new))
 
     async def delete(self, name: str, number: int) -> None:
         """Delete a version and its policy; one that is not there is no error. Functions keep it."""
-        await self._changes.carry_out(self._delete(name, number))
+        await self._underway.carry_out(self._delete(name, number))
 
     def version_arn(self, name: str, number: int) -> str:
         """The ARN of a version, whether there is one or not."""
@@ -150,7 +157,9 @@ class LayerRegistry:
         def change(present: Policy) -> Policy:
             return present.adding(statement)
 
-        return await self._changes.carry_out(self._change_policy(name, number, change, revision_id))
+        return await self._underway.carry_out(
+            self._change_policy(name, number, change, revision_id)
+        )
 
     async def remove_permission(
         self, name: str, number: int, statement_id: str, revision_id: str | None = None
@@ -162,7 +171,7 @@ class LayerRegistry:
                 raise _no_policy()
             return present.removing(statement_id)
 
-        await self._changes.carry_out(self._change_policy(name, number, change, revision_id))
+        await self._underway.carry_out(self._change_policy(name, number, change, revision_id))
 
     async def _publish(self, new: NewLayerVersion) -> LayerVersion:
         name = self._index.own_name(new.name)
@@ -172,11 +181,11 @@ class LayerRegistry:
                 "Layers are not reloaded: publish a zip, or deploy the function with hot reload.",
             )
         rules.check_layer(new.description, new.license_info)
-        async with self._changes.arrival():
+        async with self._packages.arrival():
             received = await self._receiver.receive(new.source)
             own_boto3, extensions = await self._receiver.inspect_layer(received)
-            async with self._changes.lock(self._index.arn(name)):
-                self._changes.demand_room(received.code.size)
+            async with self._underway.lock(self._index.arn(name)):
+                self._packages.demand_room(received.code.size)
                 layer = self._index.layer(name)
                 before = layer.numbering if layer else None
                 version = LayerVersion(
@@ -198,11 +207,12 @@ class LayerRegistry:
     async def _write(self, version: LayerVersion, layer: Layer | None) -> LayerVersion:
         number = Numbering(version.arn, transitions.new_revision(), version.version)
         fresh = Published(version, transitions.new_revision())
-        with conflicts_told(version.arn):
-            await self._store.write(
-                Put(number.stored(self._node), layer.numbering.revision if layer else None),
-                Put(fresh.stored(self._node), None),
-            )
+        node = self._writer.node
+        await self._writer.write(
+            version.arn,
+            Put(number.stored(node), layer.numbering.revision if layer else None),
+            Put(fresh.stored(node), None),
+        )
         if layer is None:
             layer = Layer(number)
             self._index.add(layer)
@@ -212,16 +222,16 @@ class LayerRegistry:
 
     async def _delete(self, name: str, number: int) -> None:
         own = self._index.own_name(name)
-        async with self._changes.lock(self._index.arn(own)):
+        async with self._underway.lock(self._index.arn(own)):
             found = self._index.find(own, number)
             layer = self._index.layer(own)
             if found is None or layer is None:
                 return
             arn = found.version.version_arn
-            with conflicts_told(arn):
-                await self._store.write(Remove(LAYER_VERSION, arn, found.revision))
+            await self._writer.write(arn, Remove(LAYER_VERSION, arn, found.revision))
             del layer.versions[number]
             layer.policies.pop(number, None)
+        await self._packages.let_go()
 
     async def _change_policy(
         self,
@@ -231,7 +241,7 @@ class LayerRegistry:
         revision_id: str | None,
     ) -> str:
         own = self._index.own_name(name)
-        async with self._changes.lock(self._index.arn(own)):
+        async with self._underway.lock(self._index.arn(own)):
             arn = self._version(own, number).version.version_arn
             layer = self._index.layer(own)
             assert layer is not None  # it has this version
@@ -244,16 +254,13 @@ class LayerRegistry:
                 )
             policy = change(present.policy if present else Policy())
             changed = VersionPolicy(arn, transitions.new_revision(), policy)
-            with conflicts_told(arn):
-                if policy.statements:
-                    record = changed.stored(self._node)
-                    await self._store.write(Put(record, present.revision if present else None))
-                elif present is not None:
-                    await self._store.write(Remove(LAYER_POLICY, arn, present.revision))
+            expected = present.revision if present else None
             if policy.statements:
+                await self._writer.write(arn, Put(changed.stored(self._writer.node), expected))
                 layer.policies[number] = changed
-            else:  # without statements there is no policy (unconfirmed)
-                layer.policies.pop(number, None)
+            elif expected is not None:  # without statements there is no policy (unconfirmed)
+                await self._writer.write(arn, Remove(LAYER_POLICY, arn, expected))
+                del layer.policies[number]
             return changed.revision
 
     def _version(self, own: str, number: int) -> Published:

@@ -11,7 +11,7 @@ from samovar.model.function import LATEST
 from samovar.model.policy import Policy, Statement
 from samovar.registry import transitions
 from samovar.registry.attached import Kind
-from samovar.registry.changes import Changes
+from samovar.registry.attaching import Attaching
 from samovar.registry.index import Entry, Index
 
 _LATER = "GetPolicy"  # the operation that the error of a wrong revision advises
@@ -24,9 +24,9 @@ class Permissions:
     ClientError for what the caller did wrong.
     """
 
-    def __init__(self, index: Index, changes: Changes) -> None:
+    def __init__(self, index: Index, attaching: Attaching) -> None:
         self._index = index
-        self._changes = changes
+        self._attaching = attaching
 
     async def add(
         self, name: str, qualifier: str | None, statement: Statement, revision_id: str | None = None
@@ -42,8 +42,7 @@ class Permissions:
             transitions.demand_revision(entry.shown, revision_id, _LATER)
             return (_policy(entry, resource) or Policy()).adding(statement).document()
 
-        attach = self._changes.attach(name, Kind.POLICY, resource, change, revise=True)
-        await self._changes.carry_out(attach)
+        await self._attaching.attach(name, Kind.POLICY, resource, change, revise=True)
 
     async def remove(
         self, name: str, qualifier: str | None, sid: str, revision_id: str | None = None
@@ -61,8 +60,7 @@ class Permissions:
             transitions.demand_revision(entry.shown, revision_id, _LATER)
             return smaller.document() if smaller.statements else None
 
-        attach = self._changes.attach(name, Kind.POLICY, resource, change, revise=True)
-        await self._changes.carry_out(attach)
+        await self._attaching.attach(name, Kind.POLICY, resource, change, revise=True)
 
     def policy(self, name: str, qualifier: str | None) -> tuple[Policy, str]:
         """The policy and the revision of what it belongs to."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from samovar.registry.attached import Kind
-from samovar.registry.changes import Changes
+from samovar.registry.attaching import Attaching
 from samovar.registry.index import Entry, Index
 
 
@@ -19,9 +19,9 @@ class RecursiveLoop(StrEnum):
 class Recursion:
     """The recursion configs of functions. All methods raise ClientError (404)."""
 
-    def __init__(self, index: Index, changes: Changes) -> None:
+    def __init__(self, index: Index, attaching: Attaching) -> None:
         self._index = index
-        self._changes = changes
+        self._attaching = attaching
 
     def get(self, name: str) -> RecursiveLoop:
         """What is to happen; TERMINATE where nobody has said anything."""
@@ -35,5 +35,4 @@ class Recursion:
         def change(_: Entry) -> object:
             return wanted.value
 
-        attach = self._changes.attach(name, Kind.RECURSION, self._index.arn(name), change)
-        await self._changes.carry_out(attach)
+        await self._attaching.attach(name, Kind.RECURSION, self._index.arn(name), change)

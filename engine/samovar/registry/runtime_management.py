@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from samovar.errors import AWS, ClientError
 from samovar.model.function import LATEST, FunctionVersion
 from samovar.model.runtime_version import runtime_version_arn
 from samovar.registry.attached import Kind
-from samovar.registry.changes import Changes
+from samovar.registry.attaching import Attaching
 from samovar.registry.index import Entry, Index
 from samovar.registry.runtimes import Interpreter, Runtimes
 
@@ -34,6 +35,11 @@ class RuntimeManagement:
     update_on: UpdateRuntimeOn = UpdateRuntimeOn.AUTO
     version_arn: str | None = None
 
+    @classmethod
+    def of(cls, document: Any) -> RuntimeManagement:
+        """What a record holds; raises ValueError, KeyError or TypeError for anything else."""
+        return cls(UpdateRuntimeOn(document["update_on"]), document["version_arn"])
+
 
 class RuntimeManagements:
     """The runtime management of each function's versions; of $LATEST, as long as there is no other.
@@ -41,9 +47,9 @@ class RuntimeManagements:
     All methods raise ClientError for what the caller did wrong.
     """
 
-    def __init__(self, index: Index, changes: Changes, runtimes: Runtimes, region: str) -> None:
+    def __init__(self, index: Index, attaching: Attaching, runtimes: Runtimes, region: str) -> None:
         self._index = index
-        self._changes = changes
+        self._attaching = attaching
         self._runtimes = runtimes
         self._region = region
 
@@ -68,8 +74,7 @@ class RuntimeManagements:
             return {"update_on": wanted.update_on.value, "version_arn": wanted.version_arn}
 
         resource = self._resource(name, qualifier)
-        attach = self._changes.attach(name, Kind.RUNTIME_MANAGEMENT, resource, change)
-        await self._changes.carry_out(attach)
+        await self._attaching.attach(name, Kind.RUNTIME_MANAGEMENT, resource, change)
 
     def demand(self, version: FunctionVersion, interpreter: Interpreter) -> None:
         """Raise ClientError if `version` is to run on another version of
@@ -126,5 +131,4 @@ def _managed(entry: Entry, resource: str) -> RuntimeManagement:
     attached = entry.attached.get((Kind.RUNTIME_MANAGEMENT, resource))
     if attached is None:
         return RuntimeManagement()
-    kept = attached.document
-    return RuntimeManagement(UpdateRuntimeOn(kept["update_on"]), kept["version_arn"])
+    return RuntimeManagement.of(attached.document)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from samovar.clock import Clock, Timer
@@ -80,6 +80,8 @@ class Scheduler(ContextListener):
         self._wake: Timer | None = None
         self._settled: asyncio.Event | None = None
         self._loop = asyncio.get_running_loop()
+        # Called when nothing runs one of `versions` any more; not on the way of an invocation.
+        self.version_over: Callable[[], None] = lambda: None
 
     # -- from above
 
@@ -249,7 +251,8 @@ class Scheduler(ContextListener):
     def _forget_versions(self, pool: str) -> None:
         if pool in self._state.pools:
             return
-        self._versions.pop(pool, None)
+        if self._versions.pop(pool, None) is not None:
+            self.version_over()
         # Once more: what ended after its function's deletion was still counted.
         name = self._deleted.pop(pool, None)
         if name is not None and all(version.name != name for version in self._versions.values()):

@@ -16,14 +16,14 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from samovar.errors import EngineError
 from samovar.stores.faults import told
 from samovar.stores.merging import lay_over, merged_name, size_of
-from samovar.stores.protocols import Extract, KeptPackage
+from samovar.stores.protocols import Extract, KeptPackage, PackageGone
 from samovar.stores.threads import Threads
 
 P = ParamSpec("P")
@@ -32,6 +32,7 @@ T = TypeVar("T")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # Hashing and inflating let go of the GIL; more threads than this only compete for the disk.
 _THREADS = 4
+_ASIDE = "gone-"  # what the names begin with of what is to be deleted
 _LIVE = "live-"  # what the names of trees begin with that are no package's
 
 
@@ -49,7 +50,7 @@ class FileCodeStore:
         self._trees = self._root / "tree"
         self._staging = self._root / "tmp"
         self._threads: Threads | None = None
-        self._sweep: asyncio.Future[None] | None = None
+        self._sweeps: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         if self._threads is not None:
@@ -62,13 +63,12 @@ class FileCodeStore:
             raise
         self._threads = threads
         # Beside the start: there may be many thousand files of them.
-        self._sweep = asyncio.ensure_future(threads.run(self._sweep_copies))
+        self._sweep()
 
     async def close(self) -> None:
         threads, self._threads = self._threads, None
-        sweep, self._sweep = self._sweep, None
-        if sweep is not None:
-            await asyncio.wait([sweep])
+        if self._sweeps:
+            await asyncio.wait(self._sweeps)
         if threads is not None:
             await threads.close()
 
@@ -107,7 +107,17 @@ class FileCodeStore:
     async def collect(
         self, keep: Collection[str], merged: Collection[Sequence[str]] = ()
     ) -> list[str]:
-        return await self._run(self._collect, frozenset(keep), frozenset(map(merged_name, merged)))
+        names = frozenset(map(merged_name, merged))
+        gone = await self._run(self._set_aside, frozenset(keep), names)
+        self._sweep()
+        return gone
+
+    def _sweep(self) -> None:
+        """Delete what was set aside, beside everything else."""
+        if self._threads is not None:
+            task = asyncio.ensure_future(self._threads.run(self._sweep_aside))
+            self._sweeps.add(task)
+            task.add_done_callback(self._sweeps.discard)
 
     async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if self._threads is None:
@@ -130,12 +140,16 @@ class FileCodeStore:
             for directory in (self._zips, self._trees, self._staging):
                 directory.mkdir(mode=0o700, exist_ok=True)
             for tree in self._trees.glob(f"{_LIVE}*"):
-                tree.rename(self._staging / f"gone-{tree.name}")
+                self._put_aside(tree)
             self._distrust_trees_of_earlier_boot()
 
-    def _sweep_copies(self) -> None:
-        for copy in list(self._staging.glob(f"gone-{_LIVE}*")):
-            shutil.rmtree(copy, ignore_errors=True)
+    def _sweep_aside(self) -> None:
+        for entry in list(self._staging.glob(f"{_ASIDE}*")):
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    entry.unlink()
 
     def _distrust_trees_of_earlier_boot(self) -> None:
         """Drop the trees if the machine has gone down since they were made.
@@ -148,7 +162,7 @@ class FileCodeStore:
         if mark.is_file() and mark.read_bytes() == boot:
             return
         for tree in list(self._trees.iterdir()):
-            self._discard(tree)
+            self._put_aside(tree)
         staged = self._staging / "boot_id"
         _write_synced(staged, boot)
         staged.replace(mark)
@@ -184,7 +198,10 @@ class FileCodeStore:
 
     def _read(self, sha256: str) -> bytes:
         kept = self._zips / f"{sha256}.zip"
-        content = kept.read_bytes()
+        try:
+            content = kept.read_bytes()
+        except FileNotFoundError as error:
+            raise PackageGone(f"The package {kept} is not there any more.") from error
         if hashlib.sha256(content).hexdigest() != sha256:
             raise self._damaged(kept)
         return content
@@ -196,7 +213,7 @@ class FileCodeStore:
             self._adopt(fresh, tree)
         return tree
 
-    def _collect(self, keep: frozenset[str], merged: frozenset[str]) -> list[str]:
+    def _set_aside(self, keep: frozenset[str], merged: frozenset[str]) -> list[str]:
         gone = set()
         # Trees first: killed in between, a zip without its tree is still a whole package.
         for entry in [*self._trees.iterdir(), *self._zips.iterdir()]:
@@ -204,7 +221,7 @@ class FileCodeStore:
             if sha256 in keep or sha256 in merged or sha256.startswith(_LIVE):
                 continue
             package = entry.suffix == ".zip" or (self._zips / f"{sha256}.zip").is_file()
-            self._discard(entry)
+            self._put_aside(entry)
             if package:
                 gone.add(sha256)
         return sorted(gone)
@@ -257,14 +274,9 @@ class FileCodeStore:
             if not tree.is_dir():  # else another thread has just extracted the same package
                 raise
 
-    def _discard(self, entry: Path) -> None:
-        """Delete so that a crash half-way leaves no half tree under a trusted name."""
-        doomed = self._staging / f"gone-{secrets.token_hex(8)}"
-        entry.rename(doomed)
-        if doomed.is_dir():
-            shutil.rmtree(doomed)
-        else:
-            doomed.unlink()
+    def _put_aside(self, entry: Path) -> None:
+        """So that a crash half-way leaves no half tree under a trusted name."""
+        entry.rename(self._staging / f"{_ASIDE}{secrets.token_hex(8)}")
 
     def _damaged(self, kept: Path) -> EngineError:
         return EngineError(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from samovar.errors import SamovarError
+from samovar.errors import EngineError, SamovarError
 
 
 class RevisionConflict(SamovarError):
@@ -101,6 +101,10 @@ class KeptPackage:
     tree: Path | None
 
 
+class PackageGone(EngineError):
+    """There is no such package: nothing refers to it any more, and it was collected."""
+
+
 class CodeStore(Protocol):
     """Deployment packages by the SHA-256 (hex) of their zip.
 
@@ -143,10 +147,11 @@ class CodeStore(Protocol):
         """
 
     async def read(self, sha256: str) -> bytes:
-        """The zip, its hash checked."""
+        """The zip, its hash checked; raises PackageGone for one that is not there."""
 
     async def collect(
         self, keep: Collection[str], merged: Collection[Sequence[str]] = ()
     ) -> list[str]:
         """Delete every package that is not in `keep`, and what was `merged` of other packages than
-        these; returns the hashes of the deleted packages."""
+        these; returns the hashes of the deleted packages, which are out of sight by then; their
+        place on the disk is free a moment later."""

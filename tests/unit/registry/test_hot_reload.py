@@ -71,7 +71,7 @@ def test_a_reload_is_one_new_generation_for_each_function(tmp_path: Path, code: 
 def test_a_version_that_still_runs_keeps_its_files(tmp_path: Path, code: Path) -> None:
     async def check(home: House) -> None:
         old = await home.active(source=live(code))
-        home.registry.running = lambda: (old,)
+        home.registry.keep_what_runs(lambda: (old,))
         for number in range(2, 6):
             generation = shown(home).generation
             (code / "app.py").write_text(f"x = {number}\n")
@@ -107,7 +107,7 @@ def test_a_save_during_a_creation_is_not_missed(tmp_path: Path, code: Path) -> N
         home.store.hold()
         creating = asyncio.create_task(home.active(source=live(code)))
         await home.store.reached.wait()
-        (directory,) = home.registry._hot_reload._live.values()
+        (directory,) = home.registry._packages.hot_reload._live.values()
         first = directory._current
         (code / "app.py").write_text("x = 22\n")
         # It is taken in while there is no function yet to tell of it.
@@ -163,8 +163,8 @@ def test_the_half_second_is_not_a_poll(tmp_path: Path, code: Path) -> None:
 
     async def check(home: House) -> None:
         await home.active(source=live(code))
-        await until(home, lambda: len(copies(tmp_path)) == 2 and not home.registry._changes._tasks)
-        (directory,) = home.registry._hot_reload._live.values()
+        await until(home, lambda: len(copies(tmp_path)) == 2 and not home.registry._underway._tasks)
+        (directory,) = home.registry._packages.hot_reload._live.values()
         await until(home, lambda: directory._round is None)
         assert [timer for timer in home.clock.pending if not timer.cancelled] == []
 

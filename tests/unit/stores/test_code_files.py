@@ -14,6 +14,7 @@ import pytest
 
 from samovar.errors import EngineError
 from samovar.stores.code_files import FileCodeStore
+from samovar.stores.protocols import PackageGone
 
 
 class BadPackage(Exception):
@@ -157,7 +158,7 @@ def test_a_damaged_zip_is_noticed_and_replaced_by_an_upload(tmp_path: Path) -> N
 
 def test_a_missing_package(tmp_path: Path) -> None:
     async def check(store: FileCodeStore) -> None:
-        with pytest.raises(EngineError, match="No such file"):
+        with pytest.raises(PackageGone, match=sha(b"never")):
             await store.read(sha(b"never"))
         with pytest.raises(EngineError, match="No such file"):
             await store.tree(sha(b"never"), extract)

@@ -18,6 +18,7 @@ from samovar.doors.http.code_links import CodeLinks
 from samovar.doors.http.engine_seam import ServedEngine
 from samovar.doors.http.replies import Reply, aws_error, json_reply
 from samovar.model.arn import FunctionReference
+from samovar.stores.protocols import PackageGone
 
 # The content type of the Prometheus text format.
 _METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -94,5 +95,12 @@ class AdminPages:
                 "This link has expired or never was one; GetFunction and GetLayerVersion give new "
                 "ones.",
             )
-        content = await self._engine.registry.read_package(code)
+        try:
+            content = await self._engine.registry.read_package(code)
+        except PackageGone:
+            return aws_error(
+                faults.NOT_FOUND,
+                "The package of this link was replaced or deleted since, and is not kept any more; "
+                "GetFunction and GetLayerVersion give new ones.",
+            )
         return Reply(200, [(b"content-type", b"application/zip")], content)

@@ -36,6 +36,8 @@ _THREADS = 4
 Changed = Callable[[CodePackage | LiveFault, str], Awaitable[None]]
 """Called with what a directory (the second argument) holds now, or why it can't be had. Raises
 SamovarError if that could not be written down; it is called again later then."""
+DemandStandIn = Callable[[CodePackage], None]
+"""Raises EngineError if a package may not take the place of one whose files are gone."""
 InUse = Callable[[], Collection[CodePackage]]
 """The packages that contexts run, or that new contexts may be started with."""
 
@@ -85,12 +87,21 @@ class HotReload:
         except LiveFault as fault:
             raise _bad(f"{directory} can't be deployed: {fault}") from fault
 
-    async def tree(self, code: CodePackage) -> Path:
-        """Where the files of `code` are; waits for the first copy. Raises EngineError."""
+    @property
+    def leaving(self) -> bool:
+        """Whether there are copies of directories that were let go of: contexts run them."""
+        return bool(self._leaving)
+
+    async def tree(self, code: CodePackage, demand_stand_in: DemandStandIn | None = None) -> Path:
+        """Where the files of `code` are; waits for the first copy.
+
+        Files that were read by an earlier engine are gone; if the directory holds others by now,
+        `demand_stand_in` is asked whether those will do. Raises EngineError.
+        """
         live = self._live.get(code.directory)
         if live is None:
             raise EngineError(f"the directory {code.directory} is not watched any more")
-        return await live.tree(code.sha256)
+        return await live.tree(code.sha256, demand_stand_in)
 
     def catch_up(self, directory: str) -> None:
         """Tell again what `directory` holds: a function may have missed it while it was made."""
@@ -229,7 +240,7 @@ class _LiveDirectory:
             self.look_again()  # the other functions of this directory hear of it too
         return self._package(snapshot)
 
-    async def tree(self, sha256: str) -> Path:
+    async def tree(self, sha256: str, demand_stand_in: DemandStandIn | None) -> Path:
         """The copy of that digest, or the current one: what is not in use may be gone."""
         if self._current is None:
             await self._looked.wait()
@@ -238,7 +249,12 @@ class _LiveDirectory:
                 f"The function runs from {self._directory}, which can't be read: "
                 f"{self._fault or 'the engine is stopping'}. Put it back, or deploy other code."
             )
-        return self._published.get(sha256, self._current.path)
+        if sha256 not in self._published:
+            if demand_stand_in is not None:
+                demand_stand_in(self._package(self._current))
+            # Noted, so that it stays as it is for as long as anything runs it under that digest.
+            self._published[sha256] = self._current.path
+        return self._published[sha256]
 
     async def _rounds(self) -> None:
         try:

@@ -1,0 +1,156 @@
+"""The composition root: puts the parts of an engine together, and takes them apart again."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from samovar.clock import Clock
+from samovar.context import launch_plan, sweep
+from samovar.context.context import Surroundings
+from samovar.context.deadlines import Deadlines
+from samovar.context.environment import Region
+from samovar.context.launch_plan import Family
+from samovar.context.nursery import Nursery
+from samovar.context.provision import Provisioner
+from samovar.errors import ClientError, EngineError
+from samovar.invocation.sync import Invoker
+from samovar.logs.journals import LogSink
+from samovar.logs.keeping import Keeping
+from samovar.metrics.prometheus import PrometheusObserver
+from samovar.model.function import FunctionVersion
+from samovar.registry.functions import FunctionRegistry
+from samovar.registry.runtimes import Runtimes
+from samovar.scheduler.driver import Scheduler
+from samovar.scheduler.policy import Policy
+from samovar.settings import Settings
+from samovar.stores.code_files import FileCodeStore
+from samovar.stores.sqlite import SqliteRecordStore
+
+
+@dataclass(slots=True)
+class Parts:
+    """The parts of a running engine; also what the registry tells of changes."""
+
+    registry: FunctionRegistry
+    nursery: Nursery
+    provisioner: Provisioner
+    scheduler: Scheduler
+    invoker: Invoker
+    keeping: Keeping
+    _endings: AsyncExitStack
+
+    @classmethod
+    async def assemble(
+        cls,
+        settings: Settings,
+        metrics: PrometheusObserver,
+        clock: Clock,
+        sink: LogSink | None,
+        runtimes: Runtimes | None,
+    ) -> Self:
+        """Parts that work, on a data directory that this process holds the lock of; whatever is
+        raised, nothing is left open."""
+        async with AsyncExitStack() as endings:
+            parts = await cls._assemble(settings, metrics, clock, sink, runtimes, endings)
+            parts._endings = endings.pop_all()
+            return parts
+
+    @classmethod
+    async def _assemble(  # noqa: PLR0917 - as `assemble`
+        cls,
+        settings: Settings,
+        metrics: PrometheusObserver,
+        clock: Clock,
+        sink: LogSink | None,
+        runtimes: Runtimes | None,
+        endings: AsyncExitStack,
+    ) -> Self:
+        run = settings.data_dir / "run"
+        sweep.sweep(run)
+        registry = FunctionRegistry(
+            SqliteRecordStore(settings.data_dir),
+            FileCodeStore(settings.data_dir),
+            runtimes or await Runtimes.discover(settings),
+            clock,
+            settings,
+            _node_id(settings.data_dir),
+        )
+        registry.observe_with(metrics)
+        await registry.open()
+        endings.push_async_callback(registry.close)
+        keeping = Keeping(settings, clock, sink)
+        endings.push_async_callback(keeping.close)
+        metrics.watch_lost_records(keeping.lost.counts)
+        deadlines = Deadlines(clock)
+        nursery = Nursery(
+            launch_plan.prepare(settings.data_dir / "code" / "tree", run),
+            Surroundings(clock, deadlines, settings.init_timeout, keeping.journal),
+            isolation=settings.isolation,
+            spares=settings.spares,
+            worker_uid=settings.worker_uid,
+        )
+        nursery.observer = metrics
+        endings.push_async_callback(nursery.stop)
+        endings.callback(deadlines.clear)
+        region = Region(settings.region, settings.aws_endpoint)
+        provisioner = Provisioner(
+            nursery, registry.runtimes, registry.ensure_extracted, clock, region
+        )
+        provisioner.demand_version = registry.runtime_management.demand
+        scheduler = Scheduler(
+            Policy(settings.idle_timeout, settings.max_contexts, settings.max_waiting),
+            provisioner,
+            clock,
+            metrics,
+        )
+        invoker = Invoker(registry.resolve, scheduler, clock, registry.recursion.get)
+        parts = cls(registry, nursery, provisioner, scheduler, invoker, keeping, endings)
+        await parts._settle_walls(metrics)
+        registry.subscribe(parts)
+        registry.make_ready_with(parts.make_ready)
+        scheduler.version_over = registry.keep_what_runs(scheduler.versions)
+        return parts
+
+    async def _settle_walls(self, metrics: PrometheusObserver) -> None:
+        served = self.registry.runtimes.served
+        if served:
+            await self.nursery.try_walls(Family(served[0], "bare"))
+        for wall in self.nursery.walls:
+            metrics.wall(wall, True)
+        for wall in self.nursery.missing:
+            metrics.wall(wall, False)
+
+    async def dismantle(self) -> None:
+        """End all parts, in the order in which none is needed by another any more; idempotent."""
+        await self._endings.aclose()
+
+    def function_changed(self, old: FunctionVersion | None, new: FunctionVersion | None) -> None:
+        """Part of RegistryListener: drain the old version's contexts."""
+        if new is not None:
+            self.keeping.expect(new.name)
+        if old is not None and (new is None or new.pool != old.pool):
+            self.scheduler.retire(old, deleted=new is None)
+
+    async def make_ready(self, version: FunctionVersion) -> None:
+        """Have a zygote and spares of the version's family, and its layers merged, before it turns
+        Active."""
+        try:
+            await self.nursery.warm(self.provisioner.family(version))
+            if version.configuration.layers:
+                await self.registry.ensure_extracted(version)
+        except (ClientError, EngineError):
+            pass  # its interpreter or a package is gone: invoking it says so
+
+
+def _node_id(data_dir: Path) -> str:
+    """An id that stays with the data directory; every durable write carries it."""
+    path = data_dir / "node-id"
+    if not path.exists():
+        fresh = path.with_suffix(".new")
+        fresh.write_text(secrets.token_hex(8))
+        fresh.replace(path)
+    return path.read_text().strip()

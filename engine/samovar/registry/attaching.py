@@ -1,0 +1,97 @@
+"""Changes of what belongs to functions: policies and the like, and tags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from samovar.registry import rules, transitions
+from samovar.registry.attached import Attached, Kind
+from samovar.registry.index import Entry, Index
+from samovar.registry.records import Tags, to_stored
+from samovar.registry.underway import UnderWay
+from samovar.registry.writing import Writer
+from samovar.stores.protocols import Put, Remove
+
+
+class Attaching:
+    """All methods raise ClientError (404 for a function that isn't there, or was deleted before it
+    was its turn) and EngineError if the disk fails."""
+
+    def __init__(self, index: Index, underway: UnderWay, writer: Writer) -> None:
+        self._index = index
+        self._underway = underway
+        self._writer = writer
+
+    async def attach(
+        self,
+        name: str,
+        kind: Kind,
+        resource: str,
+        change: Callable[[Entry], Any],
+        *,
+        revise: bool = False,
+        during: AbstractContextManager[None] | None = None,
+    ) -> None:
+        """Replace what a function has of `kind` by the document that `change` makes of it; None
+        removes it. It happens within `during`.
+
+        `revise`: the function gets a new revision with it, in one durable write. AWS does so for
+        policies; for the rest it is not known, and they leave it alone, so that a client that holds
+        a revision of the function is not refused for what is no part of what GetFunction shows.
+
+        Changes of one function wait for each other, so that none is lost; an update that is in
+        progress does not hinder them.
+        """
+        entry = self._index.entry(name)
+
+        async def attach() -> None:
+            with during or nullcontext():
+                async with self._underway.holding(entry):
+                    await self._attach(entry, kind, resource, change(entry), revise)
+
+        await self._underway.carry_out(attach())
+
+    async def _attach(
+        self, entry: Entry, kind: Kind, resource: str, document: Any, revise: bool
+    ) -> None:
+        present = entry.attached.get((kind, resource))
+        expected = None if present is None else present.revision
+        shown = entry.shown
+        function = transitions.revised(shown) if revise else shown
+        writes: list[Put | Remove] = []
+        if revise:
+            writes.append(Put(to_stored(function, self._writer.node), shown.revision_id))
+        new = None
+        if document is not None:
+            new = Attached(kind, resource, shown.arn, transitions.new_revision(), document)
+            writes.append(Put(new.stored(self._writer.node), expected))
+        elif expected is not None:
+            writes.append(Remove(kind.value, resource, expected))
+        await self._writer.write(resource, *writes)
+        if entry.serving is shown:
+            entry.serving = function
+        entry.shown = function
+        if new is None:
+            entry.attached.pop((kind, resource), None)
+        else:
+            entry.attached[kind, resource] = new
+
+    async def retag(self, name: str, change: Callable[[Mapping[str, str]], dict[str, str]]) -> None:
+        """Replace a function's tags by what `change` makes of them; 409 while an update of it is in
+        progress."""
+        await self._underway.carry_out(self._retag(self._index.entry(name), change))
+
+    async def _retag(
+        self, entry: Entry, change: Callable[[Mapping[str, str]], dict[str, str]]
+    ) -> None:
+        transitions.demand_settled(entry.shown)
+        async with self._underway.holding(entry):
+            transitions.demand_settled(entry.shown)
+            values = change(entry.tags.values if entry.tags else {})
+            rules.check_tags(values)
+            tags = Tags(entry.shown.arn, transitions.new_revision(), values)
+            expected = entry.tags.revision if entry.tags else None
+            await self._writer.write(tags.function, Put(tags.stored(self._writer.node), expected))
+            entry.tags = tags

@@ -1,0 +1,83 @@
+"""What a start finds in the store: the functions of here, and what belongs to them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from samovar.errors import ClientError, EngineError
+from samovar.model.policy import Policy
+from samovar.registry.attached import KINDS, Attached, Kind
+from samovar.registry.code_signing_configs import CodeSigningConfigs
+from samovar.registry.index import Entry, Index
+from samovar.registry.kept_packages import layer_hashes
+from samovar.registry.records import FUNCTION, TAGS, Tags, from_stored
+from samovar.registry.recursion import RecursiveLoop
+from samovar.registry.runtime_management import RuntimeManagement
+from samovar.stores.protocols import Record
+
+# What the documents of each kind are read with where they are used.
+_FORMS: Mapping[Kind, Callable[[Any], object]] = {
+    Kind.POLICY: Policy.of,
+    Kind.RUNTIME_MANAGEMENT: RuntimeManagement.of,
+    Kind.RECURSION: RecursiveLoop,
+}
+
+
+class Found(NamedTuple):
+    """Functions of this Region and account, and what those of others refer to: packages, and
+    packages that are merged."""
+
+    functions: list[Entry]
+    elsewhere: set[str]
+    merged_elsewhere: set[tuple[str, ...]]
+
+
+def functions(records: Sequence[Record], index: Index, configs: CodeSigningConfigs) -> Found:
+    """All functions; raises EngineError that names the first damaged record: nothing of it may
+    come to light in the middle of an invocation."""
+    tags = {record.key: Tags.of(record) for record in records if record.kind == TAGS}
+    attached: defaultdict[str, list[Attached]] = defaultdict(list)
+    for record in records:
+        if record.kind in KINDS:
+            attachment = _attached(record)
+            attached[attachment.function].append(attachment)
+    found = Found([], set(), set())
+    for record in records:
+        if record.kind != FUNCTION:
+            continue
+        function = from_stored(record)
+        if function.arn == index.arn(function.name):
+            entry = Entry(function, tags.get(function.arn), attached[function.arn])
+            _demand_config(entry, configs)
+            found.functions.append(entry)
+        else:
+            found.elsewhere.add(function.code.sha256)
+            found.merged_elsewhere.add(layer_hashes(function))
+    return found
+
+
+def _attached(record: Record) -> Attached:
+    attachment = Attached.of(record)
+    form = _FORMS.get(attachment.kind, str)
+    try:
+        form(attachment.document)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EngineError(
+            f"The stored {record.kind} of {record.key} is damaged: {error!r}"
+        ) from error
+    return attachment
+
+
+def _demand_config(entry: Entry, configs: CodeSigningConfigs) -> None:
+    config = configs.of_function(entry)
+    if config is None:
+        return
+    try:
+        configs.get(config)
+    except (ClientError, TypeError) as error:
+        raise EngineError(
+            f"The stored {Kind.CODE_SIGNING} of {entry.shown.arn} is damaged: there is no code "
+            f"signing config {config!r}"
+        ) from error
