@@ -28,6 +28,7 @@ from samovar.scheduler.driver import Scheduler
 from samovar.scheduler.policy import Policy
 from samovar.settings import Settings
 from samovar.stores.code_files import FileCodeStore
+from samovar.stores.faults import told
 from samovar.stores.sqlite import SqliteRecordStore
 
 
@@ -70,7 +71,9 @@ class Parts:
         endings: AsyncExitStack,
     ) -> Self:
         run = settings.data_dir / "run"
-        sweep.sweep(run)
+        with told(run):
+            sweep.sweep(run)
+            premises = launch_plan.prepare(settings.data_dir / "code" / "tree", run)
         registry = FunctionRegistry(
             SqliteRecordStore(settings.data_dir),
             FileCodeStore(settings.data_dir),
@@ -87,7 +90,7 @@ class Parts:
         metrics.watch_lost_records(keeping.lost.counts)
         deadlines = Deadlines(clock)
         nursery = Nursery(
-            launch_plan.prepare(settings.data_dir / "code" / "tree", run),
+            premises,
             Surroundings(clock, deadlines, settings.init_timeout, keeping.journal),
             isolation=settings.isolation,
             spares=settings.spares,

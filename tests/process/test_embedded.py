@@ -52,6 +52,26 @@ def test_either_loop(run_engine: RunEngine, runner: asyncio.Runner) -> None:
     runner.run(program())
 
 
+def test_a_start_that_fails_leaves_nothing_open(run_open: RunEngine) -> None:
+    run = run_open.data_dir / "run"
+    run.mkdir(parents=True)
+    (run / "worker").write_text("no directory")
+
+    async def scenario(engine: Engine) -> None:
+        raise AssertionError
+
+    before = set(os.listdir("/proc/self/fd")), threading.active_count()
+    with pytest.raises(EngineError, match="run/worker"):
+        run_open(scenario)
+    assert (set(os.listdir("/proc/self/fd")), threading.active_count()) == before
+    (run / "worker").unlink()
+
+    async def starts(engine: Engine) -> None:
+        assert engine.not_ready() is None
+
+    run_open(starts)
+
+
 def test_a_thread_that_is_not_the_main_one(run_engine: RunEngine) -> None:
     ends: list[Any] = []
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from collections.abc import Awaitable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.registry.house import OTHER, PREFIX, House, new, run
+from tests.unit.registry.zips import make_zip
 
 from samovar.errors import AWS, ClientError, EngineError
+from samovar.metrics.observer import SilentObserver
 from samovar.registry.code_signing_configs import KIND, CodeSigningConfig, Untrusted
+from samovar.registry.functions import ConfigurationChanges, ZipBytes
+from samovar.registry.layers import NewLayerVersion
 from samovar.stores.protocols import Record
 
 PROFILE = "arn:aws:signer:us-east-1:000000000000:/signing-profiles/mine/abcdef0123"
@@ -154,3 +160,90 @@ def test_changes_made_at_once_are_all_there(tmp_path: Path) -> None:
 def test_a_damaged_record_says_which() -> None:
     with pytest.raises(EngineError, match="csc-x"):
         CodeSigningConfig.of(Record(KIND, "csc-x", "r", "{}", "n"))
+
+
+@dataclass
+class Counting(SilentObserver):
+    """Counts packages that are let through without a signature."""
+
+    functions: list[str] = field(default_factory=list)
+
+    def unsigned_deployment(self, function: str) -> None:
+        self.functions.append(function)
+
+
+async def layer(home: House, name: str) -> str:
+    content = ZipBytes(make_zip({f"python/{name}.py": "x = 1"}))
+    return (await home.registry.layers.publish(NewLayerVersion(name, content))).version_arn
+
+
+async def enforce(home: House, arn: str, untrusted: Untrusted = Untrusted.ENFORCE) -> None:
+    await home.registry.code_signing.update(
+        arn, lambda config: replace(config, untrusted=untrusted)
+    )
+
+
+async def refused_by_name(awaitable: Awaitable[object], name: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        await awaitable
+    assert caught.value.error is AWS.CODE_VERIFICATION_FAILED
+    assert f"signature for {name}. (" in caught.value.message
+
+
+def test_layers_are_asked_for_their_signatures_when_they_are_attached(tmp_path: Path) -> None:
+    async def check(home: House) -> None:
+        counting = Counting()
+        home.registry.observe_with(counting)
+        arn, one, two = await made(home), await layer(home, "one"), await layer(home, "two")
+        await home.registry.create(replace(new(), code_signing_config=arn, layers=[one]))
+        await home.registry.wait_settled("f")
+        assert counting.functions == ["f"]
+        await enforce(home, arn)
+
+        async def update(**changes: Any) -> None:
+            await home.registry.update_configuration("f", ConfigurationChanges(**changes))
+            await home.registry.wait_settled("f")
+
+        before = home.registry.get("f")
+        await refused_by_name(update(layers=[one, two]), two)
+        assert home.registry.get("f") is before
+        await update(layers=[one], timeout=9)  # nothing new
+        await update(layers=[])
+        await refused_by_name(update(layers=[one]), one)
+        await refused_by_name(
+            home.registry.create(replace(new("g"), code_signing_config=arn, layers=[one])), "g"
+        )
+        assert counting.functions == ["f"]
+        await enforce(home, arn, Untrusted.WARN)
+        await update(layers=[one, two])
+        assert counting.functions == ["f", "f"]
+        await update(layers=[two, one])
+        await update(timeout=10)
+        assert counting.functions == ["f", "f"]
+
+    run(tmp_path, check)
+
+
+def test_what_is_enforced_while_layers_are_looked_at_counts(tmp_path: Path) -> None:
+    async def check(home: House) -> None:
+        arn, one = await made(home), await layer(home, "one")
+        active = await home.active()
+        await home.registry.code_signing.put("f", arn)
+        looked, looking, go_on = home.code.unzipped, asyncio.Event(), asyncio.Event()
+
+        async def slowly(*args: Any) -> int:
+            looking.set()
+            await go_on.wait()
+            return await looked(*args)
+
+        home.code.unzipped = slowly  # type: ignore[method-assign]
+        updating = asyncio.create_task(
+            home.registry.update_configuration("f", ConfigurationChanges(layers=[one]))
+        )
+        await looking.wait()
+        await enforce(home, arn)
+        go_on.set()
+        await refused_by_name(updating, one)
+        assert home.registry.get("f") is active
+
+    run(tmp_path, check)

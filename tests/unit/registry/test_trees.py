@@ -147,9 +147,9 @@ def test_what_arrives_when_it_is_time_puts_collecting_off(tmp_path: Path) -> Non
         await home.store.reached.wait()
         (timer,) = home.clock.pending
         home.clock.pending.clear()
+        before = set(home.registry._underway._tasks)
         timer.callback()
-        while len(home.registry._underway._tasks) > 1:
-            await asyncio.sleep(0)
+        await asyncio.gather(*home.registry._underway._tasks - before)
         assert len(zips(tmp_path)) == 2
         home.store.let_go()
         created = await creation
