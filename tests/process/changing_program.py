@@ -23,14 +23,25 @@ from samovar.engine import Engine
 from samovar.errors import AWS, ClientError
 from samovar.model.function import Configuration, State, UpdateStatus
 from samovar.model.policy import Statement
+from samovar.model.runtime_version import runtime_version_arn
 from samovar.registry import kept_packages
+from samovar.registry.code_signing_configs import CodeSigningConfig
 from samovar.registry.functions import ConfigurationChanges, NewFunction, ZipBytes
 from samovar.registry.layers import Compatible
+from samovar.registry.recursion import RecursiveLoop
+from samovar.registry.runtime_management import RuntimeManagement, UpdateRuntimeOn
 from samovar.registry.runtimes import Runtimes
 from samovar.settings import Isolation, Settings
 
 ROLE = "arn:aws:iam::000000000000:role/r"
+PROFILE = "arn:aws:signer:us-east-1:000000000000:/signing-profiles/mine/abcdef0123"
 LAYER = "l"
+LOOPS = [RecursiveLoop.TERMINATE, RecursiveLoop.ALLOW]
+UPDATES = list(UpdateRuntimeOn)
+WAYS = (
+    *("code", "configuration", "permission", "delete"),
+    *("signing", "recursion", "management"),
+)
 NAMES = ("a", "b", "c")  # each has a task of its own that changes it
 LONGEST = 0.06  # seconds that an engine gets for its changes: some ten of them
 SOURCE = """
@@ -42,13 +53,17 @@ def handler(event, context):
 
 @dataclass(frozen=True)
 class Kept:
-    """What a function was last made to be: numbers in its code, environment and tags, and in the
-    last statement of its policy (0 without one)."""
+    """What a function was last made to be: numbers in its code, environment and tags, in the last
+    statement of its policy and in its code signing config (0 without one); 0 or 1 for what becomes
+    of loops; 0, 1 or 2 for who chooses its runtime's version."""
 
     code: int
     environment: int
     tags: int
     permission: int = 0
+    signing: int = 0
+    recursion: int = 0
+    management: int = 0
 
 
 @dataclass
@@ -109,8 +124,16 @@ async def found(engine: Engine, name: str) -> Kept | None:
     assert function.state is State.ACTIVE, function
     assert function.update_status is not UpdateStatus.IN_PROGRESS, function
     code, environment = await result(engine, name=name)
+    registry = engine.registry
+    config = registry.code_signing.of_function(name)
     return Kept(
-        code, environment, int(engine.registry.tags_of(name)["made"]), permission(engine, name)
+        code,
+        environment,
+        int(registry.tags_of(name)["made"]),
+        permission(engine, name),
+        int(registry.code_signing.get(config).description or 0) if config else 0,
+        LOOPS.index(registry.recursion.get(name)),
+        UPDATES.index(registry.runtime_management.get(name, None).update_on),
     )
 
 
@@ -168,6 +191,27 @@ async def change_layer(engine: Engine, model: Model, journal: int) -> None:
             os.write(journal, f"deleted {LAYER} {number}\n".encode())
 
 
+async def sign(engine: Engine, name: str, number: int) -> None:
+    """Give the function a config of its own, and delete the one that it had."""
+    signing = engine.registry.code_signing
+    before = signing.of_function(name)
+    config = await signing.create(CodeSigningConfig("", (PROFILE,), description=str(number)))
+    await signing.put(name, config.arn)
+    if before is not None:
+        await signing.delete(before)
+
+
+async def manage(engine: Engine, name: str, update_on: UpdateRuntimeOn) -> None:
+    version = None
+    if update_on is UpdateRuntimeOn.MANUAL:
+        interpreter = engine.registry.runtimes.served[0]
+        version = runtime_version_arn(
+            engine.settings.region, interpreter.runtime, interpreter.version
+        )
+    wanted = RuntimeManagement(update_on, version)
+    await engine.registry.runtime_management.put(name, None, wanted)
+
+
 async def change(engine: Engine, name: str, model: Model, runtime: str, journal: int) -> None:
     kept = await found(engine, name)
     numbers = iter(range(model.edition + 1 + NAMES.index(name), 1 << 40, len(NAMES)))
@@ -186,7 +230,7 @@ async def change(engine: Engine, name: str, model: Model, runtime: str, journal:
             zipped = ZipBytes(package({"app.py": SOURCE.format(code=number)}))
             tags = {"made": str(number)}
             await engine.registry.create(NewFunction(name, configuration, zipped, tags))
-        elif (what := random.choice(["code", "configuration", "permission", "delete"])) == "code":
+        elif (what := random.choice(WAYS)) == "code":
             kept = replace(kept, code=number)
             note(journal, "asked", name, kept)
             zipped = ZipBytes(package({"app.py": SOURCE.format(code=number)}))
@@ -202,6 +246,18 @@ async def change(engine: Engine, name: str, model: Model, runtime: str, journal:
             arn = engine.registry.get(name).arn
             statement = Statement(str(number), "*", "lambda:InvokeFunction", arn, {})
             await engine.registry.permissions.add(name, None, statement)
+        elif what == "signing":
+            kept = replace(kept, signing=number)
+            note(journal, "asked", name, kept)
+            await sign(engine, name, number)
+        elif what == "recursion":
+            kept = replace(kept, recursion=1 - kept.recursion)
+            note(journal, "asked", name, kept)
+            await engine.registry.recursion.put(name, LOOPS[kept.recursion])
+        elif what == "management":
+            kept = replace(kept, management=number % 3)
+            note(journal, "asked", name, kept)
+            await manage(engine, name, UPDATES[kept.management])
         else:
             kept = None
             note(journal, "asked", name, kept)

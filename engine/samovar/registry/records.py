@@ -48,8 +48,8 @@ class Tags:
     def of(cls, record: Record) -> Tags:
         """What `stored` wrote; raises EngineError if it is damaged."""
         try:
-            values = dict(json.loads(record.document))
-        except (ValueError, TypeError) as error:
+            values = dict(json.loads(record.document).items())
+        except (ValueError, AttributeError) as error:
             raise EngineError(f"The stored tags of {record.key} are damaged: {error!r}") from error
         return cls(record.key, record.revision, values)
 
@@ -88,6 +88,8 @@ def from_stored(record: Record) -> FunctionVersion:
                 f"The function {record.key} is stored in the form {version!r}; this Samovar knows "
                 f"{DOCUMENT_VERSION}. Use the Samovar that wrote it, or another --data-dir."
             )
+        if document["arn"] != record.key:
+            raise ValueError(f"it is of {document['arn']}")
         code = document["code"]
         status = document["update_status"]
         configuration = dict(document["configuration"])

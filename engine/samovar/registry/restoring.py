@@ -17,8 +17,16 @@ from samovar.registry.recursion import RecursiveLoop
 from samovar.registry.runtime_management import RuntimeManagement
 from samovar.stores.protocols import Record
 
+
+def _arn(document: Any) -> str:
+    if not isinstance(document, str):
+        raise TypeError(f"{document!r} is no ARN")
+    return document
+
+
 # What the documents of each kind are read with where they are used.
 _FORMS: Mapping[Kind, Callable[[Any], object]] = {
+    Kind.CODE_SIGNING: _arn,
     Kind.POLICY: Policy.of,
     Kind.RUNTIME_MANAGEMENT: RuntimeManagement.of,
     Kind.RECURSION: RecursiveLoop,
@@ -60,9 +68,8 @@ def functions(records: Sequence[Record], index: Index, configs: CodeSigningConfi
 
 def _attached(record: Record) -> Attached:
     attachment = Attached.of(record)
-    form = _FORMS.get(attachment.kind, str)
     try:
-        form(attachment.document)
+        _FORMS[attachment.kind](attachment.document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EngineError(
             f"The stored {record.kind} of {record.key} is damaged: {error!r}"
@@ -76,7 +83,7 @@ def _demand_config(entry: Entry, configs: CodeSigningConfigs) -> None:
         return
     try:
         configs.get(config)
-    except (ClientError, TypeError) as error:
+    except ClientError as error:
         raise EngineError(
             f"The stored {Kind.CODE_SIGNING} of {entry.shown.arn} is damaged: there is no code "
             f"signing config {config!r}"

@@ -96,7 +96,7 @@ async def _policy(home: House) -> object:
 
 
 def test_nothing_is_lost_of_changes_made_at_once(tmp_path: Path) -> None:
-    wanted = {f"s{number}" for number in range(40)}
+    wanted = {f"s{number}" for number in range(50)}
 
     async def check(home: House) -> None:
         await home.active()
