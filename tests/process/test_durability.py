@@ -13,7 +13,7 @@ ROUNDS = 20
 
 
 def test_what_was_answered_is_there_after_a_kill_and_nothing_is_half_there(tmp_path: Path) -> None:
-    """Code, configuration, environment, tags, policy and settings of each function, by invoking it."""
+    """Code, configuration, tags, policy and settings of each function, by invoking it."""
     seed = random.getrandbits(32)
     done = run(PROGRAM, str(tmp_path / "data"), str(seed), str(ROUNDS))
     assert done.returncode == 0, f"seed {seed}\n{done.stdout}{done.stderr}"

@@ -24,6 +24,7 @@ from samovar.errors import EngineError
 from samovar.stores.faults import told
 from samovar.stores.merging import lay_over, merged_name, size_of
 from samovar.stores.protocols import Extract, KeptPackage, PackageGone
+from samovar.stores.syncing import sync_directory, write_synced
 from samovar.stores.threads import Threads
 
 P = ParamSpec("P")
@@ -164,9 +165,9 @@ class FileCodeStore:
         for tree in list(self._trees.iterdir()):
             self._put_aside(tree)
         staged = self._staging / "boot_id"
-        _write_synced(staged, boot)
+        write_synced(staged, boot)
         staged.replace(mark)
-        _sync_directory(self._root)
+        sync_directory(self._root)
 
     def _put(self, content: bytes | Path, extract: Extract) -> KeptPackage:
         with self._arrival(content) as (arrived, sha256, size):
@@ -265,7 +266,7 @@ class FileCodeStore:
         finally:
             os.close(fd)
         arrived.replace(kept)
-        _sync_directory(self._zips)
+        sync_directory(self._zips)
 
     def _adopt(self, fresh: Path, tree: Path) -> None:
         try:
@@ -288,18 +289,3 @@ class FileCodeStore:
 def _hash(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

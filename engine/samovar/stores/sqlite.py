@@ -12,6 +12,7 @@ from typing import TypeVar
 from samovar.errors import EngineError
 from samovar.stores.faults import told
 from samovar.stores.protocols import Put, Record, Remove, RevisionConflict
+from samovar.stores.syncing import sync_directory
 from samovar.stores.threads import Threads
 
 SCHEMA_VERSION = 2
@@ -131,7 +132,7 @@ class SqliteRecordStore:
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA foreign_keys = ON")
                 self._migrate(connection)
-                _sync_directory(self.path.parent)
+                sync_directory(self.path.parent)
             except BaseException:
                 connection.close()
                 raise
@@ -194,11 +195,3 @@ def _revision(database: sqlite3.Connection, kind: str, key: str) -> str | None:
         "SELECT revision FROM records WHERE kind = ? AND key = ?", (kind, key)
     ).fetchone()
     return row[0] if row else None
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.registry.house import House, new, run
+from tests.unit.registry.house import OTHER, House, new, run
 from tests.unit.registry.test_code_signing import Counting, enforce, layer, made
-from tests.unit.registry.test_hot_reload import live, until
+from tests.unit.registry.test_hot_reload import copies, live, until
 
 from samovar.errors import EngineError
 from samovar.model import limits
@@ -155,3 +155,46 @@ def test_what_stands_in_for_lost_files_stays_while_it_runs(tmp_path: Path, code:
     run(tmp_path / "data", first)
     (code / "app.py").write_text(NEW)
     run(tmp_path / "data", second)
+
+
+def test_a_look_at_the_code_lets_nothing_in(tmp_path: Path, code: Path) -> None:
+    async def first(home: House) -> None:
+        await unsigned(home, code)
+
+    async def second(home: House) -> None:
+        await home.registry.read_package(home.registry.get("f").code)
+        with pytest.raises(EngineError, match="have changed while no engine ran"):
+            await runs(home, NEW)
+
+    run(tmp_path / "data", first)
+    (code / "app.py").write_text(NEW)
+    run(tmp_path / "data", second)
+
+
+def test_what_still_drains_has_its_files_when_its_directory_is_let_go_of(
+    tmp_path: Path, code: Path
+) -> None:
+    """A context may be started for what was accepted before the function's code was replaced."""
+
+    async def check(home: House) -> None:
+        old = await home.active(source=live(code))
+        running = [old]
+        over = home.registry.keep_what_runs(lambda: running)
+
+        async def has_its_files() -> None:
+            tree = await home.registry.ensure_extracted(old)
+            assert (tree.path / "app.py").read_text() == OLD
+
+        await home.registry.update_code("f", OTHER)
+        await home.registry.wait_settled("f")
+        await has_its_files()
+        (code / "app.py").write_text(NEW)
+        await home.active("g", source=live(code))  # watched anew
+        await has_its_files()
+        await home.registry.delete("g")
+        await has_its_files()
+        running.clear()
+        over()
+        await until(home, lambda: copies(tmp_path) == [])
+
+    run(tmp_path / "data", check)
