@@ -56,67 +56,54 @@ class Parts:
         """Parts that work, on a data directory that this process holds the lock of; whatever is
         raised, nothing is left open."""
         async with AsyncExitStack() as endings:
-            parts = await cls._assemble(settings, metrics, clock, sink, runtimes, endings)
+            run = settings.data_dir / "run"
+            with told(run):
+                sweep.sweep(run)
+                premises = launch_plan.prepare(settings.data_dir / "code" / "tree", run)
+            registry = FunctionRegistry(
+                SqliteRecordStore(settings.data_dir),
+                FileCodeStore(settings.data_dir),
+                runtimes or await Runtimes.discover(settings),
+                clock,
+                settings,
+                _node_id(settings.data_dir),
+            )
+            registry.observe_with(metrics)
+            await registry.open()
+            endings.push_async_callback(registry.close)
+            keeping = Keeping(settings, clock, sink)
+            endings.push_async_callback(keeping.close)
+            metrics.watch_lost_records(keeping.lost.counts)
+            deadlines = Deadlines(clock)
+            nursery = Nursery(
+                premises,
+                Surroundings(clock, deadlines, settings.init_timeout, keeping.journal),
+                isolation=settings.isolation,
+                spares=settings.spares,
+                worker_uid=settings.worker_uid,
+            )
+            nursery.observer = metrics
+            endings.push_async_callback(nursery.stop)
+            endings.callback(deadlines.clear)
+            region = Region(settings.region, settings.aws_endpoint)
+            provisioner = Provisioner(
+                nursery, registry.runtimes, registry.ensure_extracted, clock, region
+            )
+            provisioner.demand_version = registry.runtime_management.demand
+            scheduler = Scheduler(
+                Policy(settings.idle_timeout, settings.max_contexts, settings.max_waiting),
+                provisioner,
+                clock,
+                metrics,
+            )
+            invoker = Invoker(registry.resolve, scheduler, clock, registry.recursion.get)
+            parts = cls(registry, nursery, provisioner, scheduler, invoker, keeping, endings)
+            await parts._settle_walls(metrics)
+            registry.subscribe(parts)
+            registry.make_ready_with(parts.make_ready)
+            scheduler.version_over = registry.keep_what_runs(scheduler.versions)
             parts._endings = endings.pop_all()
             return parts
-
-    @classmethod
-    async def _assemble(  # noqa: PLR0917 - as `assemble`
-        cls,
-        settings: Settings,
-        metrics: PrometheusObserver,
-        clock: Clock,
-        sink: LogSink | None,
-        runtimes: Runtimes | None,
-        endings: AsyncExitStack,
-    ) -> Self:
-        run = settings.data_dir / "run"
-        with told(run):
-            sweep.sweep(run)
-            premises = launch_plan.prepare(settings.data_dir / "code" / "tree", run)
-        registry = FunctionRegistry(
-            SqliteRecordStore(settings.data_dir),
-            FileCodeStore(settings.data_dir),
-            runtimes or await Runtimes.discover(settings),
-            clock,
-            settings,
-            _node_id(settings.data_dir),
-        )
-        registry.observe_with(metrics)
-        await registry.open()
-        endings.push_async_callback(registry.close)
-        keeping = Keeping(settings, clock, sink)
-        endings.push_async_callback(keeping.close)
-        metrics.watch_lost_records(keeping.lost.counts)
-        deadlines = Deadlines(clock)
-        nursery = Nursery(
-            premises,
-            Surroundings(clock, deadlines, settings.init_timeout, keeping.journal),
-            isolation=settings.isolation,
-            spares=settings.spares,
-            worker_uid=settings.worker_uid,
-        )
-        nursery.observer = metrics
-        endings.push_async_callback(nursery.stop)
-        endings.callback(deadlines.clear)
-        region = Region(settings.region, settings.aws_endpoint)
-        provisioner = Provisioner(
-            nursery, registry.runtimes, registry.ensure_extracted, clock, region
-        )
-        provisioner.demand_version = registry.runtime_management.demand
-        scheduler = Scheduler(
-            Policy(settings.idle_timeout, settings.max_contexts, settings.max_waiting),
-            provisioner,
-            clock,
-            metrics,
-        )
-        invoker = Invoker(registry.resolve, scheduler, clock, registry.recursion.get)
-        parts = cls(registry, nursery, provisioner, scheduler, invoker, keeping, endings)
-        await parts._settle_walls(metrics)
-        registry.subscribe(parts)
-        registry.make_ready_with(parts.make_ready)
-        scheduler.version_over = registry.keep_what_runs(scheduler.versions)
-        return parts
 
     async def _settle_walls(self, metrics: PrometheusObserver) -> None:
         served = self.registry.runtimes.served

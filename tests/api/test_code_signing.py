@@ -16,13 +16,13 @@ NONE = ARN.replace("function:", "code-signing-config:csc-") + "0" * 17
 NEXT = package("def handler(event, context):\n    return 2\n")
 
 
-def unverified(config: str) -> tuple[int, str, str]:
+def unverified(config: str, what: str = "f") -> tuple[int, str, str]:
     return (
         400,
         "CodeVerificationFailedException",
         "Lambda cannot deploy the function. The function or layer might be signed using a "
         "signature that the client is not configured to accept. Check the provided signature for "
-        "f. (Samovar cannot verify AWS Signer's signatures and takes every package for unsigned; "
+        f"{what}. (Samovar cannot verify AWS Signer's signatures and takes every package for unsigned; "
         f"{config} lets one through only if its UntrustedArtifactOnDeployment is Warn.)",
     )
 
@@ -176,7 +176,14 @@ def test_enforce_takes_no_package(tmp_path: Path) -> None:
             assert await it.refused("update_function_code", **update) == unverified(config)
         after = await it.call("get_function_configuration", FunctionName="f")
         assert after["CodeSha256"] == before["CodeSha256"]
-        # Configuration is no code.
+        # Configuration is no code, but layers are.
+        layer = await it.call(
+            "publish_layer_version", LayerName="l", Content={"ZipFile": package()}
+        )
+        arn = layer["LayerVersionArn"]
+        update = {"FunctionName": "f", "Layers": [arn]}
+        refused = await it.refused("update_function_configuration", **update)
+        assert refused == unverified(config, arn)
         await it.call("update_function_configuration", FunctionName="f", Timeout=4)
         await it.engine.registry.wait_settled("f")
         await it.call(

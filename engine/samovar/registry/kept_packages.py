@@ -77,11 +77,9 @@ class KeptPackages:
         self._arrivals = 0
         self._timer: Timer | None = None
         self._put_off = False  # something may be collected once what hinders it now is over
-        self._closed = False
 
     async def close(self) -> None:
-        """Collect no more, and wait for what is being extracted; idempotent."""
-        self._closed = True
+        """Wait for what is being extracted, once no changes are under way; idempotent."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -228,12 +226,13 @@ class KeptPackages:
 
     def _collect_soon(self) -> None:
         # Not put off by what comes meanwhile: somebody who deploys all the time is collected for.
-        if self._timer is None and not self._closed:
+        if self._timer is None and not self._underway.closed:
             self._timer = self._clock.call_later(COLLECT_AFTER, self._collect_now)
 
     def _collect_now(self) -> None:
         self._timer = None
-        self._underway.start(self._collect_in_background())
+        if not self._underway.closed:
+            self._underway.start(self._collect_in_background())
 
     async def _collect_in_background(self) -> None:
         try:

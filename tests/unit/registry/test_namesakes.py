@@ -99,6 +99,15 @@ def test_what_takes_long_does_not_happen_to_a_namesake(tmp_path: Path, what: str
     run(tmp_path, check)
 
 
+def nothing_belongs(home: House) -> None:
+    with pytest.raises(ClientError, match="does not exist"):
+        home.registry.permissions.policy("f", None)
+    assert home.registry.recursion.get("f") is RecursiveLoop.TERMINATE
+    assert home.registry.runtime_management.get("f", None) == RuntimeManagement()
+    assert home.registry.code_signing.of_function("f") is None
+    assert home.registry.tags_of("f") == {}
+
+
 def test_all_that_belonged_to_the_deleted_one_is_gone(tmp_path: Path) -> None:
     async def check(home: House) -> None:
         config = await made(home)
@@ -108,20 +117,12 @@ def test_all_that_belonged_to_the_deleted_one_is_gone(tmp_path: Path) -> None:
             await CHANGES[change](home)
         await home.registry.delete("f")
         await home.active()
-        nothing_left(home)
+        nothing_belongs(home)
         assert home.registry.code_signing.functions(config, None, None).arns == []
         await home.registry.code_signing.delete(config)
 
     async def reopened(home: House) -> None:
-        nothing_left(home)
-
-    def nothing_left(home: House) -> None:
-        with pytest.raises(ClientError, match="does not exist"):
-            home.registry.permissions.policy("f", None)
-        assert home.registry.recursion.get("f") is RecursiveLoop.TERMINATE
-        assert home.registry.runtime_management.get("f", None) == RuntimeManagement()
-        assert home.registry.code_signing.of_function("f") is None
-        assert home.registry.tags_of(ARN) == {}
+        nothing_belongs(home)
 
     run(tmp_path, check)
     run(tmp_path, reopened)
@@ -175,3 +176,32 @@ def test_a_layer_version_that_goes_while_a_function_takes_it(tmp_path: Path) -> 
         assert (layers / "python" / "m.py").is_file()
 
     run(tmp_path, check)
+
+
+def test_what_belongs_to_one_is_not_its_namesakes_elsewhere(tmp_path: Path) -> None:
+    """Another Region or account on the same data directory."""
+
+    async def first(home: House) -> None:
+        config = await made(home)
+        await home.registry.create(replace(new(), code_signing_config=config))
+        await home.registry.wait_settled("f")
+        for change in ("permission", "recursion", "runtime"):
+            await CHANGES[change](home)
+
+    async def elsewhere(home: House) -> None:
+        await home.active()
+        nothing_belongs(home)
+        assert home.registry.code_signing.list(None, None).configs == []
+        await CHANGES["recursion"](home)
+        await home.registry.delete("f")
+
+    async def again(home: House) -> None:
+        assert home.registry.permissions.policy("f", None)[0].find("s") == STATEMENT
+        assert home.registry.recursion.get("f") is RecursiveLoop.ALLOW
+        assert home.registry.runtime_management.get("f", None) == ON_UPDATE
+        assert home.registry.code_signing.of_function("f") is not None
+
+    run(tmp_path, first)
+    run(tmp_path, elsewhere, region="eu-west-1")
+    run(tmp_path, elsewhere, account_id="123456789012")
+    run(tmp_path, again)

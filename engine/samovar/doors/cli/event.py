@@ -35,3 +35,12 @@ def read_event(
         reason = f"not JSON: {error}" if inline else f"{text} is neither a file nor JSON"
         raise click.BadParameter(reason, context, parameter) from error
     return text.encode()
+
+
+event_option = click.option(
+    "-e",
+    "--event",
+    callback=read_event,
+    help="the event: a file, - for stdin, or the JSON itself; without it the handler gets {}",
+)
+qualifier_option = click.option("--qualifier", help="a version or an alias; without it $LATEST")

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from samovar.doors.cli.event import read_event
+from samovar.doors.cli.event import event_option, qualifier_option
 from samovar.doors.cli.exits import Exit
 from samovar.doors.cli.headers import read_details
 from samovar.doors.cli.remote import connected, endpoint_option
@@ -31,13 +31,8 @@ ExecutedVersion, FunctionError (null if there is none), RequestId, Payload (text
 JSON), Log (the last 4 KB) and Samovar (context, start, and phases in milliseconds)."""
 )
 @click.argument("name")
-@click.option(
-    "-e",
-    "--event",
-    callback=read_event,
-    help="the event: a file, - for stdin, or the JSON itself; without it the handler gets {}",
-)
-@click.option("--qualifier", help="a version or an alias; without it $LATEST")
+@event_option
+@qualifier_option
 @click.option(
     "--client-context",
     metavar="JSON",

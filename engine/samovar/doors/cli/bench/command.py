@@ -16,7 +16,7 @@ from samovar.doors.cli.bench.rounds import cold_round, warm_round
 from samovar.doors.cli.bench.sample import Sample
 from samovar.doors.cli.bench.shown import show
 from samovar.doors.cli.bench.summary import as_csv, as_document
-from samovar.doors.cli.event import read_event
+from samovar.doors.cli.event import event_option, qualifier_option
 from samovar.doors.cli.exits import Exit, Failure
 from samovar.doors.cli.remote import connected, endpoint_option
 from samovar.doors.cli.report import own_version
@@ -36,13 +36,8 @@ invocations are made by as many callers at once as --concurrency says, all on th
 function runs as often as that, with all that it does. Ends with exit code 1 if it had errors."""
 )
 @click.argument("name")
-@click.option(
-    "-e",
-    "--event",
-    callback=read_event,
-    help="the event: a file, - for stdin, or the JSON itself; without it the handler gets {}",
-)
-@click.option("--qualifier", help="a version or an alias; without it $LATEST")
+@event_option
+@qualifier_option
 @click.option(
     "--cold",
     type=click.IntRange(0),
