@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.api.coverage import CARRIED_OUT
-
 # What the provider's schema puts where a block says nothing, and compares afterwards.
 DEFAULTS: dict[str, Any] = {
     "Description": "",
@@ -44,20 +42,6 @@ _TAKEN_AWAY: dict[str, Any] = {
     "SnapStart": {"ApplyOn": "None"},
     "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": [], "Ipv6AllowedForDualStack": False},
 }
-
-
-def refused(aws: Any, operation: str, method: str, **params: Any) -> bool:
-    """Whether `operation` is not carried out here; it must say so itself then."""
-    if operation in CARRIED_OUT:
-        return False
-    try:
-        getattr(aws, method)(**params)
-    except aws.exceptions.ClientError as error:
-        told = error.response["Error"]
-        assert told["Code"] == "NotImplementedException"
-        assert told["Message"] == f"Samovar does not carry out the operation {operation} yet."
-        return True
-    raise AssertionError(f"{operation} went through")
 
 
 class Function:
@@ -113,11 +97,8 @@ class Function:
         versions = pages.paginate(FunctionName=self.name, PaginationConfig=config)
         latest = versions.build_full_result()["Versions"][-1]
         state |= {"Version": latest["Version"], "QualifiedArn": latest["FunctionArn"]}
-        call = {"FunctionName": self.name}
-        method = "get_function_code_signing_config"
-        if not refused(self.aws, "GetFunctionCodeSigningConfig", method, **call):
-            signing = self.aws.get_function_code_signing_config(**call)
-            state["CodeSigningConfigArn"] = signing.get("CodeSigningConfigArn", "")
+        signing = self.aws.get_function_code_signing_config(FunctionName=self.name)
+        state["CodeSigningConfigArn"] = signing.get("CodeSigningConfigArn", "")
         unseen = ("Arn", "CodeSha256", "CodeSize", "LastModified")
         state |= {name: shown.get(name) for name in unseen}
         return state

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.house import ACCOUNT, ARN, AT_ONCE, ECHO, REGION, ROLE, RUNTIME, new, zipped
-from tests.e2e.provider import Function, plan, refused, statement
+from tests.e2e.provider import Function, plan, statement
 
 from samovar.doors.http.operations.rendering import ARCHITECTURE
 
@@ -78,8 +78,6 @@ def test_a_permission(aws: Any) -> None:
         "Principal": "s3.amazonaws.com",
         "SourceArn": "arn:aws:s3:::bucket",
     }
-    if refused(aws, "AddPermission", "add_permission", **asked):
-        return
     aws.get_waiter("function_active_v2").wait(FunctionName="f", WaiterConfig=AT_ONCE)
     added = json.loads(aws.add_permission(**asked)["Statement"])
     aws.add_permission(**{**asked, "StatementId": "other"})
@@ -113,8 +111,6 @@ def test_a_layer(aws: Any) -> None:
         "Description": "",
         "LicenseInfo": "",
     }
-    if refused(aws, "PublishLayerVersion", "publish_layer_version", **asked):
-        return
     made = aws.publish_layer_version(**asked)
     arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:words"
     assert (made["LayerArn"], made["LayerVersionArn"], made["Version"]) == (arn, f"{arn}:1", 1)
@@ -136,15 +132,10 @@ def test_a_layer(aws: Any) -> None:
 
 
 def test_an_alias(aws: Any) -> None:
+    """Not carried out yet: the plan fails at it, with a message that names it."""
     aws.create_function(**new("f"))
-    asked = {"FunctionName": "f", "Name": "live", "FunctionVersion": "$LATEST"}
-    if refused(aws, "CreateAlias", "create_alias", **asked, Description=""):
-        return
-    aws.get_waiter("function_active_v2").wait(FunctionName="f", WaiterConfig=AT_ONCE)
-    made = aws.create_alias(**asked, Description="")
-    read = aws.get_alias(FunctionName="f", Name="live")
-    for state in (made, read):
-        assert (state["AliasArn"], state["FunctionVersion"]) == (ARN + "f:live", "$LATEST")
-    aws.delete_alias(FunctionName="f", Name="live")
-    with pytest.raises(aws.exceptions.ResourceNotFoundException):
-        aws.get_alias(FunctionName="f", Name="live")
+    with pytest.raises(aws.exceptions.ClientError) as refused:
+        aws.create_alias(FunctionName="f", Name="live", FunctionVersion="$LATEST", Description="")
+    told = refused.value.response["Error"]
+    assert told["Code"] == "NotImplementedException"
+    assert told["Message"] == "Samovar does not carry out the operation CreateAlias yet."

@@ -15,9 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_BLOCK = re.compile(
-    r"(?:<!-- needs (?P<needs>[\w, ]+) -->\n)?```console\n(?P<lines>.*?)```\n", re.DOTALL
-)
+_BLOCK = re.compile(r"```console\n(?P<lines>.*?)```\n", re.DOTALL)
 _PATIENCE = 180.0  # seconds; only a command that hangs takes them
 _END = "end of the command, exit code "
 
@@ -44,14 +42,6 @@ class Said:
         first, *more = self.command.splitlines()
         continued = "".join(f"> {line}".rstrip() + "\n" for line in more)
         return f"$ {first}\n{continued}{self.output}"
-
-
-def blocks(page: str, known: set[str]) -> Iterator[re.Match[str]]:
-    """The transcripts of `page`, but for those that need an operation which is not `known`."""
-    for block in _BLOCK.finditer(page):
-        needed = {name.strip() for name in (block["needs"] or "").split(",")} - {""}
-        if needed <= known:
-            yield block
 
 
 def commands(lines: str) -> Iterator[Said]:
@@ -109,11 +99,11 @@ def back(output: str, swap: Mapping[str, str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def replayed(page: str, known: set[str], played: list[Said]) -> str:
+def replayed(page: str, played: list[Said]) -> str:
     """`page` with what was `played` in the place of what it says."""
     left = list(played)
     out, at = [], 0
-    for block in blocks(page, known):
+    for block in _BLOCK.finditer(page):
         count = len(list(commands(block["lines"])))
         out += [page[at : block.start("lines")], *(said.text() for said in left[:count])]
         del left[:count]
@@ -121,9 +111,9 @@ def replayed(page: str, known: set[str], played: list[Said]) -> str:
     return "".join([*out, page[at:]])
 
 
-def given_by(page: str, known: set[str]) -> list[Said]:
+def given_by(page: str) -> list[Said]:
     """All commands of a page, in order."""
-    return [said for block in blocks(page, known) for said in commands(block["lines"])]
+    return [said for block in _BLOCK.finditer(page) for said in commands(block["lines"])]
 
 
 def environment(base: Mapping[str, str]) -> dict[str, str]:
@@ -134,17 +124,15 @@ def environment(base: Mapping[str, str]) -> dict[str, str]:
 
 def main(path: str) -> None:
     """Rewrite the page."""
-    from tests.api.coverage import CARRIED_OUT
     from tests.e2e.conftest import served
     from tests.e2e.test_aws_cli import swap
 
     page = Path(path)
     text = page.read_text()
-    known = set(CARRIED_OUT)
     with tempfile.TemporaryDirectory() as place, served(Path(place) / "data") as engine:
-        given = given_by(text, known)
+        given = given_by(text)
         played = play(given, Path(place), environment(engine.environment()), swap(engine))
-        page.write_text(replayed(text, known, played))
+        page.write_text(replayed(text, played))
 
 
 if __name__ == "__main__":
