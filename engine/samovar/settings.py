@@ -6,6 +6,7 @@ embedded API are all derived from the fields of `Settings`, so they can't disagr
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import os
 import re
@@ -167,9 +168,14 @@ class Settings:
             if not variable.startswith(PREFIX):
                 continue
             if variable not in known:
-                raise SettingsError(
-                    f"unknown setting {variable}; known ones: {', '.join(sorted(known))}"
+                wrong, right = variable.removeprefix(PREFIX).lower(), known.values()
+                near = difflib.get_close_matches(wrong, right, n=1)
+                hint = (
+                    f"did you mean {PREFIX}{near[0].upper()}?"
+                    if near
+                    else (f"there are {', '.join(known)}")
                 )
+                raise SettingsError(f"unknown setting {variable}; {hint}")
             values[known[variable]] = parse(known[variable], text)
         values.update({k: v for k, v in overrides.items() if v is not None})
         return cls(**values)
