@@ -19,8 +19,8 @@ from samovar.settings import Settings
 # Three descriptors per context stay open in the engine, and some for files and connections.
 FDS_PER_CONTEXT = 4
 FDS_BESIDE = 1024
-# PSS of an idle context of a bare function, with its page tables.
-BYTES_PER_CONTEXT = 1_500_000
+# PSS of an idle context of a bare function, with its page tables: `idle-memory` of the benchmarks.
+BYTES_PER_CONTEXT = 2_300_000
 FREE_DISK_WANTED = 1_000_000_000
 _PATIENCE = 2  # seconds for whatever listens on the port to answer
 
