@@ -119,6 +119,8 @@ def test_a_session_at_a_terminal(start: Start, cli: Cli, checkout: Path, tmp_pat
     assert refused.returncode == 4
     assert "ResourceNotFoundException" in refused.stderr
     assert "Traceback" not in refused.stderr
+    mistyped = cli("invoke", "gret", environment=there)
+    assert (mistyped.returncode, "Did you mean greet?" in mistyped.stderr) == (4, True)
 
     second = cli("start", "--port", "0", "--data-dir", str(engine.data_dir))
     assert second.returncode == 6

@@ -48,3 +48,10 @@ def test_the_page_and_the_help_have_the_same_options(checkout: Path, name: str) 
 def test_every_command_that_prints_findings_has_json(name: str) -> None:
     spellings = [spelling for option in main.commands[name].params for spelling in option.opts]
     assert "--json" in spellings
+
+
+@pytest.mark.parametrize("name", ["", *sorted(main.commands)])
+def test_help_fits_a_terminal_of_80_columns(name: str) -> None:
+    shown = CliRunner().invoke(main, [*filter(None, [name]), "--help"], terminal_width=80).output
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
+    assert "..." not in shown.partition("Commands:")[2], "a summary was cut short"

@@ -13,12 +13,13 @@ from samovar.doors.cli.screen import say
 
 
 @click.command(
+    short_help="Delete functions, with all that belongs to them.",
     epilog="""\b
 Examples:
   samovar delete greet
   samovar delete greet thumbnail --yes
-\b
-Invocations that run are finished. Without a terminal it asks nobody, and wants --yes."""
+
+Invocations that run are finished. Without a terminal it asks nobody, and wants --yes.""",
 )
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
 @click.option("-y", "--yes", is_flag=True, help="do not ask")

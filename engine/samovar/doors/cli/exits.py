@@ -85,10 +85,7 @@ def failures(endpoint: str = "") -> Iterator[None]:
     except (ClientError, EngineError) as error:
         raise Failure(Exit.ENGINE, error.message) from error
     except RefusedByApi as error:
-        told = error.response.get("Error", {})
-        text = f"{told.get('Code', 'Unknown')}: {told.get('Message', 'no message')}"
-        advice = _NEXT.get(told.get("Code", ""))
-        raise Failure(Exit.REFUSED, f"{text}\n{advice}" if advice else text) from error
+        raise refused(error) from error
     except (  # boto3 sent nothing
         ParamValidationError,
         NoCredentialsError,
@@ -98,6 +95,14 @@ def failures(endpoint: str = "") -> Iterator[None]:
         raise Failure(Exit.USAGE, str(error)) from error
     except BotoCoreError as error:
         raise Failure(Exit.UNREACHABLE, _unreachable(endpoint, error)) from error
+
+
+def refused(error: RefusedByApi, hint: str = "") -> Failure:
+    """What the API said, what to do about it, and in front of that a `hint`."""
+    told = error.response.get("Error", {})
+    text = f"{told.get('Code', 'Unknown')}: {told.get('Message', 'no message')}"
+    advice = " ".join(filter(None, (hint, _NEXT.get(told.get("Code", "")))))
+    return Failure(Exit.REFUSED, f"{text}\n{advice}" if advice else text)
 
 
 def _unreachable(endpoint: str, error: BotoCoreError) -> str:

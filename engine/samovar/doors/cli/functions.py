@@ -12,9 +12,10 @@ import click
 
 from samovar.doors.cli import pages
 from samovar.doors.cli.remote import connected, endpoint_option
-from samovar.doors.cli.screen import console, new_table, say, size_text
+from samovar.doors.cli.screen import console, print_rows, say, size_text
 
 _AT_ONCE = 8
+_LEFT_OUT_FIRST = ("package", "timeout", "memory", "modified (UTC)", "handler", "runtime")
 
 
 @click.command(
@@ -22,7 +23,7 @@ _AT_ONCE = 8
 Examples:
   samovar functions
   samovar functions --json | jq -r '.[].FunctionName'
-\b
+
 --json gives the API's own documents (FunctionName, FunctionArn, State, LastUpdateStatus, Runtime,
 MemorySize, CodeSize, LastModified …), each with Contexts beside: how many there are by state."""
 )
@@ -48,24 +49,31 @@ def functions(as_json: bool, endpoint_url: str | None) -> None:
     if not found:
         say(f"no functions at {endpoint}; to deploy one: samovar deploy DIR")
         return
-    table = new_table(
-        *("function", "state", "runtime", "handler", "memory", "timeout", "package"),
-        *("contexts", "last modified"),
-        right=("memory", "timeout", "package"),
+    rows = [_row(item, contexts) for item in found]
+    left_out = print_rows(
+        console(), rows, right=("memory", "timeout", "package"), least=_LEFT_OUT_FIRST
     )
-    for item in found:
-        table.add_row(
-            item["FunctionName"],
-            state_text(item),
-            item.get("Runtime", "-"),
-            item.get("Handler", "-"),
-            f"{item['MemorySize']} MB",
-            f"{item['Timeout']} s",
-            size_text(item["CodeSize"]),
-            "-" if contexts is None else contexts_text(contexts.get(item["FunctionArn"], {})),
-            item["LastModified"],
-        )
-    console().print(table)
+    if left_out:
+        say(f"a wider terminal shows {', '.join(left_out)}, too, and --json everything")
+
+
+def _row(
+    item: Mapping[str, Any], contexts: Mapping[str, Mapping[str, int]] | None
+) -> dict[str, str]:
+    return {
+        "function": item["FunctionName"],
+        "state": state_text(item),
+        "runtime": item.get("Runtime", "-"),
+        "handler": item.get("Handler", "-"),
+        "memory": f"{item['MemorySize']} MB",
+        "timeout": f"{item['Timeout']} s",
+        "package": size_text(item["CodeSize"]),
+        "contexts": (
+            "-" if contexts is None else contexts_text(contexts.get(item["FunctionArn"], {}))
+        ),
+        # 2026-01-31T12:00:00.123+0000
+        "modified (UTC)": item["LastModified"].partition(".")[0].replace("T", " "),
+    }
 
 
 def _with_states(client: Any, listed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from samovar.doors.cli.remote import connected, endpoint_option
 
 
 @click.command(
+    short_help="Invoke a function and print its result.",
     epilog="""\b
 Examples:
   samovar invoke thumbnail -e event.json
@@ -24,11 +25,11 @@ Examples:
   echo '{"name": "tea"}' | samovar invoke greet -e -
   samovar invoke greet --json | jq .Samovar.start
   samovar invoke greet --qualifier 3 --endpoint-url http://127.0.0.1:9000
-\b
+
 The result goes to stdout, everything else to stderr; an error of the function's ends with exit
 code 1, and its error document is the result. --json prints one object: StatusCode,
 ExecutedVersion, FunctionError (null if there is none), RequestId, Payload (text where it is no
-JSON), Log (the last 4 KB) and Samovar (context, start, and phases in milliseconds)."""
+JSON), Log (the last 4 KB) and Samovar (context, start, and phases in milliseconds).""",
 )
 @click.argument("name")
 @event_option

@@ -38,6 +38,7 @@ _AGAIN = 500
 
 
 @click.command(
+    short_help="Show what a function logged.",
     epilog="""\b
 Examples:
   samovar logs thumbnail -f
@@ -45,7 +46,7 @@ Examples:
   samovar logs thumbnail --request-id 8f507cfc-xmpl-4697-b07a-ac58fc914c95
   samovar logs thumbnail --json | jq -r .message
 
-Reads the files that `samovar start` keeps, with or without it running. Times are UTC."""
+Reads the files that `samovar start` keeps, with or without it running. Times are UTC.""",
 )
 @click.argument("name")
 @click.option("-f", "--follow", is_flag=True, help="go on with what is logged from now on")

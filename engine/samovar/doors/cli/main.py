@@ -43,8 +43,8 @@ def main() -> None:
 
     \b
     samovar demo                       see it work on a real function
-    samovar start                      serve the Lambda API on http://127.0.0.1:4566
-    samovar deploy DIR                 create a function from a directory, or update it
+    samovar start                      serve the Lambda API on 127.0.0.1:4566
+    samovar deploy DIR                 create or update a function
     samovar invoke NAME -e event.json  run a function once
     samovar logs NAME -f               follow what it logs
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import fields
@@ -50,11 +51,13 @@ def _section(name: str, command: click.Command) -> Iterator[str]:
     yield f"`samovar {name} [OPTIONS] {usage}".rstrip() + "`"
     yield from (_wrapped(part) for part in inspect.cleandoc(command.help or "").split("\n\n"))
     own = [item for item in options if item.name not in _SETTINGS]
+    if len(options) - len(own) == 1:  # one setting is shown like any option
+        own = options
     if own:
         rows = [f"| {_option(item)} | {_meaning(item)} |" for item in own]
         yield "\n".join(["| option | meaning |", "| --- | --- |", *rows])
     if len(own) < len(options):
-        yield "Every [setting](../README.md#settings) is a flag, too."
+        yield "Every [setting](settings.md) is a flag, too."
     yield from _epilog(command.epilog or "")
 
 
@@ -72,7 +75,7 @@ def _meaning(option: click.Option) -> str:
 
 def _epilog(epilog: str) -> Iterator[str]:
     """Examples as blocks of code, the rest as paragraphs."""
-    for block in epilog.split("\b"):
+    for block in re.split(r"\n\n|\x08\n", epilog):
         heading, _, rest = block.strip("\n").partition("\n")
         if heading.endswith(":") and rest.startswith("  "):
             lines = "\n".join(line.removeprefix("  ") for line in rest.rstrip().splitlines())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -11,14 +13,17 @@ from urllib.parse import urlsplit
 import boto3
 import click
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
-from samovar.doors.cli.exits import Exit, Failure, failures
+from samovar.doors.cli.exits import Exit, Failure, failures, refused
 from samovar.settings import PREFIX, Settings, is_loopback
 
 # AWS's longest function runs for 900 s; a reply may take a little longer than the function.
 READ_TIMEOUT = 930
 CONNECT_TIMEOUT = 5
+# Names that are looked through for one that was mistyped.
+_MOST_NAMES = 1000
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -44,8 +49,26 @@ def connected(endpoint_url: str | None, *, connections: int = 10) -> Iterator[An
         client = lambda_client(endpoint, connections=connections)
         try:
             yield client
+        except client.exceptions.ResourceNotFoundException as error:
+            raise refused(error, _similar(client, str(error))) from error
         finally:
             client.close()
+
+
+def _similar(client: Any, message: str) -> str:
+    """Which functions may have been meant, where `message` has the name of one that isn't there."""
+    missed = re.search(r":function:([^:\s]+)", message)
+    if missed is None:
+        return ""
+    try:
+        pages = client.get_paginator("list_functions").paginate(
+            PaginationConfig={"MaxItems": _MOST_NAMES}
+        )
+        names = [item["FunctionName"] for page in pages for item in page["Functions"]]
+    except (ClientError, BotoCoreError):  # the first error is the one to tell
+        return ""
+    near = difflib.get_close_matches(missed[1], names)
+    return f"Did you mean {' or '.join(near)}?" if near else ""
 
 
 def endpoint_of(given: str | None) -> str:

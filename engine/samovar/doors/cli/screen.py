@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 
 import click
 from rich.console import Console
@@ -11,14 +12,15 @@ from rich.table import Table
 
 # Rich takes 80 columns where nobody says how many there are, and would cut tables in a pipe.
 _WIDTH_OF_A_PIPE = 200
+_ANY_WIDTH = 10_000
 
 
 def console(*, stderr: bool = False) -> Console:
     """A console for stdout or stderr. Without a terminal, and with NO_COLOR, it uses no colours."""
     stream = sys.stderr if stderr else sys.stdout
     if stream.isatty() or os.environ.get("COLUMNS"):
-        return Console(stderr=stderr)
-    return Console(stderr=stderr, width=_WIDTH_OF_A_PIPE)
+        return Console(stderr=stderr, highlight=False)
+    return Console(stderr=stderr, highlight=False, width=_WIDTH_OF_A_PIPE)
 
 
 def say(text: str) -> None:
@@ -32,6 +34,31 @@ def new_table(*headings: str, right: tuple[str, ...] = ()) -> Table:
     for heading in headings:
         table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     return table
+
+
+def print_rows(
+    screen: Console,
+    rows: Sequence[Mapping[str, str]],
+    *,
+    right: tuple[str, ...],
+    least: Sequence[str],
+) -> list[str]:
+    """Print `rows`, all with the same headings, as a table.
+
+    Where the screen is too narrow the columns of `least` are left out, the first one first. Gives
+    those that were.
+    """
+    shown = list(rows[0])
+    for gone in range(len(least) + 1):
+        shown = [heading for heading in rows[0] if heading not in least[:gone]]
+        table = new_table(*shown, right=right)
+        for row in rows:
+            table.add_row(*(row[heading] for heading in shown))
+        wanted = screen.measure(table, options=screen.options.update(max_width=_ANY_WIDTH))
+        if wanted.maximum <= screen.width:
+            break
+    screen.print(table)
+    return [heading for heading in rows[0] if heading not in shown]
 
 
 def size_text(size: int) -> str:

@@ -34,7 +34,7 @@ Examples:
 Then, anywhere:
   export AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:4566
   aws lambda list-functions
-\b
+
 Ctrl-C or SIGTERM lets running invocations finish; a second one ends everything at once."""
 )
 @setting_flags()

@@ -24,16 +24,17 @@ from samovar.doors.cli.screen import console, say
 
 
 @click.command(
+    short_help="Measure a function: cold starts by phase, and warm.",
     epilog="""\b
 Examples:
-  samovar bench greet --event event.json
-  samovar bench greet -e '{"name": "tea"}' --cold 50 --warm 5000 --concurrency 8
+  samovar bench greet -e '{"name": "tea"}'
+  samovar bench greet --event event.json --cold 50 --warm 5000 --concurrency 8
   samovar bench greet --cold 0 --csv > warm.csv
   samovar bench greet --png greet.png --json > greet.json
-\b
+
 Cold starts are measured one at a time: before each, the function's idle contexts are ended. Warm
 invocations are made by as many callers at once as --concurrency says, all on this machine. The
-function runs as often as that, with all that it does. Ends with exit code 1 if it had errors."""
+function runs as often as that, with all that it does. Ends with exit code 1 if it had errors.""",
 )
 @click.argument("name")
 @event_option
@@ -99,6 +100,7 @@ def bench(
         raise click.UsageError("there is nothing to measure: --cold and --warm are both 0")
     if png is not None:
         plot.demand_matplotlib()
+        plot.demand_directory(png)
     with connected(endpoint_url) as client:
         asked = {"Qualifier": qualifier} if qualifier else {}
         configuration = client.get_function_configuration(FunctionName=name, **asked)

@@ -15,12 +15,22 @@ _COLOURS = dict(
 )
 
 
+# From this ratio of the slowest to the fastest on, the scale is logarithmic.
+_LONG_TAIL = 10
+
+
 def demand_matplotlib() -> None:
     """Raise Failure if there is none: before anything is measured."""
     try:
         import matplotlib  # noqa: F401, PLC0415
     except ImportError as error:
         raise Failure(Exit.USAGE, "--png needs matplotlib: pip install 'samovar[bench]'") from error
+
+
+def demand_directory(path: Path) -> None:
+    """Raise Failure if `path` can't be made: before anything is measured."""
+    if not path.parent.is_dir():
+        raise Failure(Exit.USAGE, f"{path} can't be written: {path.parent} is no directory")
 
 
 def draw(samples: Sequence[Sample], title: str, path: Path) -> None:
@@ -66,6 +76,7 @@ def _draw_cold(axis: Any, samples: Sequence[Sample]) -> None:
         axis.bar(positions, heights, bottom=below, color=colour, label=name, width=0.85)
         below = [low + height for low, height in zip(below, heights, strict=True)]
     axis.set_ylim(top=1.25 * max(below))  # room for the legend
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_xlabel("cold start")
     axis.set_ylabel("ms")
     axis.set_title(f"cold, by phase ({len(samples)})")
@@ -79,7 +90,21 @@ def _draw_warm(axis: Any, samples: Sequence[Sample]) -> None:
     for name, value in percentiles(totals).items():
         share = 100 * SHARES[name]
         axis.plot([value], [share], "o", color=_COLOURS["package"], markersize=4)
-        axis.annotate(f" {name} {value:.2f} ms", (value, share), fontsize=8, va="top")
+        # The last two are close to each other, often.
+        side, edge = ("right", "bottom") if name == "max" else ("left", "top")
+        text = f" {name} {value:.2f} ms "
+        axis.annotate(text, (value, share), fontsize=8, ha=side, va=edge)
+    axis.set_ylim(top=108)
+    if totals[-1] > _LONG_TAIL * totals[0]:
+        axis.set_xscale("log")
+        axis.xaxis.set_major_formatter(_plainly)
+        axis.xaxis.set_minor_formatter(_plainly)
     axis.set_xlabel("ms that the caller waited")
     axis.set_ylabel("% of the invocations took at most that")
     axis.set_title(f"warm ({len(totals)})")
+
+
+def _plainly(value: float, _: int) -> str:
+    """1, 2, 5, 10 …; nothing for the marks between them, which would stand on each other."""
+    text = f"{value:g}"
+    return text if text.strip("0.") in ("1", "2", "5") else ""

@@ -31,7 +31,7 @@ from samovar.settings import Settings
 Examples:
   samovar demo
   samovar demo --output /tmp/thumbnails --json
-\b
+
 It starts an engine of its own on a free port of the loopback interface, with a data directory that
 is gone afterwards (unless --data-dir names one), deploys examples/thumbnail with Pillow inside, and
 invokes it once cold, 20 times warm and 8 times at once."""

@@ -37,7 +37,7 @@ Examples:
   samovar deploy shop.orders:handler
   samovar deploy ./greet --install --runtime python3.12
   arn=$(samovar deploy ./greet)
-\b
+
 The ARN goes to stdout, everything else to stderr. An option that is not given leaves an existing
 function as it is; files that have not changed are not sent again. Of a directory, .git, __pycache__
 and virtual environments are left out, and what its .samovarignore names (as a .gitignore would).

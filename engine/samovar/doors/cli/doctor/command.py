@@ -27,7 +27,7 @@ _COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.MISSING: "re
 Examples:
   samovar doctor
   samovar doctor --json | jq '.[] | select(.verdict != "ok")'
-\b
+
 An engine starts for a moment in a directory of its own, puts up every wall, runs functions that
 lean on them, and goes again; one that already runs here is not touched. Exit code 8 means that
 something is missing; a warning does not change the exit code. --json gives a list of objects:
