@@ -37,7 +37,7 @@ def main(  # noqa: PLR0917  # click passes them by name
 ) -> None:
     """Measure Samovar beside floors and peers. Exits 1 if a promise was missed or unmeasured."""
     if png_path is not None and importlib.util.find_spec("matplotlib") is None:
-        raise click.UsageError("--png needs matplotlib: pip install 'samovar[bench]'")
+        raise click.UsageError("--png needs matplotlib: pip install matplotlib")
     console = Console()
     chosen = _choose(figures.build(quick), only, without)
     if list_:

@@ -16,7 +16,6 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 COVERAGE = "docs/api-coverage.md"
 # Tables that stand in a page; the first line of each tells it from others there.
 TABLES: dict[str, Callable[[], str]] = {
-    "README.md": options.markdown_table,
     "docs/settings.md": options.markdown_table,
     "docs/metrics.md": names.markdown_table,
 }

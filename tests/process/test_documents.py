@@ -1,4 +1,4 @@
-"""The programs in docs/embedding.md run as they are printed."""
+"""The programs of docs/embedding.md run as they are printed; pages are found, and lead on."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def test_a_program_of_the_page(number: int, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, PRINTED[number]), done.stderr
 
 
-LINK = re.compile(r"\]\((?!https?:)([^)#]+)\)")
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
+ANCHOR = re.compile(r"\]\((?!https?:)([^)#]*)#([^)]+)\)")
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,7 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]+)\)")
                 *CHECKOUT.glob("*.md"),
                 *CHECKOUT.glob("docs/*.md"),
                 *CHECKOUT.glob("examples/**/*.md"),
+                *CHECKOUT.glob("benchmarks/*.md"),
             ]
         )
     ],
@@ -56,3 +58,29 @@ def test_links_lead_somewhere(page: str) -> None:
     place = CHECKOUT / page
     gone = [link for link in LINK.findall(place.read_text()) if not (place.parent / link).exists()]
     assert not gone
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    linked = set(LINK.findall((CHECKOUT / "README.md").read_text()))
+    pages = {str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("docs/*.md")}
+    assert pages - linked == set()
+
+
+def test_headings_that_are_linked_are_there() -> None:
+    """As GitHub makes anchors of them: in small letters, words joined, without punctuation."""
+    for page in (CHECKOUT / "README.md", *CHECKOUT.glob("docs/*.md")):
+        for path, anchor in ANCHOR.findall(page.read_text()):
+            text = (page.parent / path if path else page).read_text()
+            headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+            anchors = {re.sub(r"[^\w\- ]", "", item.lower()).replace(" ", "-") for item in headings}
+            assert anchor in anchors, page
+
+
+def test_the_readme_has_the_figures_that_were_measured() -> None:
+    table = re.compile(r"^\| what \| against .*\n(?:\|.*\n)+", re.MULTILINE)
+    readme, measured = (
+        table.findall((CHECKOUT / page).read_text())[0].splitlines()
+        for page in ("README.md", "docs/benchmarks.md")
+    )
+    assert len(readme) > 5
+    assert [line for line in readme if line not in measured] == []

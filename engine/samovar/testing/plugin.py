@@ -37,7 +37,7 @@ def samovar_benchmark(
     """`cold` and `warm` of a function, under pytest-benchmark."""
     if not request.config.pluginmanager.hasplugin("benchmark"):
         pytest.fail(
-            "samovar_benchmark needs pytest-benchmark: pip install 'samovar[testing]'",
+            "samovar_benchmark needs pytest-benchmark: pip install pytest-benchmark",
             pytrace=False,
         )
     return SamovarBenchmark(request.getfixturevalue("benchmark"), samovar_engine)

@@ -152,7 +152,7 @@ def test_a_function_that_fails_fails_its_test_and_who_lacks_the_plugin_is_told(
     place = own_suite(checkout, tmp_path / "suite")
     done = run_suite(place, cli_environment, "-p", "no:benchmark", "-k", "cold")
     assert done.returncode == 1
-    assert "pip install 'samovar[testing]'" in done.stdout
+    assert "pip install pytest-benchmark" in done.stdout
     (place / "greet" / "app.py").write_text("def handler(event, context):\n    raise OSError(7)\n")
     done = run_suite(place, cli_environment, "--benchmark-disable", "-k", "cold")
     assert done.returncode == 1

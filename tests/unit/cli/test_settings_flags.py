@@ -1,4 +1,4 @@
-"""Settings, flags, environment variables and the README say the same."""
+"""Settings, flags, environment variables and help pages say the same."""
 
 from __future__ import annotations
 
@@ -145,18 +145,11 @@ def test_start_has_a_flag_for_every_setting(name: str) -> None:
     assert f"SAMOVAR_{name.upper()};" in " ".join(page.split())
 
 
-def test_the_readme_carries_the_table_of_settings(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
-    assert options.markdown_table() in (checkout / "README.md").read_text()
-
-
-def test_the_readme_and_the_help_carry_the_exit_codes(checkout: Path) -> None:
+def test_the_page_and_the_help_carry_the_exit_codes(checkout: Path) -> None:
     page = CliRunner().invoke(main, ["--help"]).output
-    readme = (checkout / "README.md").read_text()
+    reference = (checkout / "docs" / "cli.md").read_text()
     for code in exits.Exit:
-        assert f"| {code.value} | {exits.MEANING[code]} |" in readme
+        assert f"| {code.value} | {exits.MEANING[code]} |" in reference
         assert f"{code.value}  {exits.MEANING[code]}" in page
 
 

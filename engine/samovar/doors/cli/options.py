@@ -91,7 +91,7 @@ def read_settings(
 
 
 def markdown_table() -> str:
-    """The table of settings in the README, without a trailing newline."""
+    """The table of docs/settings.md, without a trailing newline."""
     lines = ["| flag | environment variable | default | meaning |", "| --- | --- | --- | --- |"]
     lines += [
         f"| `{flag(item.name)}` | `{PREFIX}{item.name.upper()}` | `{default_text(item)}` "

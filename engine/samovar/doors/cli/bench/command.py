@@ -76,7 +76,7 @@ function runs as often as that, with all that it does. Ends with exit code 1 if 
 @click.option(
     "--png",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="write a picture there, too (needs matplotlib: the extra «bench»)",
+    help="write a picture there, too (needs matplotlib)",
 )
 @endpoint_option
 def bench(

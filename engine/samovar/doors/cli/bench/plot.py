@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ def demand_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401, PLC0415
     except ImportError as error:
-        raise Failure(Exit.USAGE, "--png needs matplotlib: pip install 'samovar[bench]'") from error
+        install = f"{sys.executable} -m pip install matplotlib"
+        raise Failure(Exit.USAGE, f"--png needs matplotlib: {install}") from error
 
 
 def demand_directory(path: Path) -> None:

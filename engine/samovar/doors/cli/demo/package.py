@@ -36,7 +36,7 @@ def vendored_files() -> list[tuple[str, Path]]:
         installed = distribution(VENDORED)
     except PackageNotFoundError as error:
         raise Failure(
-            Exit.USAGE, "the demo needs Pillow: pip install 'samovar[demo]', or python3 run.py demo"
+            Exit.USAGE, "the demo needs Pillow: pip install pillow, or python3 run.py demo"
         ) from error
     found = []
     for file in installed.files or ():
