@@ -178,6 +178,15 @@ def test_the_picture_is_a_png(tmp_path: Path, cli_environment: dict[str, str]) -
 
 def test_without_matplotlib_it_is_said_where_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # what import makes an ImportError of
-    with pytest.raises(Failure, match=r"pip install 'samovar\[bench\]'") as raised:
+    with pytest.raises(Failure, match="-m pip install matplotlib") as raised:
         plot.demand_matplotlib()
     assert raised.value.exit_code == Exit.USAGE
+
+
+def test_a_picture_that_can_not_be_written_is_told_before_anything_is_measured(
+    tmp_path: Path,
+) -> None:
+    plot.demand_directory(tmp_path / "greet.png")
+    plot.demand_directory(Path("greet.png"))
+    with pytest.raises(Failure, match="nowhere is no directory"):
+        plot.demand_directory(tmp_path / "nowhere" / "greet.png")
