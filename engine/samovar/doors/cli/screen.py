@@ -41,7 +41,7 @@ def print_rows(
     rows: Sequence[Mapping[str, str]],
     *,
     right: tuple[str, ...],
-    least: Sequence[str],
+    least: Sequence[str] = (),
 ) -> list[str]:
     """Print `rows`, all with the same headings, as a table.
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import click
 import uvloop
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from samovar.doors.cli.demo import calls, tables
@@ -21,6 +20,7 @@ from samovar.doors.cli.demo.package import PICTURE, build_package, example_direc
 from samovar.doors.cli.exits import Exit, Failure, failures
 from samovar.doors.cli.options import read_settings, setting_flags
 from samovar.doors.cli.remote import lambda_client
+from samovar.doors.cli.screen import console
 from samovar.doors.http.serving import serving
 from samovar.engine import Engine
 from samovar.settings import Settings
@@ -80,12 +80,14 @@ async def _demo(settings: Settings, output: Path, *, as_json: bool) -> None:
 def _run(endpoint: str, output: Path, *, as_json: bool) -> None:
     example = example_directory()
     client = lambda_client(endpoint, connections=calls.AT_ONCE)
+    screen = console(stderr=True)
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        console=Console(stderr=True),
+        console=screen,
         transient=True,
+        disable=not screen.is_terminal,
     )
     try:
         with failures(endpoint), progress:
@@ -103,10 +105,10 @@ def _run(endpoint: str, output: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(tables.as_document(made, len(package), paths), indent=2))
         return
-    console = Console()
-    console.print(
+    out = console()
+    out.print(
         f"[bold]{calls.FUNCTION}[/bold] ({calls.RUNTIME}, {len(package) / 1e6:.1f} MB with Pillow)"
         f" at {endpoint}\n",
         soft_wrap=True,
     )
-    tables.show(console, made, paths)
+    tables.show(out, made, paths)

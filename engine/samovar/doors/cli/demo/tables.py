@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from samovar.doors.cli.demo.calls import Call
 from samovar.doors.cli.percentiles import percentile
+from samovar.doors.cli.screen import print_rows
 
 PHASES = ("environment", "package", "init", "handler")
+_NUMBERS = ("calls", *PHASES, "total", "p50", "p99")
+_LEFT_OUT_FIRST = ("package", "environment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,38 +60,34 @@ def show(console: Console, calls: Sequence[Call], paths: Sequence[Path]) -> None
     names: dict[str, str] = {}
     for call in calls:
         names.setdefault(call.context, f"#{len(names) + 1}")
-    console.print(_rows(calls, names))
+    print_rows(console, _rows(calls, names), right=_NUMBERS, least=_LEFT_OUT_FIRST)
     console.print()
-    console.print(_percentiles(calls))
+    print_rows(console, _percentiles(calls), right=_NUMBERS)
     console.print("\nTimes are milliseconds; total is what the caller of boto3 waited.")
     console.print("[bold]thumbnails[/bold]")
     for path in paths:
         console.print(f"  {path}", soft_wrap=True, markup=False)
 
 
-def _rows(calls: Sequence[Call], names: dict[str, str]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("round", "calls", "context", "start"):
-        table.add_column(heading, justify="right" if heading == "calls" else "left")
-    for heading in (*PHASES, "total"):
-        table.add_column(heading, justify="right")
+def _rows(calls: Sequence[Call], names: dict[str, str]) -> list[dict[str, str]]:
+    rows = []
     before = None
     for (round_name, context, start), group in groupby(
         calls, lambda call: (call.round, call.context, call.start)
     ):
         same = list(group)
-        if before not in (None, round_name):
-            table.add_section()
-        table.add_row(
-            round_name if round_name != before else "",
-            str(len(same)),
-            names[context],
-            start,
-            *(_median([call.phases.get(phase) for call in same]) for phase in PHASES),
-            _median([call.total for call in same]),
-        )
+        phases = {phase: _median([call.phases.get(phase) for call in same]) for phase in PHASES}
+        row = {
+            "round": round_name if round_name != before else "",
+            "calls": str(len(same)),
+            "context": names[context],
+            "start": start,
+            **phases,
+            "total": _median([call.total for call in same]),
+        }
+        rows.append(row)
         before = round_name
-    return table
+    return rows
 
 
 def _median(values: Sequence[float | None]) -> str:
@@ -97,14 +95,14 @@ def _median(values: Sequence[float | None]) -> str:
     return f"{percentile(known, 0.5):.1f}" if known else "-"
 
 
-def _percentiles(calls: Sequence[Call]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("round")
-    table.add_column("start")
-    for heading in ("calls", "p50", "p99"):
-        table.add_column(heading, justify="right")
-    for group in grouped(calls):
-        table.add_row(
-            group.round, group.start, str(group.calls), f"{group.p50:.1f}", f"{group.p99:.1f}"
-        )
-    return table
+def _percentiles(calls: Sequence[Call]) -> list[dict[str, str]]:
+    return [
+        {
+            "round": group.round,
+            "start": group.start,
+            "calls": str(group.calls),
+            "p50": f"{group.p50:.1f}",
+            "p99": f"{group.p99:.1f}",
+        }
+        for group in grouped(calls)
+    ]
