@@ -371,6 +371,20 @@ def test_spellings_of_one_query_are_one() -> None:
         replace(signed, query=spelling).verify()
 
 
+def test_an_authorization_without_end_is_not_read() -> None:
+    names = ";".join(f"a{number}" for number in range(4000))
+    code, _, message = refused(sign().with_header("authorization", credential("a", names)))
+    assert code == "IncompleteSignature"
+    assert message == "Authorization header must be smaller than 16385 bytes."
+
+
+def test_a_long_request_is_not_repeated_to_who_signed_it_wrongly() -> None:
+    signed = sign(headers={"X-Amz-Thing": "a" * 9000})
+    _, _, message = refused(replace(signed, body=b"changed"))
+    assert message.startswith("The request signature we calculated does not match")
+    assert len(message) < 1000
+
+
 def test_nothing_shows_a_secret() -> None:
     verifier = Verifier(KEYS, REGION, lambda: 0.0)
     shown = repr((PLAIN, TEMPORARY, verifier, sorted(KEYS.values(), key=lambda key: key.id)))

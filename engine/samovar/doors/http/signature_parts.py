@@ -16,6 +16,8 @@ from samovar.errors import ClientError
 
 SKEW = 300.0  # seconds that a client's clock may be wrong (AWS: 5 minutes)
 LONGEST = 604_800  # seconds that a presigned URL may live (AWS: a week)
+# Characters; SDKs' have some hundred. Whoever has no key can't make us read a megabyte of names.
+_LONGEST_AUTHORIZATION = 16_384
 
 _DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _PRESIGNED = ("Algorithm", "Credential", "Signature", "SignedHeaders", "Date")
@@ -33,9 +35,20 @@ class SignedRequest:
     def header(self, name: str) -> str | None:
         """The value as it is signed: blanks folded, repeated headers joined by commas."""
         wanted = name.encode("latin-1", errors="replace")
-        found = [value for known, value in self.headers if known == wanted]
-        # Clients write latin-1 on the wire, and sign the same text as UTF-8.
-        return ",".join(" ".join(v.decode("latin-1").split()) for v in found) if found else None
+        found = [_folded(value) for known, value in self.headers if known == wanted]
+        return ",".join(found) if found else None
+
+    def values(self) -> dict[str, str]:
+        """The same of all headers, by name."""
+        found: dict[str, list[str]] = {}
+        for name, value in self.headers:
+            found.setdefault(name.decode("latin-1"), []).append(_folded(value))
+        return {name: ",".join(values) for name, values in found.items()}
+
+
+def _folded(value: bytes) -> str:
+    # Clients write latin-1 on the wire, and sign the same text as UTF-8.
+    return " ".join(value.decode("latin-1").split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,10 @@ def read_parts(request: SignedRequest, pairs: list[tuple[str, str]]) -> Parts:
     """What the request says of its signature; takes the signature itself out of `pairs`."""
     authorization = request.header("authorization")
     presigned = any(name in ("X-Amz-Algorithm", "X-Amz-Signature") for name, _ in pairs)
+    if authorization is not None and len(authorization) > _LONGEST_AUTHORIZATION:
+        raise incomplete(
+            f"Authorization header must be smaller than {_LONGEST_AUTHORIZATION + 1} bytes."
+        )
     if authorization is not None and presigned:
         raise ClientError(
             faults.INVALID_SIGNATURE,
