@@ -71,7 +71,7 @@ PLAIN = b"/2015-03-31/functions/f/invocations"
 
 def test_no_long_url_is_remembered() -> None:
     before = invoke._is_plain.cache_info().currsize
-    long = b"/2015-03-31/functions/" + b"f" * 1_000_000 + b"/invocations"
+    long = b"/2015-03-31/functions/" + b"f" * 60_000 + b"/invocations"
     assert goes_directly(b"POST", long, [])
     assert not goes_directly(b"POST", long + b"/x", [])
     assert invoke._is_plain.cache_info().currsize == before

@@ -18,6 +18,7 @@ from samovar.doors.http.body import BodyTooLargeError, Receive, read_body
 from samovar.doors.http.constraints import validation_text, violation
 from samovar.doors.http.engine_seam import ServedEngine
 from samovar.doors.http.faults import SERIALIZATION, not_carried_out, refused_origin
+from samovar.doors.http.limits import LONGEST_TARGET
 from samovar.doors.http.replies import JSON, RawHeaders, Reply
 from samovar.doors.http.unknown import is_of_a_signature
 from samovar.errors import AWS, ClientError
@@ -74,7 +75,9 @@ class _Target:
 
 def is_plain(url: bytes) -> bool:
     """Whether a POST to `url` is an Invoke in the usual spelling."""
-    return _is_plain(url) if len(url) <= _REMEMBERED_LENGTH else _is_plain.__wrapped__(url)
+    if len(url) <= _REMEMBERED_LENGTH:
+        return _is_plain(url)
+    return len(url) <= LONGEST_TARGET and _is_plain.__wrapped__(url)
 
 
 @lru_cache(maxsize=4096)
@@ -172,6 +175,8 @@ def _asked(raw_headers: RawHeaders) -> _Asked:
     if not meant:
         return _PLAIN
     headers = dict(meant)
+    if len(headers) < len(meant):
+        headers = as_one(meant)
     if _ORIGIN in headers:
         raise refused_origin(headers[_ORIGIN])
     given = {name: value.decode("latin-1") for name, value in headers.items()}
@@ -198,6 +203,15 @@ def _asked(raw_headers: RawHeaders) -> _Asked:
         None if context is None else client_context(context),
         given.get(_TRACE),
     )
+
+
+def as_one(headers: RawHeaders) -> dict[bytes, bytes]:
+    """Headers by name; one that came twice is the list of its values, as HTTP has it, so that none
+    of them is ignored."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        found[name] = b"%s, %s" % (found[name], value) if name in found else value
+    return found
 
 
 def check_request_id(given: bytes | None) -> None:

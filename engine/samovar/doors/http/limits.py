@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from samovar.model.limits import DEPLOY_REQUEST_SIZE
 
+# Bytes of a request's target: what httptools takes apart. AWS's quotas page has no number for it;
+# the longest that an operation asks for (50 tag keys) is a third of this.
+LONGEST_TARGET = 65_535
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:

@@ -96,8 +96,9 @@ class _Request:
 
     def _header(self, wire: str) -> str | None:
         wanted = wire.lower().encode()
-        values = (value for name, value in self._headers if name == wanted)
-        return next((value.decode("latin-1") for value in values), None)
+        values = [value for name, value in self._headers if name == wanted]
+        # Given twice it is a list, as HTTP has it: no value of it is ignored.
+        return b", ".join(values).decode("latin-1") if values else None
 
 
 def _payload(shape: Shape, body: bytes, name: str) -> Any:

@@ -298,6 +298,9 @@ class DoorProtocol(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as upgrade:
                 # The parser takes what follows the headers for another protocol's, the body too.
                 data, self._again = self._again + data[upgrade.args[0] :], b""
+                # And this one reads nothing more where the request was the connection's last.
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn
                 continue
             except httptools.HttpParserError as error:
                 self._refuse(*(self._fault or not_http(data, error)))

@@ -9,7 +9,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from samovar.doors.http import faults
 from samovar.doors.http.door_state import DoorState
-from samovar.doors.http.limits import ConnectionLimits
+from samovar.doors.http.limits import LONGEST_TARGET, ConnectionLimits
 from samovar.doors.http.replies import RawHeaders, Reply
 from samovar.errors import AWS, AwsError
 from samovar.invocation.identity import Identities
@@ -33,6 +33,9 @@ def fault_of(url: bytes, headers: RawHeaders, version: str) -> Fault | None:
     """
     if version not in ("1.0", "1.1"):
         return faults.BAD_REQUEST, f"HTTP/{version} is not spoken here; use HTTP/1.1."
+    if len(url) > LONGEST_TARGET:
+        text = f"The target of a request must be smaller than {LONGEST_TARGET + 1} bytes"
+        return AWS.REQUEST_TOO_LARGE, text
     if b"#" in url:
         return faults.BAD_REQUEST, "The target of a request has no fragment."
     try:

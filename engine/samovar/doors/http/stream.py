@@ -15,6 +15,7 @@ from samovar.doors.http.constraints import check_constraints
 from samovar.doors.http.engine_seam import ServedEngine
 from samovar.doors.http.faults import not_carried_out
 from samovar.doors.http.invoke import (
+    as_one,
     check_request_id,
     client_context,
     context_headers,
@@ -55,7 +56,7 @@ class StreamPath:
         for name in params:
             if name not in CARRIED:
                 raise not_carried_out(name, NAME)
-        given = dict(headers)
+        given = as_one(headers)
         check_request_id(given.get(b"x-amzn-requestid"))
         settings = self._engine.settings
         reference = FunctionReference.parse(

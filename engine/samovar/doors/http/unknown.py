@@ -30,9 +30,20 @@ def unknown_parameters(
         yield from _keys(located[None], document(), "")
 
 
+# What presigners put there. Some move other headers of a request there, too (those for browsers
+# theirs of the user agent); what asks for something is none of these.
+_OF_A_SIGNATURE = frozenset(
+    f"x-amz-{name}"
+    for name in (
+        *("algorithm", "credential", "date", "expires", "signedheaders", "signature"),
+        *("security-token", "content-sha256", "user-agent"),
+    )
+)
+
+
 def is_of_a_signature(key: str) -> bool:
     """Whether a query parameter belongs to the signature of a presigned URL."""
-    return key.lower().startswith("x-amz-")
+    return key.lower() in _OF_A_SIGNATURE
 
 
 def _keys(known: Mapping[str, Shape], value: Mapping[str, Any], path: str) -> Iterator[str]:
