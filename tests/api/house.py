@@ -212,7 +212,7 @@ async def house(
     )
     await registry.open()
     engine = PretendEngine(settings, registry)
-    app = LambdaApp(engine, verifier=verifier)
+    app = LambdaApp(engine, verifier=verifier, connection_limits=limits)
     server = HttpServer(app, host=settings.host, port=0, limits=limits)
     port = await server.start()
     client = SESSION.client(

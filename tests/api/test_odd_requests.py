@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import random
+import threading
+from base64 import b64encode
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.api.house import House, RawClient, invocation, request, run
 
-from samovar.doors.http.limits import LONGEST_TARGET
+from samovar.doors.http import app
+from samovar.doors.http.limits import LONGEST_TARGET, ConnectionLimits
 
 STREAM = "/2021-11-15/functions/f/response-streaming-invocations"
 CREATE = "/2015-03-31/functions"
@@ -86,3 +93,47 @@ def test_a_target_has_a_longest_length(tmp_path: Path, method: str) -> None:
             )
 
     run(tmp_path, scene)
+
+
+def large(method: str = "PUT", path: str = f"{CREATE}/f/code") -> bytes:
+    code = b64encode(random.Random(1).randbytes(300_000)).decode()
+    return request(method, path, json.dumps({"ZipFile": code}).encode())
+
+
+def test_large_bodies_are_not_parsed_on_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+    parse = app.parse_request
+
+    def parsed(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        threads.append(threading.get_ident())
+        return parse(*args, **kwargs)
+
+    monkeypatch.setattr(app, "parse_request", parsed)
+
+    async def scene(it: House) -> None:
+        await it.active()
+        threads.clear()
+        async with RawClient.to(it.port) as client:
+            await client.send(large())
+            reply = await client.reply()
+            assert (reply.status, reply.json["message"][:9]) == (400, "Could not")
+        assert len(threads) == 1
+        assert threads[0] != threading.get_ident()
+
+    run(tmp_path, scene)
+
+
+def test_there_is_no_room_for_more_large_bodies_than_allowed(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        await it.active()
+        async with RawClient.to(it.port) as client:
+            await client.send(large())
+            reply = await client.reply()
+            assert reply.status == 503
+            assert reply.headers["x-amzn-errortype"] == "ServiceUnavailableException"
+            await client.send(invocation("f", b"1"))
+            assert (await client.reply()).status == 200
+
+    run(tmp_path, scene, replace(ConnectionLimits(), working_bytes=300_000))

@@ -8,15 +8,24 @@ from typing import Any
 
 from samovar.doors.http import faults
 from samovar.doors.http.admin import AdminPages
-from samovar.doors.http.body import BodyTooLargeError, ClientGoneError, Receive, read_body
+from samovar.doors.http.body import (
+    BodyTooLargeError,
+    ClientGoneError,
+    Receive,
+    read_body,
+    read_large,
+)
 from samovar.doors.http.code_links import CodeLinks
 from samovar.doors.http.constraints import check_constraints
 from samovar.doors.http.engine_seam import ServedEngine
 from samovar.doors.http.invoke import InvokePath, is_plain
+from samovar.doors.http.limits import ConnectionLimits
+from samovar.doors.http.long_text import LONG
 from samovar.doors.http.operations import OPERATIONS
-from samovar.doors.http.operations.table import Call
+from samovar.doors.http.operations.table import Call, Operation
 from samovar.doors.http.parsing import parse_request
 from samovar.doors.http.replies import RawHeaders, Reply, all_headers, cut_off_reply, error_reply
+from samovar.doors.http.room import Room
 from samovar.doors.http.routes import Match, lambda_router
 from samovar.doors.http.serialization import serialize
 from samovar.doors.http.signed import SignedInvokePath, verified
@@ -46,6 +55,7 @@ class LambdaApp:
         engine: ServedEngine,
         request_ids: Identities | None = None,
         verifier: Verifier | None = None,
+        connection_limits: ConnectionLimits | None = None,
     ) -> None:
         """With a `verifier`, only signed requests are answered, but for reading
         the engine's own pages."""
@@ -59,6 +69,7 @@ class LambdaApp:
         self._streams = StreamPath(engine)
         self._request_ids = request_ids or Identities()
         self._router = lambda_router()
+        self._room = Room((connection_limits or ConnectionLimits()).working_bytes)
 
     async def __call__(self, scope: Any, receive: Receive, send: Any) -> None:
         request_id = self._request_ids.request_id()
@@ -110,9 +121,18 @@ class LambdaApp:
                 AWS.NOT_CARRIED_OUT, f"Samovar does not carry out the operation {name} yet."
             )
         body = await _operation_body(receive, name)
-        params = _params(match, scope["headers"], body)
-        check_constraints(match.operation, params)
-        operation.demand_carried_out(params)
+        if len(body) <= LONG:
+            params = _params(match, operation, scope["headers"], body)
+            return await self._run(scope, match, operation, params)
+        async with self._room.place(len(body)):
+            # Not on the loop, which has invocations to serve meanwhile.
+            params = await asyncio.to_thread(_params, match, operation, scope["headers"], body)
+            del body
+            return await self._run(scope, match, operation, params)
+
+    async def _run(
+        self, scope: Any, match: Match, operation: Operation, params: dict[str, Any]
+    ) -> Reply:
         call = Call(self._engine, params, self._links, _base_url(scope))
         return serialize(match.operation, await operation.run(call))
 
@@ -120,16 +140,22 @@ class LambdaApp:
         return receive if self._verifier is None else verified(self._verifier, scope, receive)
 
 
-def _params(match: Match, headers: RawHeaders, body: bytes) -> dict[str, Any]:
-    return parse_request(
+def _params(
+    match: Match, operation: Operation, headers: RawHeaders, body: bytes | bytearray
+) -> dict[str, Any]:
+    """The request's parameters, all of which can be carried out; raises ClientError."""
+    params = parse_request(
         match.operation, labels=match.labels, query=match.query, headers=headers, body=body
     )
+    check_constraints(match.operation, params)
+    operation.demand_carried_out(params)
+    return params
 
 
-async def _operation_body(receive: Receive, name: str) -> bytes:
+async def _operation_body(receive: Receive, name: str) -> bytes | bytearray:
     limit = _BODY_LIMITS.get(name, limits.SYNC_PAYLOAD_SIZE)
     try:
-        return await read_body(receive, limit)
+        return await read_large(receive, limit)
     except BodyTooLargeError as error:
         raise ClientError(
             AWS.REQUEST_TOO_LARGE,

@@ -20,6 +20,8 @@ class ConnectionLimits:
     `body_bytes`: past what an operation takes, a body is read on and dropped, so that its client
     hears the answer; nobody sends this much by mistake.
     `incoming_bytes`: what incomplete requests may hold of memory, all of them together.
+    `working_bytes`: what large bodies may hold that are complete and wait for their operation, or
+    are in it, all of them together.
     `unread_bytes`: what replies may hold that their clients do not read, all of them together.
     `header_seconds`: from the first byte of a request (or from connecting) to the end of its
     headers. `body_seconds`: from there to the end of the body; the largest body (70 MB) needs
@@ -36,6 +38,7 @@ class ConnectionLimits:
     headers: int = 2000
     body_bytes: int = 4 * DEPLOY_REQUEST_SIZE
     incoming_bytes: int = 8 * DEPLOY_REQUEST_SIZE
+    working_bytes: int = 8 * DEPLOY_REQUEST_SIZE
     unread_bytes: int = 512 * 1024 * 1024
     header_seconds: float = 30.0
     body_seconds: float = 120.0

@@ -20,9 +20,11 @@ from typing import Any, Never
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
 from samovar.doors.http.faults import SERIALIZATION, not_carried_out
+from samovar.doors.http.long_text import LONG, LongText, parse_long
 from samovar.doors.http.routes import Query
 from samovar.doors.http.unknown import unknown_parameters
-from samovar.errors import ClientError
+from samovar.errors import AWS, ClientError
+from samovar.model import limits
 
 # Stricter than int() and float(), which take blanks, «_» and every script's digits.
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
@@ -37,10 +39,11 @@ def parse_request(
     labels: Mapping[str, str],
     query: Query,
     headers: Headers,
-    body: bytes,
+    body: bytes | bytearray,
 ) -> dict[str, Any]:
     """The parameters of one request. Raises ClientError: SerializationException for what can't be
-    read, InvalidParameterValueException for a parameter that the model does not know.
+    read, InvalidParameterValueException for a parameter that the model does not know,
+    RequestEntityTooLargeException for more than 6 MB around the code in it.
 
     `headers` are (lower-case name, value) pairs; no Content-Type is asked for.
     """
@@ -62,7 +65,7 @@ class _Request:
         labels: Mapping[str, str],
         query: Query,
         headers: Headers,
-        body: bytes,
+        body: bytes | bytearray,
         payload: str | None,
     ) -> None:
         self._labels = labels
@@ -101,18 +104,25 @@ class _Request:
         return b", ".join(values).decode("latin-1") if values else None
 
 
-def _payload(shape: Shape, body: bytes, name: str) -> Any:
+def _payload(shape: Shape, body: bytes | bytearray, name: str) -> Any:
     if shape.type_name == "blob":
-        return body or None
+        return bytes(body) or None
     return _convert(shape, _document(body), name) if body else None
 
 
-def _document(body: bytes) -> dict[str, Any]:
+def _document(body: bytes | bytearray) -> dict[str, Any]:
     """The body as a JSON object; an empty body is an empty object."""
-    if not body or body.isspace():
-        return {}
     try:
-        document = json.loads(body, parse_constant=_no_constant)
+        if len(body) > LONG:
+            document = parse_long(body, _loads, limits.SYNC_PAYLOAD_SIZE)
+        else:
+            document = _loads(body)
+    except OverflowError as error:
+        raise ClientError(
+            AWS.REQUEST_TOO_LARGE,
+            f"Request must be smaller than {limits.SYNC_PAYLOAD_SIZE} bytes, not counting the code "
+            "in it",
+        ) from error
     except RecursionError as error:
         raise _refuse("the JSON is nested too deeply") from error
     except ValueError as error:  # not JSON, not UTF-8, or a number of thousands of digits
@@ -120,6 +130,12 @@ def _document(body: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise _refuse(f"expected an object, found {_KINDS.get(type(document), 'null')}")
     return document
+
+
+def _loads(body: bytes | bytearray) -> Any:
+    if not body or body.isspace():
+        return {}
+    return json.loads(body, parse_constant=_no_constant)
 
 
 def _no_constant(text: str) -> Never:
@@ -132,6 +148,7 @@ def _refuse(reason: str) -> ClientError:
 
 _KINDS: Mapping[type, str] = {
     str: "STRING_VALUE",
+    LongText: "STRING_VALUE",
     bool: "BOOLEAN_VALUE",
     int: "NUMBER_VALUE",
     float: "DECIMAL_VALUE",
@@ -168,6 +185,11 @@ def _convert(shape: Shape, value: Any, path: str) -> Any:
 
 
 def _string(shape: Shape, value: Any, path: str) -> str:
+    if isinstance(value, LongText):
+        try:
+            value = value.text()
+        except ValueError as error:
+            raise _refuse(str(error)) from error
     if not isinstance(value, str):
         raise _mismatch(shape, value, path)
     if not value.isascii():
@@ -197,9 +219,11 @@ def _boolean(shape: Shape, value: Any, path: str) -> bool:
 
 
 def _blob(shape: Shape, value: Any, path: str) -> bytes:
-    if not isinstance(value, str):
+    if not isinstance(value, str | LongText):
         raise _mismatch(shape, value, path)
     try:
+        if isinstance(value, LongText):
+            return value.decoded()
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ClientError(SERIALIZATION, f"{path} is not base64: {error}") from error

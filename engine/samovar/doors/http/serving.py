@@ -36,7 +36,7 @@ async def serving(
         keys = await asyncio.to_thread(read_access_keys, settings.credentials_file)
         verifier = Verifier(keys, settings.region, time.time)
     server = HttpServer(
-        LambdaApp(engine, request_ids, verifier),
+        LambdaApp(engine, request_ids, verifier, limits),
         host=settings.host,
         port=settings.port,
         limits=limits,
