@@ -13,7 +13,7 @@ from samovar.doors.http.serving import serving
 from samovar.engine import Engine
 from samovar.settings import Settings
 
-LIMITS = ConnectionLimits(incoming_bytes=32_000_000, unread_bytes=32_000_000, connections=200)
+LIMITS = ConnectionLimits(incoming_bytes=8_000_000, unread_bytes=8_000_000, connections=200)
 
 
 async def main(data_dir: Path, code: Path) -> None:

@@ -118,6 +118,13 @@ class InvokeCycle:
         """The rest will not come; `reply` is what it gets when it is its turn."""
         self.more_body = False
         self._refusal = reply
+        self.forget()
+
+    def forget(self) -> None:
+        """What came of the request is of no use any more, however long this stays."""
+        self._body = b""
+        self._rest = None
+        self._headers = []
 
     def _begin(self) -> None:
         state = self._door.state

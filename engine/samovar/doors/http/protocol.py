@@ -394,6 +394,7 @@ class DoorProtocol(HttpToolsProtocol):
         self._deaf = True
         self._hold(0)
         self._cancel_deadline()
+        self._forget_head()
         reply = aws_error(error, message)
         cycle: Any = self.cycle  # the request parsed last, perhaps still behind others
         if cycle is None or cycle.response_complete:
@@ -408,13 +409,23 @@ class DoorProtocol(HttpToolsProtocol):
                 cycle.refuse(reply)
             else:
                 cycle.more_body = False
+                cycle.body = bytearray()
                 self.pipeline[0] = (cycle, refusals.answering(reply, self.state.request_ids))
         else:
             cycle.disconnected = True  # whoever waits for the rest of the body stops waiting
+            if isinstance(cycle, InvokeCycle):
+                cycle.forget()
+            else:
+                cycle.body = bytearray()
             cycle.message_event.set()
             if not cycle.response_started:
                 self._write(reply)
             self._linger()
+
+    def _forget_head(self) -> None:
+        """What came of a request that becomes none: the connection may linger for a while."""
+        self.url, self.headers = b"", []
+        self.parser = httptools.HttpRequestParser(self)  # it keeps the piece of a header
 
     def _turn_away(self, message: str) -> None:
         """Refuse a connection on which nothing has been asked yet."""
