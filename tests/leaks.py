@@ -2,7 +2,8 @@
 
 `Traces.now()` is taken before and after; `left_behind` says what came and did not go. What ends by
 itself a moment later (a killed process, a closing socket, a thread on its way out) is awaited with
-a deadline.
+a deadline. What others make at the same time (another checkout's tests, an engine that somebody
+runs) is theirs: it lies below another run's directory, or a process outside of this run uses it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ CGROUP_ROOT = Path("/sys/fs/cgroup")
 # other programs use them too. The session's own TMPDIR is looked at for everything.
 SHARED_PLACES = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"), Path("/run"))
 OUR_NAME = "samovar"
+_OF_PYTEST = "pytest-of-"  # the directory with every tmp_path of every session is named so
 
 _PR_SET_CHILD_SUBREAPER = 36
 _STEP = 0.02  # seconds between two looks while something is still on its way out
@@ -46,12 +48,57 @@ class Traces:
     def left_behind(self, before: Traces) -> list[str]:
         """A line for each thing that was not there `before`."""
         kinds = ("processes", "descriptors", "threads", "mounts", "cgroups", "files")
-        return [
-            name
+        left = [
+            (kind, key, name)
             for kind in kinds
             for key, name in getattr(self, kind).items()
             if key not in getattr(before, kind)
         ]
+        strangers: set[int] | None = None
+        found = []
+        for kind, key, name in left:
+            if kind in ("cgroups", "files"):
+                if strangers is None:
+                    strangers = _strangers()
+                if any(_uses(pid, key) for pid in strangers):
+                    continue
+            found.append(name)
+        return found
+
+
+def of_this_run() -> set[int]:
+    """The processes of this test run: with pytest-xdist its other halves, too."""
+    first = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    return {first, *_below(first)}
+
+
+def _strangers() -> set[int]:
+    return {int(name) for name in os.listdir("/proc") if name.isdecimal()} - of_this_run()
+
+
+def _uses(pid: int, path: str) -> bool:
+    """Whether a process has `path`, or something below it, open or among its arguments, works in
+    there, or has given it its own number as a name."""
+    if path.endswith(f"-{pid}"):
+        return True
+    process = f"/proc/{pid}"
+    try:
+        arguments = Path(process, "cmdline").read_bytes().decode(errors="replace").split("\0")
+        links = [
+            f"{process}/cwd",
+            *(f"{process}/fd/{name}" for name in os.listdir(f"{process}/fd")),
+        ]
+        used = [*arguments, *map(_target, links)]
+    except OSError:
+        return False  # it has just ended
+    return any(item == path or item.startswith(f"{path}/") for item in used)
+
+
+def _target(link: str) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""
 
 
 def adopt_orphans() -> None:
@@ -126,12 +173,18 @@ def threads() -> dict[int, str]:
 
 
 def mounts() -> dict[str, str]:
-    """This mount namespace's mounts by id."""
+    """This mount namespace's mounts by id, but for those in directories of other test processes."""
+    own = Path(tempfile.gettempdir()).parent
     found = {}
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         number, _, _, _, point = line.split()[:5]
-        found[number] = f"mount at {point}"
+        if own in Path(point).parents or not _is_of_pytest(point):
+            found[number] = f"mount at {point}"
     return found
+
+
+def _is_of_pytest(point: str) -> bool:
+    return any(part.startswith(_OF_PYTEST) for part in Path(point).parts)
 
 
 def cgroups(root: Path = CGROUP_ROOT) -> dict[str, str]:
@@ -156,8 +209,7 @@ def files() -> dict[str, str]:
 
 def _entries(directory: Path) -> list[Path]:
     try:
-        # pytest keeps every tmp_path of a session below one directory of this name.
-        return [path for path in directory.iterdir() if not path.name.startswith("pytest-of-")]
+        return [path for path in directory.iterdir() if not path.name.startswith(_OF_PYTEST)]
     except OSError:
         return []
 

@@ -90,6 +90,65 @@ def test_a_clean_test_is_left_in_peace(reported: dict[str, str]) -> None:
     assert "test_clean" not in reported
 
 
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """In the place of the directories that a run shares with all the world."""
+    monkeypatch.setattr(leaks, "SHARED_PLACES", (tmp_path,))
+    return tmp_path
+
+
+def test_a_file_in_a_shared_place_is_named(shared: Path) -> None:
+    before = leaks.Traces.now()
+    (shared / "samovar-left").mkdir()
+    (shared / "other-left").mkdir()
+    assert leaks.Traces.now().left_behind(before) == [f"file {shared / 'samovar-left'}"]
+
+
+HOLD = "import os, sys; {}; print(flush=True); sys.stdin.read()"
+
+
+@pytest.mark.parametrize(
+    "way",
+    ["os.chdir(place)", "kept = open(place + '/file', 'w')", "place"],
+    ids=["works there", "has it open", "is told of it"],
+)
+def test_what_strangers_use_is_theirs(
+    shared: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    before = leaks.Traces.now()
+    place = shared / "samovar-theirs"
+    place.mkdir()
+    told = str(place) if way == "place" else "nothing"
+    source = HOLD.format(f"place = {str(place)!r}; {way}" if way != "place" else "pass")
+    with subprocess.Popen(
+        [sys.executable, "-c", source, told], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        named = [line for line in leaks.Traces.now().left_behind(before) if "file" in line]
+        assert f"file {place}" in named, "it is a process of this run"
+        ours = leaks.of_this_run() - {process.pid}
+        monkeypatch.setattr(leaks, "of_this_run", lambda: ours)
+        assert f"file {place}" not in leaks.Traces.now().left_behind(before)
+        process.communicate()
+    assert leaks.Traces.now().left_behind(before) == [f"file {place}"], "nobody uses it any more"
+
+
+def test_a_file_with_the_number_of_a_stranger_is_the_strangers(shared: Path) -> None:
+    before = leaks.Traces.now()
+    (shared / f"samovar-doctor-{os.getpid()}").mkdir()
+    (shared / "samovar-doctor-1").mkdir()
+    ours = str(shared / f"samovar-doctor-{os.getpid()}")
+    assert leaks.Traces.now().left_behind(before) == [f"file {ours}"]
+
+
+def test_the_run_is_all_its_processes() -> None:
+    ours = leaks.of_this_run()
+    assert os.getpid() in ours
+    assert 1 not in ours
+    assert ("PYTEST_XDIST_WORKER" in os.environ) == (os.getppid() in ours)
+
+
 def test_cgroups_of_ours_are_seen_in_every_hierarchy(tmp_path: Path) -> None:
     ours = tmp_path / "memory" / "user.slice" / "samovar-1"
     ours.mkdir(parents=True)
