@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,17 @@ def served(data_dir: Path, *flags: str) -> Iterator[Engine]:
 def engine(tmp_path: Path) -> Iterator[Engine]:
     with served(tmp_path / "data") as it:
         yield it
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Engine]:
+    """An engine that serves only who signs with its key."""
+    keys = tmp_path / "credentials"
+    secret = "wJalr/plain+secret"
+    keys.touch(0o600)
+    keys.write_text(f"[default]\naws_access_key_id = AKIDHOUSE\naws_secret_access_key = {secret}\n")
+    with served(tmp_path / "data", "--credentials-file", str(keys)) as it:
+        yield replace(it, key_id="AKIDHOUSE", secret=secret)
 
 
 @pytest.fixture

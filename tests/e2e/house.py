@@ -40,9 +40,11 @@ def handler(event, context):
 
 @dataclass(frozen=True)
 class Engine:
-    """A running `samovar start`."""
+    """A running `samovar start`, and the key that its users have."""
 
     endpoint: str
+    key_id: str = "any"
+    secret: str = "any"
 
     def environment(self) -> dict[str, str]:
         """What a user exports for the AWS CLI and the SDKs, and nothing of a developer's own."""
@@ -52,8 +54,8 @@ class Engine:
             "AWS_ENDPOINT_URL_LAMBDA": self.endpoint,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "any",
-            "AWS_SECRET_ACCESS_KEY": "any",
+            "AWS_ACCESS_KEY_ID": self.key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret,
             # No file of the developer's is read, and nothing is asked for beside the engine.
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -62,7 +64,9 @@ class Engine:
 
     def client(self, **config: Any) -> Any:
         session = boto3.Session(
-            region_name=REGION, aws_access_key_id="any", aws_secret_access_key="any"
+            region_name=REGION,
+            aws_access_key_id=self.key_id,
+            aws_secret_access_key=self.secret,
         )
         return session.client("lambda", endpoint_url=self.endpoint, config=Config(**config))
 

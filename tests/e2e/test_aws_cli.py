@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from tests.e2e import transcript
-from tests.e2e.house import RUNTIME, Engine
+from tests.e2e.house import ARN, RUNTIME, Engine
 
 from samovar.doors.http.operations.rendering import ARCHITECTURE
 
@@ -22,21 +24,45 @@ def swap(engine: Engine) -> dict[str, str]:
     """What the page says, and what is true here."""
     return {
         "http://127.0.0.1:4566": engine.endpoint,
+        "AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any": (
+            f"AWS_ACCESS_KEY_ID={engine.key_id} AWS_SECRET_ACCESS_KEY={engine.secret}"
+        ),
         "python3.12": RUNTIME,
         "x86_64": ARCHITECTURE,
     }
 
 
 def test_the_page_says_what_the_aws_cli_says(
-    checkout: Path, tmp_path: Path, engine: Engine
+    checkout: Path, tmp_path: Path, locked: Engine
 ) -> None:
+    """With a key in the place of the page's, so that all that the CLI signs is verified as well."""
     page = (checkout / "docs" / "aws-cli.md").read_text()
     given = transcript.given_by(page)
-    environment = transcript.environment(engine.environment())
-    played = transcript.play(given, tmp_path, environment, swap(engine))
+    environment = transcript.environment(locked.environment())
+    played = transcript.play(given, tmp_path, environment, swap(locked))
     assert transcript.replayed(page, played) == page
 
 
 def test_the_page_leaves_no_command_out(checkout: Path) -> None:
     page = (checkout / "docs" / "aws-cli.md").read_text()
     assert [command for command in SHOWN if f"aws lambda {command} " not in page] == []
+
+
+def test_a_key_is_asked_for(tmp_path: Path, locked: Engine) -> None:
+    def invoked(engine: Engine) -> subprocess.CompletedProcess[str]:
+        # An ARN is what stands most encoded in a path.
+        return subprocess.run(
+            ["aws", "lambda", "invoke", "--function-name", f"{ARN}none", str(tmp_path / "out")],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=transcript.environment(engine.environment()),
+        )
+
+    found = invoked(locked)
+    assert found.returncode != 0
+    assert f"Function not found: {ARN}none:$LATEST" in found.stderr
+    refused = invoked(replace(locked, secret="another"))
+    assert refused.returncode != 0
+    assert "(InvalidSignatureException) when calling the Invoke operation" in refused.stderr
+    assert locked.secret not in refused.stderr
