@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -115,10 +116,21 @@ def test_a_wrong_time(cli: Cli, data_dir: Path) -> None:
     assert "'yesterday' is neither like 10m nor an ISO time" in said.stderr
 
 
+# A user namespace has limits of its own: real ones, which nobody else is held to.
+_FEW = ("unshare", "--user", "--map-root-user", "sh", "-c")
+
+
+def limited(limit: str, few: int) -> tuple[str, ...]:
+    """What to put before a command to have it run with so few inotify watches or instances."""
+    return (*_FEW, f'echo {few} > /proc/sys/user/{limit} && exec "$@"', "sh")
+
+
 @contextmanager
-def followed(environment: dict[str, str], data_dir: Path) -> Iterator[subprocess.Popen[str]]:
+def followed(
+    environment: dict[str, str], data_dir: Path, *before: str
+) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        cli_command("logs", "tea-pot", "-f", "--data-dir", str(data_dir)),
+        [*before, *cli_command("logs", "tea-pot", "-f", "--data-dir", str(data_dir))],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -147,6 +159,46 @@ def test_following_over_rotations_until_it_is_interrupted(
         assert len(list((data_dir / "logs" / "tea-pot").iterdir())) > 2
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0
+
+
+def test_following_a_log_that_is_deleted_and_comes_back(
+    cli_environment: dict[str, str], data_dir: Path
+) -> None:
+    with followed(cli_environment, data_dir) as process:
+        assert process.stdout is not None
+        for _ in range(5):
+            process.stdout.readline()
+        shutil.rmtree(data_dir / "logs" / "tea-pot")
+        for word in ("again", "and again"):
+            write(data_dir, (1_769_903_999.0, "", word))
+            assert process.stdout.readline().endswith(f" {word}\n")
+        shutil.rmtree(data_dir / "logs")
+        _, said = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 5
+        assert f"{data_dir / 'logs'} is gone, and with it all logs" in said
+
+
+@pytest.mark.parametrize(
+    ("limit", "few", "name"),
+    [
+        ("max_inotify_instances", 0, "max_user_instances"),
+        ("max_inotify_watches", 1, "max_user_watches"),
+    ],
+)
+def test_where_there_are_no_watches_it_looks_and_says_so(
+    cli_environment: dict[str, str], data_dir: Path, limit: str, few: int, name: str
+) -> None:
+    with followed(cli_environment, data_dir, *limited(limit, few)) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert f"can't be watched (fs.inotify.{name} is reached)" in process.stderr.readline()
+        for _ in range(5):
+            process.stdout.readline()
+        write(data_dir, (1_769_903_999.0, "", "seen"))
+        assert process.stdout.readline().endswith(" seen\n")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=PATIENCE)
+        assert (process.returncode, said) == (0, "")
 
 
 def on_a_terminal(environment: dict[str, str], data_dir: Path) -> str:

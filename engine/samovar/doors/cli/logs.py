@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from watchfiles import watch
 
+from samovar.doors.cli.arrivals import arrivals
 from samovar.doors.cli.exits import Exit, Failure
 from samovar.doors.cli.options import read_settings, setting_flags
 from samovar.logs.keeping import DIRECTORY
@@ -33,8 +33,6 @@ _COLOURS = ("green", "yellow", "blue", "magenta", "cyan")
 # A terminal does what it is told: colours of the function's own are welcome, nothing else.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]|\x1b(?!\[[0-9;]*m)")
 _OTHERS = {item.name for item in fields(Settings)} - {"data_dir"}
-# The safety net for what is written between the first look and the watch, milliseconds.
-_AGAIN = 500
 
 
 @click.command(
@@ -106,18 +104,11 @@ def _show(reader: Reader, wanted: Wanted, *, follow: bool, as_json: bool) -> Non
                 click.echo(_as_text(event, terminal=terminal, coloured=coloured), color=True)
         sys.stdout.flush()
 
-    show_new()
     if not follow:
+        show_new()
         return
     try:
-        for _ in watch(
-            reader.directory,
-            watch_filter=None,
-            recursive=False,
-            debounce=100,
-            rust_timeout=_AGAIN,
-            yield_on_timeout=True,
-        ):
+        for _ in arrivals(reader.directory):
             show_new()
     except KeyboardInterrupt:
         pass  # how following ends

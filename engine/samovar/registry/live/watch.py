@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from inotify_simple import INotify, flags
 
+from samovar.inotify import exhausted
 from samovar.registry.live.names import is_ignored
 
 # A file is complete when its writer has closed it (CLOSE_WRITE), so MODIFY is not asked for.
@@ -28,9 +27,6 @@ _CHANGES = int(
 _MOVED = int(flags.MOVE_SELF | flags.ONLYDIR)
 _ARRIVALS = int(flags.CREATE | flags.MOVED_TO | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR)
 _SELF = int(flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT)
-# No more watches (ENOSPC: fs.inotify.max_user_watches) or descriptors of this kind (EMFILE:
-# fs.inotify.max_user_instances, or the process's own limit), or a kernel without them.
-_EXHAUSTED = {errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSYS}
 
 Told = Callable[[set[str]], None]
 
@@ -177,14 +173,7 @@ class DirectoryWatch:
             return None  # not there, or not to be read: then what is in it is no code either
 
     def _note_exhausted(self, error: OSError) -> None:
-        if error.errno in _EXHAUSTED:
-            self.exhausted = (
-                "fs.inotify.max_user_watches is reached"
-                if error.errno == errno.ENOSPC
-                else "fs.inotify.max_user_instances is reached"
-                if error.errno == errno.EMFILE
-                else os.strerror(error.errno or 0)
-            )
+        self.exhausted = exhausted(error) or self.exhausted
 
 
 def _is_in_place(directory: Path) -> bool:
