@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.api.house import ARN, House, RawClient, RawReply, request, run
+from tests.api.house import ARN, House, RawClient, RawReply, request, reset_on_close, run, until
+
+from samovar.doors.http.change_page import ChangePage
 
 
 async def ask(it: House, method: str, path: str, body: bytes = b"", **headers: str) -> RawReply:
@@ -177,5 +181,117 @@ def test_a_package_that_is_gone(tmp_path: Path) -> None:
         await it.call("delete_function", FunctionName="f")
         reply = await ask(it, "GET", "/_samovar/code/" + found["Code"]["Location"].split("/")[-1])
         assert reply.status == 404  # collected: nobody has lost it
+
+    run(tmp_path, scene)
+
+
+# Waiting for a change.
+
+
+async def revision(it: House) -> str:
+    found = await it.call("get_function_configuration", FunctionName="f")
+    return str(found["RevisionId"])
+
+
+def waiting(known: str, name: str = "f") -> bytes:
+    return request("POST", f"/_samovar/functions/{name}/await-change/{known}")
+
+
+async def under_way(it: House) -> None:
+    """Until the page waits for a change."""
+    entry: Any = it.engine.registry._index.find("f")
+    await until(lambda: entry._change is not None)
+
+
+def test_a_change_that_has_been_is_told_at_once(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        await it.active()
+        reply = await ask(it, "POST", "/_samovar/functions/f/await-change/an-older-one")
+        assert (reply.status, reply.json) == (
+            200,
+            {"function": f"{ARN}f", "revision": await revision(it), "directory": None},
+        )
+        for name, error in (
+            ("nobody", "ResourceNotFoundException"),
+            ("f:7", "ResourceNotFoundException"),
+            ("a%20b", "ValidationException"),
+        ):
+            reply = await ask(it, "POST", f"/_samovar/functions/{name}/await-change/x")
+            assert reply.headers["x-amzn-errortype"] == error
+        reply = await ask(it, "GET", "/_samovar/functions/f/await-change/x")
+        assert reply.status == 404
+        assert reply.json["message"].endswith("answers POST only.")
+
+    run(tmp_path, scene)
+
+
+def test_a_change_is_waited_for(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        await it.active()
+        known = await revision(it)
+        async with RawClient.to(it.port) as one, RawClient.to(it.port) as other:
+            for client in (one, other):
+                await client.send(waiting(known))
+            await under_way(it)
+            await it.call("update_function_configuration", FunctionName="f", Timeout=7)
+            for client in (one, other):
+                reply = await client.reply()
+                assert reply.status == 200
+                assert reply.json["revision"] != known
+            # The connection serves on.
+            await one.send(request("GET", "/_samovar/health"))
+            assert (await one.reply()).status == 200
+
+    run(tmp_path, scene)
+
+
+def test_a_function_that_is_deleted_is_waited_for_no_longer(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        await it.active()
+        async with RawClient.to(it.port) as client:
+            await client.send(waiting(await revision(it)))
+            await under_way(it)
+            await it.call("delete_function", FunctionName="f")
+            reply = await client.reply()
+            assert reply.headers["x-amzn-errortype"] == "ResourceNotFoundException"
+
+    run(tmp_path, scene)
+
+
+def test_who_hangs_up_waits_no_longer_and_a_stop_waits_for_nobody(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        await it.active()
+        known = await revision(it)
+        tasks = it.server._state.tasks
+        async with RawClient.to(it.port) as client:
+            await client.send(waiting(known))
+            await under_way(it)
+            assert len(tasks) == 1
+            reset_on_close(client.writer)
+        await until(lambda: not tasks)
+        async with RawClient.to(it.port) as client:
+            await client.send(waiting(known))
+            await until(lambda: bool(tasks))
+            async with asyncio.timeout(20):  # and not the half minute that an invocation gets
+                await it.server.stop(grace=60)
+            reply = await client.reply()
+            assert (reply.status, reply.headers["x-amzn-errortype"]) == (
+                503,
+                "ServiceUnavailableException",
+            )
+
+    run(tmp_path, scene)
+
+
+def test_where_nothing_changes_it_says_so_after_a_while(tmp_path: Path) -> None:
+    async def never() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def scene(it: House) -> None:
+        await it.active()
+        known = await revision(it)
+        reply = await ChangePage(it.engine, patience=0).answer("f", known, never)
+        assert json.loads(reply.body)["revision"] == known
 
     run(tmp_path, scene)

@@ -72,7 +72,7 @@ class Attaching:
         await self._writer.write(resource, *writes)
         if entry.serving is shown:
             entry.serving = function
-        entry.shown = function
+        entry.show(function)
         if new is None:
             entry.attached.pop((kind, resource), None)
         else:

@@ -231,6 +231,15 @@ class FunctionRegistry:
                 return entry.shown
             await entry.settled.wait()
 
+    async def wait_changed(self, name: str, revision_id: str) -> FunctionVersion:
+        """Wait until the function has another revision than `revision_id`, and return it; raises
+        404, once it is deleted, too."""
+        while True:
+            entry = self._index.entry(name)
+            if entry.shown.revision_id != revision_id:
+                return entry.shown
+            await entry.next_change()
+
     # Changing.
 
     async def create(self, new: NewFunction) -> FunctionVersion:

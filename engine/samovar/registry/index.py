@@ -31,11 +31,12 @@ class AccountUsage(NamedTuple):
 
 
 class Entry:
-    """One function. `shown` is what the API tells of it, `serving` what an invocation runs: none
-    before the function is Active, and still the old version while an update is in progress.
-    `attached` are a policy and the like, by kind and by the ARN that they belong to."""
+    """One function. `shown` is what the API tells of it, and changed by `show` alone; `serving` is
+    what an invocation runs: none before the function is Active, and still the old version while an
+    update is in progress. `attached` are a policy and the like, by kind and by the ARN that they
+    belong to."""
 
-    __slots__ = ("attached", "serving", "settled", "shown", "tags")
+    __slots__ = ("_change", "attached", "serving", "settled", "shown", "tags")
 
     def __init__(
         self, shown: FunctionVersion, tags: Tags | None, attached: Iterable[Attached] = ()
@@ -50,6 +51,24 @@ class Entry:
         self.settled = asyncio.Event()  # set, too, once the function is deleted
         if transitions.is_settled(shown):
             self.settled.set()
+        self._change: asyncio.Event | None = None  # only where somebody waits for one
+
+    def show(self, function: FunctionVersion) -> None:
+        """Have the API tell of `function` from now on."""
+        self.shown = function
+        self.tell_change()
+
+    def tell_change(self) -> None:
+        """Wake those who wait for the next change; the function's end is one, too."""
+        if self._change is not None:
+            self._change.set()
+            self._change = None
+
+    async def next_change(self) -> None:
+        """Wait until something else is shown, or the function is deleted."""
+        if self._change is None:
+            self._change = asyncio.Event()
+        await self._change.wait()
 
 
 class Index:
@@ -85,8 +104,10 @@ class Index:
 
     def remove(self, name: str) -> None:
         """Forget a function."""
-        self._entries.pop(name).settled.set()
+        entry = self._entries.pop(name)
         self._names.remove(name)
+        entry.settled.set()
+        entry.tell_change()
 
     def find(self, name: str) -> Entry | None:
         """The function of this name, if there is one."""

@@ -37,4 +37,4 @@ class Writer:
         """Have `entry` show `function`, which is written first; raises as `write` does."""
         change = Put(to_stored(function, self.node), entry.shown.revision_id)
         await self.write(function.arn, change)
-        entry.shown = function
+        entry.show(function)

@@ -1,7 +1,7 @@
-"""The engine's own pages: health, readiness, metrics, contexts, code packages by link; and one
-thing to be done, `POST /_samovar/functions/NAME/drop-idle`.
+"""The engine's own pages: health, readiness, metrics, contexts, code packages by link; and two
+that are asked with POST: `change_page`, and `/_samovar/functions/NAME/drop-idle`.
 
-It ends the idle contexts of a function (NAME as the Lambda API takes it), so that the next
+That one ends the idle contexts of a function (NAME as the Lambda API takes it), so that the next
 invocation has a cold start: for whoever measures those. It takes nothing from anybody that time
 would not take as well, and is as open as the Lambda API beside it.
 """
@@ -13,6 +13,8 @@ from collections.abc import Callable
 from urllib.parse import unquote
 
 from samovar.doors.http import faults
+from samovar.doors.http.body import Receive
+from samovar.doors.http.change_page import ChangePage
 from samovar.doors.http.code_links import PATH as CODE_PATH
 from samovar.doors.http.code_links import CodeLinks
 from samovar.doors.http.engine_seam import ServedEngine
@@ -23,6 +25,7 @@ from samovar.stores.protocols import PackageGone
 # The content type of the Prometheus text format.
 _METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _DROP_IDLE = re.compile("/_samovar/functions/([^/]+)/drop-idle")
+_AWAIT_CHANGE = re.compile("/_samovar/functions/([^/]+)/await-change/([^/]+)")
 
 
 class AdminPages:
@@ -31,6 +34,7 @@ class AdminPages:
     def __init__(self, engine: ServedEngine, links: CodeLinks) -> None:
         self._engine = engine
         self._links = links
+        self._changes = ChangePage(engine)
         pages: dict[str, Callable[[], Reply]] = {
             "/_samovar/health": self._health,
             "/_samovar/ready": self._ready,
@@ -45,14 +49,25 @@ class AdminPages:
         """Whether `path` is one of ours, existing or not, rather than the Lambda API's."""
         return path in self._pages or path.startswith("/_samovar/")
 
-    async def answer(self, method: str, path: str) -> Reply:
-        """The page; raises EngineError if a package can't be read, and ClientError for a function
-        that isn't there."""
+    def stop(self) -> None:
+        """Answer those who wait for something to happen: the server stops; idempotent."""
+        self._changes.stop()
+
+    async def answer(self, method: str, path: str, receive: Receive) -> Reply:
+        """The page; raises EngineError if a package can't be read, ClientError for a function
+        that isn't there, and ClientGoneError. Of a POST the body must have been received."""
         drop = _DROP_IDLE.fullmatch(path)
-        if drop is not None:
+        change = _AWAIT_CHANGE.fullmatch(path)
+        if drop is not None or change is not None:
             if method != "POST":
                 return aws_error(faults.NOT_FOUND, f"{path[:200]} answers POST only.")
-            return self._drop_idle(unquote(drop[1], errors="replace"))
+            if drop is not None:
+                return self._drop_idle(_unquoted(drop[1]))
+            assert change is not None
+            return await self._changes.answer(_unquoted(change[1]), _unquoted(change[2]), receive)
+        return await self._read(method, path)
+
+    async def _read(self, method: str, path: str) -> Reply:
         if method not in ("GET", "HEAD"):
             return aws_error(faults.NOT_FOUND, f"{path} answers GET only.")
         page = self._pages.get(path)
@@ -104,3 +119,7 @@ class AdminPages:
                 "GetFunction and GetLayerVersion give new ones.",
             )
         return Reply(200, [(b"content-type", b"application/zip")], content)
+
+
+def _unquoted(text: str) -> str:
+    return unquote(text, errors="replace")

@@ -71,6 +71,10 @@ class LambdaApp:
         self._router = lambda_router()
         self._room = Room((connection_limits or ConnectionLimits()).working_bytes)
 
+    def stop_waiting(self) -> None:
+        """Answer the requests that merely wait for something to happen; idempotent."""
+        self._pages.stop()
+
     async def __call__(self, scope: Any, receive: Receive, send: Any) -> None:
         request_id = self._request_ids.request_id()
         try:
@@ -103,11 +107,11 @@ class LambdaApp:
         method: str = scope["method"]
         reading = method in ("GET", "HEAD")
         if reading and self._pages.owns(raw_path):
-            return await self._pages.answer(method, raw_path)
+            return await self._pages.answer(method, raw_path, receive)
         receive = self._verified(scope, receive)
         if self._pages.owns(raw_path):
             await read_body(receive, limits.SYNC_PAYLOAD_SIZE)  # what is signed covers the body
-            return await self._pages.answer(method, raw_path)
+            return await self._pages.answer(method, raw_path, receive)
         match = self._router.match(method, raw_path, scope["query_string"].decode("latin-1"))
         name = match.operation.name
         if name == "Invoke":  # with a slash too many; the usual spelling never gets here

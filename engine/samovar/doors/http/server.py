@@ -67,6 +67,7 @@ class HttpServer:
         self._state = DoorState(
             limits or ConnectionLimits(), request_ids or Identities(), app.invocations
         )
+        self._app = app
         self._config = Config(
             app,
             http=DoorProtocol,
@@ -126,6 +127,7 @@ class HttpServer:
         Idle connections close at once. Idempotent.
         """
         self._state.stopping = True
+        self._app.stop_waiting()
         server, self._server = self._server, None
         if server is None:
             return
