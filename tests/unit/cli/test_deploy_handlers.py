@@ -97,4 +97,4 @@ def test_modules_are_read_from_the_top_of_the_package_only() -> None:
         archive.writestr("not-a-module.py", HANDLER)
         archive.writestr("app.txt", HANDLER)
     with zipfile.ZipFile(buffer) as archive:
-        assert read_modules(archive) == {"app": HANDLER}
+        assert read_modules(archive.namelist(), archive.read) == {"app": HANDLER}

@@ -15,6 +15,9 @@ from samovar.doors.cli.exits import Exit, Failure
 from samovar.settings import is_loopback
 
 _TIMEOUT = 10  # seconds
+_LONGEST_WAIT = (
+    60  # seconds; an engine answers a third of that time after it was asked, if it lives
+)
 
 
 def signed(client: Any, method: str, url: str, body: bytes = b"") -> AWSRequest:
@@ -40,17 +43,32 @@ def drop_idle(client: Any, name: str) -> int:
     status, document = _ask(client, "POST", path)
     if status == 200 and isinstance(document.get("dropped"), int):
         return int(document["dropped"])
+    raise _cannot(client, "does not drop idle contexts", status, document)
+
+
+def await_change(client: Any, name: str, revision: str) -> str | None:
+    """Wait until the function has another RevisionId than `revision`, or for a while; the directory
+    that hot reload takes its code from then, None without. Raises Failure where that can't be
+    waited for, and what boto3 raises if the function or the engine is gone."""
+    path = f"/_samovar/functions/{quote(name, safe='')}/await-change/{quote(revision, safe='')}"
+    status, document = _ask(client, "POST", path, _LONGEST_WAIT)
+    if status == 200 and "directory" in document:
+        return None if document["directory"] is None else str(document["directory"])
+    client.get_function_configuration(FunctionName=name)  # says what is wrong, if anything is
+    raise _cannot(client, "does not tell of changes", status, document)
+
+
+def _cannot(client: Any, what: str, status: int, document: dict[str, Any]) -> Failure:
     told = document.get("Message") or document.get("message") or "it is no Samovar, or an old one"
-    raise Failure(
-        Exit.REFUSED,
-        f"{client.meta.endpoint_url} does not drop idle contexts ({status}): {told}",
-    )
+    return Failure(Exit.REFUSED, f"{client.meta.endpoint_url} {what} ({status}): {told}")
 
 
-def _ask(client: Any, method: str, path: str) -> tuple[int, dict[str, Any]]:
+def _ask(
+    client: Any, method: str, path: str, timeout: float = _TIMEOUT
+) -> tuple[int, dict[str, Any]]:
     endpoint = str(client.meta.endpoint_url).rstrip("/")
     session = URLLib3Session(
-        proxies={} if is_loopback(endpoint) else None, timeout=_TIMEOUT, max_pool_connections=1
+        proxies={} if is_loopback(endpoint) else None, timeout=timeout, max_pool_connections=1
     )
     try:
         reply = session.send(signed(client, method, endpoint + path).prepare())

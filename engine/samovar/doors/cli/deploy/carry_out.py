@@ -43,15 +43,16 @@ def find(client: Any, name: str) -> Existing | None:
     return Existing(configuration, reply.get("Tags") or {})
 
 
-def carry_out(client: Any, plan: Plan, content: bytes) -> Mapping[str, Any]:
-    """Create or change the function and wait; its configuration afterwards.
+def carry_out(client: Any, plan: Plan, code: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Create or change the function and wait; its configuration afterwards. `code`: the API's
+    parameters for it.
 
     Raises Failure when the function can't become active, and what boto3 raises.
     """
     name = plan.name
     if plan.create is not None:
         say(f"creating {name}")
-        client.create_function(FunctionName=name, Code={"ZipFile": content}, **plan.create)
+        client.create_function(FunctionName=name, Code=code, **plan.create)
         _settle(client, name, "function_active_v2")
     if plan.configuration:
         say(f"updating {name}: {', '.join(plan.configuration)}")
@@ -59,7 +60,7 @@ def carry_out(client: Any, plan: Plan, content: bytes) -> Mapping[str, Any]:
         _settle(client, name, "function_updated_v2")
     if plan.code:
         say(f"updating {name}: Code")
-        client.update_function_code(FunctionName=name, ZipFile=content)
+        client.update_function_code(FunctionName=name, **code)
         _settle(client, name, "function_updated_v2")
     now: Mapping[str, Any] = client.get_function_configuration(FunctionName=name)
     if plan.tags:

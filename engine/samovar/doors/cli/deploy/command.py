@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,8 @@ from typing import Any
 import click
 
 from samovar.doors.cli.deploy.carry_out import Existing, carry_out, find
-from samovar.doors.cli.deploy.handlers import find_handler, read_modules
+from samovar.doors.cli.deploy.follow import follow
+from samovar.doors.cli.deploy.live import LiveDirectory, live_directory
 from samovar.doors.cli.deploy.package import Package, make_package
 from samovar.doors.cli.deploy.pairs import read_file, read_pairs
 from samovar.doors.cli.deploy.plan import Plan, Status, Wishes, to_create, to_update
@@ -36,12 +35,19 @@ Examples:
   samovar deploy build/greet.zip --name greet --handler app.handler
   samovar deploy shop.orders:handler
   samovar deploy ./greet --install --runtime python3.12
+  samovar deploy ./greet --watch
   arn=$(samovar deploy ./greet)
 
 The ARN goes to stdout, everything else to stderr. An option that is not given leaves an existing
 function as it is; files that have not changed are not sent again. Of a directory, .git, __pycache__
 and virtual environments are left out, and what its .samovarignore names (as a .gitignore would).
-Symbolic links stay links, and may not lead out of the directory."""
+Symbolic links stay links, and may not lead out of the directory.
+\b
+With --watch the engine runs what is saved in the directory, without a zip, and each reload is a
+line on stdout: with --json an object (Time, FunctionName, FunctionArn, CodeSha256, CodeSize,
+RevisionId, LastUpdateStatus, LastUpdateStatusReason). The engine must allow it: samovar start
+--hot-reload-roots DIR. Ctrl-C ends the watching, with exit code 0; the function goes on running
+what is saved, until it is deployed without --watch or deleted."""
 )
 @click.argument("source")
 @click.option("--name", help="the function's name; without it that of the directory, zip or module")
@@ -73,6 +79,9 @@ Symbolic links stay links, and may not lead out of the directory."""
 )
 @click.option("--tag", multiple=True, metavar="KEY=VALUE", callback=read_pairs, help="a tag to set")
 @click.option("--install", is_flag=True, help="pip install requirements.txt into the package")
+@click.option(
+    "--watch", is_flag=True, help="run what is saved in the directory, and tell each reload"
+)
 @click.option("--dry-run", is_flag=True, help="say what would be done, and do nothing")
 @click.option("--json", "as_json", is_flag=True, help="print more than the ARN, as JSON")
 @endpoint_option
@@ -91,6 +100,7 @@ def deploy(
     layer: tuple[str, ...],
     tag: Mapping[str, str],
     install: bool,
+    watch: bool,
     dry_run: bool,
     as_json: bool,
     endpoint_url: str | None,
@@ -113,17 +123,26 @@ def deploy(
         tag,
     )
     function = _name_of(meant, name)
+    live = live_directory(meant, install=install) if watch else None
     with connected(endpoint_url) as client:
         existing = find(client, function)
-        package = make_package(meant, install=install, runtime=_runtime(wishes, existing))
-        files = "1 file" if package.files == 1 else f"{package.files} files"
-        say(f"packaged {files}, {size_text(len(package.content))}")
-        plan = _plan(client, function, wishes, handler=handler, package=package, existing=existing)
+        code = live or _packaged(meant, install=install, runtime=_runtime(wishes, existing))
+        plan = _plan(client, function, wishes, handler=handler, code=code, existing=existing)
         if dry_run:
-            _show(_Told(plan, package, existing.configuration if existing else {}, True), as_json)
+            before = existing.configuration if existing else {}
+            _show(_Told(plan, code, before, dry=True), as_json=as_json)
             return
-        now = carry_out(client, plan, package.content)
-    _show(_Told(plan, package, now), as_json)
+        now = carry_out(client, plan, code.code)
+        _show(_Told(plan, code, now), as_json=as_json)
+        if live is not None:
+            follow(client, live.path, now, as_json=as_json)
+
+
+def _packaged(source: Source, *, install: bool, runtime: str) -> Package:
+    package = make_package(source, install=install, runtime=runtime)
+    files = "1 file" if package.files == 1 else f"{package.files} files"
+    say(f"packaged {files}, {size_text(len(package.content))}")
+    return package
 
 
 def _name_of(source: Source, given: str | None) -> str:
@@ -146,19 +165,13 @@ def _plan(
     wishes: Wishes,
     *,
     handler: str | None,
-    package: Package,
+    code: Package | LiveDirectory,
     existing: Existing | None,
 ) -> Plan:
     now = existing.configuration if existing else {}
-    chosen = handler or package.handler
-    if not chosen:
-        with zipfile.ZipFile(io.BytesIO(package.content)) as archive:
-            modules, files = read_modules(archive), archive.namelist()
-        chosen = find_handler(modules, now.get("Handler", ""), files)
+    chosen = handler or code.handler or code.find_handler(now.get("Handler", ""))
     if existing is not None:
-        return to_update(
-            name, wishes, chosen, sha256=package.sha256, current=now, tags=existing.tags
-        )
+        return to_update(name, wishes, chosen, sha256=code.sha256, current=now, tags=existing.tags)
     role = wishes.role
     if role is None:
         if not is_loopback(client.meta.endpoint_url):
@@ -166,7 +179,7 @@ def _plan(
         # No call is made with it here, but the API wants one.
         account = Settings.__dataclass_fields__["account_id"].default
         role = DEFAULT_ROLE.format(account=account)
-    return to_create(name, wishes, chosen, wishes.runtime or package.runtime or _OWN_RUNTIME, role)
+    return to_create(name, wishes, chosen, wishes.runtime or code.runtime or _OWN_RUNTIME, role)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +188,13 @@ class _Told:
     before (empty if there was none)."""
 
     plan: Plan
-    package: Package
+    code: Package | LiveDirectory
     now: Mapping[str, Any]
     dry: bool = False
 
 
-def _show(told: _Told, as_json: bool) -> None:
-    plan, package, now = told.plan, told.package, told.now
+def _show(told: _Told, *, as_json: bool) -> None:
+    plan, now = told.plan, told.now
     arn = now.get("FunctionArn")
     if as_json:
         made = plan.create or {}
@@ -193,11 +206,10 @@ def _show(told: _Told, as_json: bool) -> None:
             "DryRun": told.dry,
             "Handler": made.get("Handler", plan.configuration.get("Handler", now.get("Handler"))),
             "Runtime": made.get("Runtime", plan.configuration.get("Runtime", now.get("Runtime"))),
-            "CodeSha256": package.sha256,
-            "CodeSize": len(package.content),
-            "Files": package.files,
+            **told.code.facts(now),
         }
-        click.echo(json.dumps(document, indent=2))
+        # Of a watch it is the first of many lines.
+        click.echo(json.dumps(document, indent=None if isinstance(told.code, LiveDirectory) else 2))
         return
     if told.dry:
         verb = {Status.CREATED: "create", Status.UPDATED: "update", Status.UNCHANGED: "leave"}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-import zipfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from samovar.doors.cli.exits import Exit, Failure
@@ -26,21 +25,22 @@ class _Module:
     fitting: list[str] = field(default_factory=list)
 
 
-def read_modules(archive: zipfile.ZipFile) -> dict[str, str]:
-    """The source of the modules at the package's top, by module name; those in UTF-8 only."""
+def read_modules(files: Iterable[str], read: Callable[[str], bytes]) -> dict[str, str]:
+    """The source of the modules among the `files` at a package's top, by module name; those in
+    UTF-8 only. `read` gives a file's content."""
     found = {}
-    for info in archive.infolist():
-        module = info.filename.removesuffix(".py")
-        if module == info.filename or not module.isidentifier():
+    for name in files:
+        module = name.removesuffix(".py")
+        if module == name or not module.isidentifier():
             continue
         try:
-            found[module] = archive.read(info).decode("utf-8-sig")
+            found[module] = read(name).decode("utf-8-sig")
         except UnicodeDecodeError:
             continue
     return found
 
 
-def find_handler(modules: Mapping[str, str], current: str = "", files: Collection[str] = ()) -> str:
+def find_handler(modules: Mapping[str, str], current: str = "", files: Container[str] = ()) -> str:
     """The handler, as `module.function`. `current` is the one that the function has now, which
     stays if it is still there; `files` are the names of all files, for one that is deeper in the
     package. Raises Failure with the candidates where it isn't one."""
@@ -73,7 +73,7 @@ def find_handler(modules: Mapping[str, str], current: str = "", files: Collectio
     raise Failure(Exit.USAGE, _none(seen, broken))
 
 
-def _still_there(current: str, seen: Mapping[str, _Module], files: Collection[str]) -> bool:
+def _still_there(current: str, seen: Mapping[str, _Module], files: Container[str]) -> bool:
     """Of a module that wasn't read, its file says enough: `src/app.handler` may be anybody's."""
     module, _, function = current.rpartition(".")
     if module in seen:

@@ -11,13 +11,15 @@ import stat
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pathspec
 
+from samovar.doors.cli.deploy.handlers import find_handler, read_modules
 from samovar.doors.cli.deploy.install import REQUIREMENTS, install_requirements
 from samovar.doors.cli.deploy.source import Kind, Source
 from samovar.doors.cli.exits import Exit, Failure
@@ -44,6 +46,25 @@ class Package:
     def sha256(self) -> str:
         """As the API shows it."""
         return base64.b64encode(hashlib.sha256(self.content).digest()).decode()
+
+    @property
+    def code(self) -> Mapping[str, Any]:
+        """The API's parameters."""
+        return {"ZipFile": self.content}
+
+    def find_handler(self, current: str) -> str:
+        """See `handlers.find_handler`; raises Failure."""
+        with zipfile.ZipFile(io.BytesIO(self.content)) as archive:
+            files = archive.namelist()
+            return find_handler(read_modules(files, archive.read), current, files)
+
+    def facts(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What is to be told of it."""
+        return {
+            "CodeSha256": self.sha256,
+            "CodeSize": len(self.content),
+            "Files": self.files,
+        }
 
 
 def make_package(source: Source, *, install: bool, runtime: str) -> Package:

@@ -83,7 +83,8 @@ def to_update(
     current: Mapping[str, Any],
     tags: Mapping[str, str],
 ) -> Plan:
-    """The plan for a function that exists: `current` is its configuration, `tags` its tags."""
+    """The plan for a function that exists: `current` is its configuration, `tags` its tags.
+    `sha256` is the code's, «» if only the engine can tell: then it is deployed in any case."""
     wanted = _configuration(wishes, handler)
     changes = {key: value for key, value in wanted.items() if _now(current, key) != value}
     return Plan(
