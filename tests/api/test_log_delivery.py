@@ -15,6 +15,7 @@ import pytest
 from tests.api.house import package
 from tests.api.neighbour import Neighbour
 from tests.api.served import Serve, ServedHouse
+from tests.aws_cli import version_2
 
 from samovar.errors import SettingsError
 from samovar.settings import Settings
@@ -49,24 +50,47 @@ def events(moto: Neighbour, group: str) -> list[dict[str, Any]]:
         return [event for page in pages for event in page["events"]]
 
 
-def aws(moto: Neighbour, *arguments: str) -> Any:
-    """What the AWS CLI of this environment says."""
+async def delivered(moto: Neighbour, group: str, count: int) -> None:
+    """Wait until so many events are there."""
+
+    def there() -> bool:
+        with moto.client("logs") as logs:
+            groups = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+        return bool(groups) and len(events(moto, group)) == count
+
+    for _ in range(200):
+        if await asyncio.to_thread(there):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("not delivered")
+
+
+def aws_environment() -> dict[str, str]:
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {
+        **inherited,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_PAGER": "",
+    }
+
+
+def aws(moto: Neighbour, *arguments: str, program: Path | None = None) -> str:
+    """What the AWS CLI says: `program`, or that of this environment."""
     done = subprocess.run(
-        [Path(sys.executable).with_name("aws"), "--endpoint-url", moto.url, *arguments],
+        [
+            program or Path(sys.executable).with_name("aws"),
+            *("--endpoint-url", moto.url, *arguments),
+        ],
         capture_output=True,
         text=True,
         check=False,
         timeout=PATIENCE,
-        env={
-            **inherited,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        },
+        env=aws_environment(),
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return done.stdout
 
 
 def test_every_event_is_there_with_group_and_stream(serve: Serve, moto: Neighbour) -> None:
@@ -87,8 +111,44 @@ def test_every_event_is_there_with_group_and_stream(serve: Serve, moto: Neighbou
     assert [text.split(" ")[0] for text in shown] == ["INIT_START", *once, *once]
     (first, _) = [event["message"] for event in found if event["message"].startswith("[WARN")]
     assert first.endswith("two\nlines\n")
-    told = aws(moto, "logs", "filter-log-events", "--log-group-name", group)
+    told = json.loads(aws(moto, "logs", "filter-log-events", "--log-group-name", group))
     assert [event["message"] for event in told["events"]] == [event["message"] for event in found]
+
+
+def test_the_aws_cli_tails_what_is_delivered(serve: Serve, moto: Neighbour) -> None:
+    """`logs tail` is version 2's; with --follow it asks every five seconds."""
+    program = version_2()
+
+    async def scene(it: ServedHouse) -> None:
+        await functions(it, "tailed")
+        group, stream = await invoke(it, "tailed")
+        await delivered(moto, group, 7)
+        shown = await asyncio.to_thread(aws, moto, "logs", "tail", group, program=program)
+        assert shown.splitlines()[0].split(" ")[1:3] == [stream, "INIT_START"]
+        assert shown.count(" REPORT ") == 1
+        assert "two\nlines\n" in shown
+
+        following = await asyncio.create_subprocess_exec(
+            *(program, "--endpoint-url", moto.url, "logs", "tail", group),
+            *("--follow", "--since", "10m", "--format", "short"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**aws_environment(), "PYTHONUNBUFFERED": "1"},
+        )
+        assert following.stdout is not None
+        try:
+            for turn in range(2):
+                line = ""
+                while " REPORT " not in line:
+                    line = (await following.stdout.readline()).decode()
+                    assert line, await following.communicate()
+                if not turn:
+                    await invoke(it, "tailed")
+        finally:
+            following.kill()
+            await following.communicate()
+
+    serve(scene, log_delivery=True, aws_endpoint=moto.url, time_scale=0.1)
 
 
 def test_functions_share_a_group(serve: Serve, moto: Neighbour) -> None:
@@ -110,17 +170,7 @@ def test_delivery_goes_on_while_the_engine_runs(serve: Serve, moto: Neighbour) -
     async def scene(it: ServedHouse) -> None:
         await functions(it, "running")
         group, _ = await invoke(it, "running")
-
-        def there() -> bool:
-            with moto.client("logs") as logs:
-                groups = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
-            return bool(groups) and len(events(moto, group)) == 7
-
-        for _ in range(200):
-            if await asyncio.to_thread(there):
-                return
-            await asyncio.sleep(0.05)
-        raise AssertionError("not delivered")
+        await delivered(moto, group, 7)
 
     serve(scene, log_delivery=True, aws_endpoint=moto.url, time_scale=0.1)
 

@@ -18,11 +18,12 @@ class Stranger(BaseHTTPRequestHandler):
     """Another emulator: it answers `reply`, and remembers what was asked."""
 
     reply = b"<html>not found</html>"
+    get_status = 404
     asked: list[tuple[str, str, str]] = []  # noqa: RUF012 - one per test, see below
 
     def do_GET(self) -> None:
         self.asked.append((self.command, self.path, self.headers.get("Authorization", "")))
-        self.send_response(404)
+        self.send_response(self.get_status if self.command == "GET" else 404)
         self.send_header("Content-Length", str(len(self.reply)))
         self.end_headers()
         self.wfile.write(self.reply)
@@ -67,3 +68,16 @@ def test_a_stranger_has_no_contexts_and_drops_none(
     ]
     # An engine that knows keys is to know who asks.
     assert all("Signature=" in signature for _, _, signature in handler.asked)
+
+
+def test_a_stranger_tells_of_no_changes(stranger: tuple[Any, type[Stranger]]) -> None:
+    client, handler = stranger
+    handler.reply, handler.get_status = b"{}", 200  # the function is there
+    with pytest.raises(Failure) as raised:
+        pages.await_change(client, "f", "a-revision")
+    assert raised.value.exit_code == Exit.REFUSED
+    assert "does not tell of changes (404): it is no Samovar" in raised.value.message
+    assert [(method, path) for method, path, _ in handler.asked] == [
+        ("POST", "/_samovar/functions/f/await-change/a-revision"),
+        ("GET", "/2015-03-31/functions/f/configuration"),
+    ]
