@@ -105,7 +105,7 @@ class Settings:
             raise SettingsError(
                 f"hot_reload_roots={self.hot_reload_roots!r}: must be a sequence of paths"
             )
-        roots = tuple(Path(root).expanduser() for root in self.hot_reload_roots)
+        roots = tuple(Path(root).expanduser().absolute() for root in self.hot_reload_roots)
         object.__setattr__(self, "hot_reload_roots", roots)
         if self.credentials_file is not None:
             file = Path(self.credentials_file).expanduser().absolute()
@@ -148,11 +148,6 @@ class Settings:
             not self.log_delivery or bool(self.aws_endpoint),
             "log_delivery",
             "needs aws_endpoint, which says where CloudWatch Logs is",
-        )
-        need(
-            all(root.is_absolute() for root in roots),
-            "hot_reload_roots",
-            "must be absolute paths",
         )
         need(1 <= self.worker_uid < 2**32 - 1, "worker_uid", "must be an unprivileged uid")
 

@@ -89,7 +89,7 @@ def test_each_save_is_a_line_and_runs(
         told = line(watch)
         assert says(engine) == "second"
         (shown,) = json.loads(command(engine, "functions", "--json").stdout)
-        assert f" greet runs {shown['CodeSha256'][:12]} (" in told
+        assert told.endswith(f" greet runs {shown['CodeSha256'][:12]}")
         said = interrupted(watch)
     assert "greet is created" in said
     assert f"greet runs what is saved in {code.resolve()} from now on" in said

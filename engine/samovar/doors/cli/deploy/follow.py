@@ -14,7 +14,7 @@ import click
 
 from samovar.doors.cli import pages
 from samovar.doors.cli.exits import Exit, Failure
-from samovar.doors.cli.screen import say, size_text
+from samovar.doors.cli.screen import say
 from samovar.logs.platform_lines import iso
 
 _SHORT = 12  # characters of a CodeSha256: enough to tell two apart, and to be found in --json
@@ -82,8 +82,7 @@ def _as_text(configuration: Mapping[str, Any], code: Code) -> str:
     clock = datetime.now().astimezone().strftime("%H:%M:%S.%f")[:-3]
     if code.fault:
         return f"{clock} {configuration['FunctionName']} is not reloaded: {code.fault}"
-    size = size_text(configuration["CodeSize"])
-    return f"{clock} {configuration['FunctionName']} runs {code.sha256[:_SHORT]} ({size})"
+    return f"{clock} {configuration['FunctionName']} runs {code.sha256[:_SHORT]}"
 
 
 def _as_json(configuration: Mapping[str, Any], code: Code) -> str:
