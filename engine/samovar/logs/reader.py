@@ -83,6 +83,8 @@ class Reader:
             offset = self._offsets.get(path, 0)
             try:
                 status = path.stat()
+                if status.st_size < offset:
+                    offset = self._offsets[path] = 0  # all was deleted, and numbers begin anew
                 if status.st_size > offset:
                     if status.st_mtime * 1000 < wanted.since:
                         self._offsets[path] = status.st_size

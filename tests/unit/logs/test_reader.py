@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,18 @@ def test_half_a_line_waits_for_its_other_half(tmp_path: Path) -> None:
     path.write_bytes(line + line)
     assert read(reader) == ["one"]
     assert read(reader) == []
+
+
+def test_a_log_that_was_deleted_begins_anew(tmp_path: Path) -> None:
+    """Under the same names, and before anybody has seen that they were gone."""
+    reader = Reader(tmp_path, "f")
+    files = LogFiles(tmp_path, 1 << 20, 1 << 30, Lost())
+    append(files, "one")
+    append(files, "two")
+    assert read(reader) == ["one", "two"]
+    shutil.rmtree(tmp_path / "f")
+    append(LogFiles(tmp_path, 1 << 20, 1 << 30, Lost()), "three")
+    assert read(reader) == ["three"]
 
 
 def test_what_is_no_event_is_passed_over(tmp_path: Path) -> None:
