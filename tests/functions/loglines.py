@@ -71,6 +71,8 @@ def streams(event, context):
     if event == "close descriptors":
         os.close(1)
         os.close(2)
+    if event == "wrap":
+        sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", line_buffering=True)
     if event == "original":
         sys.stdout = sys.__stdout__
     if event == "swap":
@@ -81,7 +83,9 @@ def streams(event, context):
     except Exception as error:
         return repr(error)
     finally:
-        if event in ("replace", "none"):
+        if event == "wrap":
+            sys.stdout.detach()
+        if event in ("replace", "none", "wrap"):
             sys.stdout, sys.stderr = kept
     return "printed"
 

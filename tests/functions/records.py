@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -21,7 +22,7 @@ def hostile(event, context):
             os.urandom(100_000),
             FALSE_HEADER[:6],
             FALSE_HEADER + b"x" * 50,
-            FALSE_HEADER[:4] * 1000,
+            FALSE_HEADER[:4] * 250_000,
             FALSE_HEADER[:-1] + b"\1" + b"y" * 100,  # more to come, which never does
         )
     ):
@@ -71,3 +72,16 @@ def stay(event, context):
     logger.warning("two\nlines")
     if event.get("sleep"):
         threading.Event().wait(event["sleep"])
+
+
+def prints(event, context):
+    """Much more than a pipe holds, on a pipe that does not block, and with signals in between."""
+    os.set_blocking(1, event != "nonblocking")
+    if event == "signals":
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    for number in range(20):
+        print(f"{number:02d}" + "p" * 300_000)
+        print(f"{number:02d}" + "p" * 300_000, file=sys.stderr)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    os.set_blocking(1, True)

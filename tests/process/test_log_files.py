@@ -7,6 +7,7 @@ import json
 import signal
 from pathlib import Path
 
+import pytest
 from tests.process.conftest import RunEngine
 from tests.process.house import create, eventually, result, sample
 from tests.process.programs import Program, client, serve
@@ -123,6 +124,18 @@ def test_a_pipe_that_was_made_non_blocking_loses_nothing(run_open: RunEngine) ->
     run_open(scenario, log_files=True)
     found = [text.split("\t")[-1] for text in messages(run_open.data_dir) if "bbb" in text]
     assert found == [f"{number} {'b' * 20_000}" for number in range(100)]
+
+
+@pytest.mark.parametrize("how", ["nonblocking", "signals"])
+def test_prints_arrive_whole(run_open: RunEngine, how: str) -> None:
+    async def scenario(engine: Engine) -> None:
+        await create(engine, "records.prints", timeout=30, memory_size=512)
+        await result(engine, how)
+
+    run_open(scenario, log_files=True)
+    found = [text for text in messages(run_open.data_dir) if "ppp" in text]
+    twice = [number for number in range(20) for _ in range(2)]
+    assert found == [f"{number:02d}" + "p" * 300_000 for number in twice]
 
 
 def test_a_deleted_functions_log_stays_and_a_silent_ones_name_is_known(run_open: RunEngine) -> None:

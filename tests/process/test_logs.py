@@ -231,6 +231,7 @@ STREAMS = {
     "replace": ("printed", []),
     "none": ("printed", []),
     "swap": ("printed", ["printed while swap"]),
+    "wrap": ("printed", ["printed while wrap"]),
     "original": ("printed", ["printed while original"]),
     "close descriptors": ("OSError(9, 'Bad file descriptor')", []),
     "close": ("ValueError('I/O operation on closed file.')", []),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import logging
 import os
+import select
 import sys
 import time
+from typing import Any
 
 from samovar_worker import json_logs
 from samovar_worker.handler import Fault
@@ -83,11 +85,32 @@ def configure() -> None:
         logging.getLogger().setLevel(level)
 
 
+class _Descriptor(io.FileIO):
+    """Straight to the descriptor, as `python -u` does: what was printed before a crash is seen.
+
+    But whole: a signal or a pipe that was made non-blocking would cut what is longer than a pipe
+    has room for.
+    """
+
+    def write(self, data: Any) -> int:
+        written: int | None = super().write(data)
+        if written != len(data):
+            with memoryview(data).cast("B") as view:
+                written = written or 0
+                while written < len(view):
+                    more: int | None = super().write(view[written:])
+                    if more is None:
+                        select.select([], [self], [])
+                    written += more or 0
+        return written
+
+    def seekable(self) -> bool:
+        return False  # FileIO remembers what the zygote's own descriptor was
+
+
 def _stream(fd: int) -> io.TextIOWrapper:
-    # Straight to the descriptor, as `python -u` does: what was printed before a crash is seen.
-    raw = io.FileIO(fd, "w", closefd=False)
     return io.TextIOWrapper(
-        raw,
+        _Descriptor(fd, "w", closefd=False),
         encoding="utf-8",
         errors="backslashreplace",
         write_through=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from samovar_worker.wire.records import MAX_RECORD, Deframer
+from samovar_worker.wire.records import MAX_RECORD, Deframer, between_characters
 
 
 class Splitter:
@@ -12,7 +12,7 @@ class Splitter:
 
     def __init__(self) -> None:
         self._frames = Deframer()
-        self._line = b""
+        self._line = bytearray()  # what a function writes byte by byte is not copied each time
 
     def feed(self, data: bytes) -> list[str]:
         """The events that `data` completes, without their last newlines."""
@@ -23,7 +23,7 @@ class Splitter:
         found = self._take(self._frames.flush())
         if self._line:
             found.append(_text(self._line))
-            self._line = b""
+            self._line = bytearray()
         return found
 
     def _take(self, parts: list[tuple[bool, bytes]]) -> list[str]:
@@ -33,14 +33,19 @@ class Splitter:
                 # A line that a record interrupts goes on behind it: both are whole.
                 found.append(_text(data.removesuffix(b"\n")))
                 continue
-            *whole, rest = (self._line + data).split(b"\n")
-            found += map(_text, whole)
-            while len(rest) > MAX_RECORD:
-                found.append(_text(rest[:MAX_RECORD]))
-                rest = rest[MAX_RECORD:]
-            self._line = rest
+            line = self._line
+            first, *whole = data.split(b"\n")
+            line += first
+            if whole:
+                found.append(_text(line))
+                found += map(_text, whole[:-1])
+                line = self._line = bytearray(whole[-1])
+            while len(line) > MAX_RECORD:
+                end = between_characters(line, MAX_RECORD)
+                found.append(_text(line[:end]))
+                del line[:end]
         return found
 
 
-def _text(data: bytes) -> str:
+def _text(data: bytes | bytearray) -> str:
     return data.decode(errors="replace")

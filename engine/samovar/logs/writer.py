@@ -138,21 +138,19 @@ class LogWriter:
                 batch()
                 continue
             for start in range(0, len(batch), _STEP):
+                entries = batch[start : start + _STEP]
                 try:
-                    self._write(batch[start : start + _STEP])
+                    self._write(entries)
                 except Exception:  # the next ones may do better; a dead thread would lose them all
                     _log.exception("some logs could not be written")
+                self._done += sum(map(_size, entries))
 
     def _write(self, entries: list[Entry]) -> None:
-        size = 0
         texts: dict[str, list[str]] = {}
         counts: dict[str, int] = {}
         streams: dict[str, LogStream] = {}
         events: list[LogEvent] = []
         for stream, now, request_id, event in entries:
-            size += _ENTRY
-            if isinstance(event, bytes):
-                size += len(event)
             messages = self._messages(stream, now, request_id, event)
             if not messages:
                 continue
@@ -168,7 +166,6 @@ class LogWriter:
                 self._files.append(streams[name], now, "".join(written), counts[name])
         if self._delivery is not None and events:
             self._delivery.put(events)
-        self._done += size
 
     def _messages(
         self, stream: LogStream, now: float, request_id: str, event: bytes | PlatformEvent
@@ -185,3 +182,9 @@ class LogWriter:
         # that is gone leaves nothing here.
         del self._splitters[stream]
         return splitter.flush() + said
+
+
+def _size(entry: Entry) -> int:
+    """Bytes that an entry takes in the queue."""
+    event = entry[3]
+    return _ENTRY + len(event) if type(event) is bytes else _ENTRY

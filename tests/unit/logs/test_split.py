@@ -53,3 +53,22 @@ def test_a_line_without_an_end_is_cut() -> None:
         found += splitter.feed(b"x" * 65536)
     assert {len(line) for line in found} == {MAX_RECORD}
     assert sum(map(len, found)) + sum(map(len, splitter.flush())) == 40 * 65536
+
+
+def test_a_line_without_an_end_is_cut_between_characters() -> None:
+    for character in ("\u044f", "\u2028", "\U0001fad6"):
+        for shift in range(4):
+            text = "." * shift + character * (2 * MAX_RECORD // len(character.encode()))
+            splitter, data = Splitter(), text.encode()
+            found = []
+            for start in range(0, len(data), 65536):
+                found += splitter.feed(data[start : start + 65536])
+            found += splitter.flush()
+            assert "".join(found) == text
+            assert max(len(line.encode()) for line in found) <= MAX_RECORD
+
+
+def test_what_is_no_utf_8_at_all_is_cut_anywhere() -> None:
+    splitter = Splitter()
+    (found,) = splitter.feed(b"\x80" * (MAX_RECORD + 1))
+    assert found == "\ufffd" * MAX_RECORD

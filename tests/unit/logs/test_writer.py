@@ -164,6 +164,28 @@ def test_a_disk_that_refuses_does_not_end_the_thread(tmp_path: Path) -> None:
     assert stage.lost.counts() == {(FILES, DISK): 1}
 
 
+def test_what_fails_unexpectedly_leaves_room_for_the_next(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage = Stage(tmp_path, queue=2000)
+    append = stage.files.append
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def scenario(stage: Stage) -> None:
+        stage.files.append = fail  # type: ignore[method-assign]
+        for number in range(1, 11):
+            stage.say(b"lost\n")
+            stage.clock.advance(INTERVAL)
+            await eventually(lambda number=number: len(caplog.records) == number, "it is told")
+        stage.files.append = append  # type: ignore[method-assign]
+        stage.say(b"kept\n")
+
+    play(scenario, stage)
+    assert stage.read() == ["kept"]
+
+
 def test_a_disk_that_hangs_does_not_hang_the_end(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     gate = threading.Event()

@@ -131,3 +131,21 @@ def test_a_long_record_becomes_several() -> None:
     found = frames.feed(framed(b"r" * (2 * MAX_RECORD + 1)))
     assert len(found) == 3
     assert sum(len(data) for _, data in found) == 2 * MAX_RECORD + 1
+
+
+def test_false_headers_do_not_cut_output_to_pieces() -> None:
+    """Each piece costs whoever reads on: 16,000 of them in 64 KB would stop a log's writer."""
+    frames = Deframer()
+    for false in (MARKER * 1000, HEADER.pack(MARKER, 1, PIECE + 1, 0) * 1000):
+        assert len(frames.feed(false + b"\n" * 20)) == 1
+
+
+def test_a_record_that_is_too_long_is_cut_between_characters() -> None:
+    for character in ("\u044f", "\u2028", "\U0001fad6"):
+        for shift in range(4):
+            text = "." * shift + character * (2 * MAX_RECORD // len(character.encode()))
+            frames = Deframer()
+            found = frames.feed(framed(text.encode())) + frames.flush()
+            assert {is_record for is_record, _ in found} == {True}
+            assert len(found) <= 4
+            assert "".join(data.decode() for _, data in found) == text

@@ -55,18 +55,17 @@ class Deframer:
             return [(False, data)]
         found: list[tuple[bool, bytes]] = []
         data = self._held + data
-        at = 0
+        at = seen = 0  # how far it is told, and how far there is no header
         while True:
-            start = data.find(MARKER, at)
+            start = data.find(MARKER, seen)
             if start < 0:
-                start = len(data) - _beginning(data, at)
+                start = len(data) - _beginning(data, seen)
                 break
             if len(data) - start < _SIZE:
                 break
             _, origin, length, more = HEADER.unpack_from(data, start)
             if not 0 < length <= PIECE or more > 1:  # not a header of ours
-                found.append((False, data[at : start + 1]))
-                at = start + 1
+                seen = start + 1
                 continue
             end = start + _SIZE + length
             if end > len(data):
@@ -76,7 +75,7 @@ class Deframer:
             record = self._piece(origin, data[start + _SIZE : end], bool(more))
             if record:
                 found.append((True, record))
-            at = end
+            at = seen = end
         if start > at:
             found.append((False, data[at:start]))
         self._held = data[start:]
@@ -101,9 +100,24 @@ class Deframer:
         self._kept += len(piece)
         if more and len(part) + PIECE <= MAX_RECORD and self._kept < MAX_RECORD:
             return b""
-        del self._open[origin]
-        self._kept -= len(part)
-        return bytes(part)
+        end = between_characters(part, len(part)) if more else len(part)
+        self._kept -= end
+        if end < len(part):  # the rest belongs to what is to come
+            self._open[origin] = part[end:]
+        else:
+            del self._open[origin]
+        return bytes(part[:end])
+
+
+def between_characters(data: bytes | bytearray, end: int) -> int:
+    """Where to cut `data`, at `end` or up to three bytes before it, so that no character of UTF-8
+    is cut in two."""
+    for start in range(end - 1, max(0, end - 4), -1):
+        first = data[start]
+        if first & 0xC0 != 0x80:  # where the last character begins
+            width = 1 if first < 0x80 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4
+            return end if end - start >= width else start
+    return end
 
 
 def _beginning(data: bytes, at: int) -> int:
