@@ -13,7 +13,7 @@ import termios
 from collections.abc import Callable
 
 from samovar.logs.platform_lines import lines
-from samovar.logs.stream import Closed, Journal, LogStream, PlatformEvent
+from samovar.logs.stream import Closed, Journal, LogStream, PlatformEvent, process_over
 from samovar.model.limits import LOG_TAIL_SIZE as TAIL
 from samovar_worker.wire.records import Deframer
 
@@ -34,12 +34,11 @@ class _Tail:
     def add(self, data: bytes) -> None:
         self._keep(self._frames.feed(data))
 
-    def add_lines(self, texts: list[str]) -> None:
-        self._keep(self._frames.flush())
+    def add_lines(self, texts: list[str], *, process_over: bool) -> None:
+        self._keep(self._frames.flush(records=process_over))
         self._keep([(True, f"{text}\n".encode()) for text in texts])
 
     def end(self) -> bytes:
-        self._keep(self._frames.flush())
         return bytes(self._kept[-TAIL:])
 
     def _keep(self, parts: list[tuple[bool, bytes]]) -> None:
@@ -91,7 +90,8 @@ class Output:
         assert stream is not None
         now = self._wall()
         if self._tail is not None:
-            self._tail.add_lines(lines(stream, now, self._request, event))
+            said = lines(stream, now, self._request, event)
+            self._tail.add_lines(said, process_over=process_over(event))
         if self._journal is not None:
             self._journal.put(stream, now, self._request, event)
 

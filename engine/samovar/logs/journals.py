@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from samovar.logs.platform_lines import lines
-from samovar.logs.stream import Closed, Journal, LogStream, PlatformEvent
+from samovar.logs.stream import Closed, Journal, LogStream, PlatformEvent, process_over
 from samovar_worker.wire.records import Deframer
 
 
@@ -34,7 +34,7 @@ class SinkJournal:
         if isinstance(event, bytes):
             parts = frames.feed(event)
         else:
-            parts = frames.flush()
+            parts = frames.flush(records=process_over(event))
             if type(event) is Closed:
                 del self._frames[stream]
             for line in lines(stream, now, request_id, event):

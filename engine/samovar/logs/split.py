@@ -18,9 +18,14 @@ class Splitter:
         """The events that `data` completes, without their last newlines."""
         return self._take(self._frames.feed(data))
 
-    def flush(self) -> list[str]:
-        """What was begun, as it is: the invocation is over, or the process."""
-        found = self._take(self._frames.flush())
+    @property
+    def begun(self) -> bool:
+        """Whether there is a long record of which more is to come."""
+        return self._frames.begun
+
+    def flush(self, *, records: bool = True) -> list[str]:
+        """What was begun, as it is: the process is over; without `records`, its invocation."""
+        found = self._take(self._frames.flush(records=records))
         if self._line:
             found.append(_text(self._line))
             self._line = bytearray()

@@ -78,6 +78,15 @@ class Closed(NamedTuple):
 PlatformEvent = InitStarted | InitEnded | Started | Ended | Dropped | Closed
 
 
+def process_over(event: PlatformEvent) -> bool:
+    """Whether the process behind the log writes no more: what it began stays as it is."""
+    if isinstance(event, Ended):
+        return event.by_platform
+    if isinstance(event, InitEnded):
+        return event.status != "success"
+    return isinstance(event, Closed)
+
+
 class Journal(Protocol):
     """Takes what is logged. Called on the loop, for every invocation: must not block or raise."""
 

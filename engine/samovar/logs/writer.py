@@ -18,7 +18,7 @@ from samovar.logs.files import LogFiles, entry
 from samovar.logs.lost import STOPPED, TOO_FAST, WRITER, Lost
 from samovar.logs.platform_lines import lines
 from samovar.logs.split import Splitter
-from samovar.logs.stream import Dropped, LogStream, PlatformEvent
+from samovar.logs.stream import Dropped, LogStream, PlatformEvent, process_over
 
 _log = logging.getLogger(__name__)
 INTERVAL = 0.05  # seconds that a record waits for others: what a kill -9 of the engine costs
@@ -178,10 +178,12 @@ class LogWriter:
         said = lines(stream, now, request_id, event)
         if splitter is None:
             return said
-        # Whatever is incomplete by now stays so. Made anew for the next output, so that a context
+        # A line that has no end by now gets none. Made anew for the next output, so that a context
         # that is gone leaves nothing here.
-        del self._splitters[stream]
-        return splitter.flush() + said
+        begun = splitter.flush(records=process_over(event))
+        if not splitter.begun:
+            del self._splitters[stream]
+        return begun + said
 
 
 def _size(entry: Entry) -> int:

@@ -80,6 +80,38 @@ def test_what_is_put_is_written_in_order_some_moments_later(tmp_path: Path) -> N
     ]
 
 
+def test_a_record_that_an_end_comes_into_stays_whole(tmp_path: Path) -> None:
+    """A thread's that goes on; one that nobody goes on with is told when its process is gone."""
+    stage = Stage(tmp_path)
+    first, rest = encode(b"r" * 5000 + b"\n", 1)
+    unended, _ = encode(b"u" * 5000, 2)
+
+    async def scenario(stage: Stage) -> None:
+        stage.say(first + unended)
+        stage.writer.put(STREAM, 1.0, "id", Ended(0.001, 128, 5))
+        stage.say(rest, request_id="")
+        stage.writer.put(STREAM, 1.0, "", Closed())
+
+    play(scenario, stage)
+    end, report, whole, incomplete = stage.read()
+    assert (end, report[:6]) == ("END RequestId: id", "REPORT")
+    assert whole == "r" * 5000
+    assert incomplete == "u" * (4096 - 11)
+    assert stage.writer._splitters == {}
+
+
+def test_a_record_whose_process_ended_comes_before_its_end(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+
+    async def scenario(stage: Stage) -> None:
+        stage.say(next(encode(b"u" * 5000, 2)))
+        ended = Ended(1.0, 128, 5, by_platform=True, status="timeout")
+        stage.writer.put(STREAM, 1.0, "id", ended)
+
+    play(scenario, stage)
+    assert [text[:3] for text in stage.read()] == ["uuu", "END", "REP"]
+
+
 def test_a_large_batch_does_not_wait(tmp_path: Path) -> None:
     async def scenario(stage: Stage) -> None:
         for _ in range(BATCH // 65536):

@@ -81,11 +81,19 @@ class Deframer:
         self._held = data[start:]
         return found
 
-    def flush(self) -> list[tuple[bool, bytes]]:
-        """What is incomplete, as far as it came: nobody writes the rest of it."""
-        found: list[tuple[bool, bytes]] = [(True, bytes(part)) for part in self._open.values()]
-        self._open.clear()
-        self._kept = 0
+    @property
+    def begun(self) -> bool:
+        """Whether there is a long record of which more is to come."""
+        return bool(self._open)
+
+    def flush(self, *, records: bool = True) -> list[tuple[bool, bytes]]:
+        """What is incomplete, as far as it came: nobody writes the rest of it. Without `records`
+        long ones are left: a thread may be in the middle of one when its invocation ends."""
+        found: list[tuple[bool, bytes]] = []
+        if records:
+            found += [(True, bytes(part)) for part in self._open.values()]
+            self._open.clear()
+            self._kept = 0
         held, self._held = self._held, b""
         if held:
             found.append((False, held))
