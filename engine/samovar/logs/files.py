@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 SUFFIX = ".jsonl"
 _SEGMENTS = 8  # a function's log goes in so many steps
 _SMALLEST = 16 * 1024  # bytes of a segment
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
 
 
 def entry(stream: LogStream, now: float, request_id: str, messages: list[str]) -> str:
@@ -56,9 +56,18 @@ class _FunctionLog:
 
     directory: Path
     sizes: dict[Path, int] = field(default_factory=dict)
+    number: int = 0  # of the last segment; none is used twice
     torn: bool = False  # the last line has no end
     lost: int = 0  # records since the last one that was written
     lost_bytes: int = 0
+
+
+class _CutShort(OSError):
+    """The disk took only the first lines: `kept` bytes."""
+
+    def __init__(self, kept: int, error: OSError) -> None:
+        super().__init__(error.errno, error.strerror)
+        self.kept = kept
 
 
 class LogFiles:
@@ -87,27 +96,48 @@ class LogFiles:
             log = _FunctionLog(self._directory / stream.function)
             self._logs[stream.function] = log
         try:
-            self._open(log)
-            before = b""
-            if log.lost:
-                dropped = Dropped(log.lost, log.lost_bytes, DISK)
-                before = entry(stream, now, "", lines(stream, now, "", dropped)).encode()
-            self._write(log, before + data)
-            log.lost = log.lost_bytes = 0
-            if self._complained:
-                self._complained = False
-                _log.warning("logs are written again")
+            self._append(log, stream, now, data)
+        except FileNotFoundError:  # somebody has deleted it: go on under another name
+            log.sizes = {}
+            try:
+                self._append(log, stream, now, data)
+            except OSError as error:
+                self._refused(log, data, records, error)
         except OSError as error:
-            self._lost.add(FILES, DISK, records)
-            log.lost += records
-            log.lost_bytes += len(data)
-            if not self._complained:
-                self._complained = True
-                _log.error(
-                    "logs can't be written to %s and are lost until they can: %s",
-                    self._directory,
-                    error,
-                )
+            self._refused(log, data, records, error)
+
+    def _append(self, log: _FunctionLog, stream: LogStream, now: float, data: bytes) -> None:
+        self._open(log)
+        before = b"\n" if log.torn else b""  # an engine that was killed left half a line
+        if log.lost:
+            dropped = Dropped(log.lost, log.lost_bytes, DISK)
+            before += entry(stream, now, "", lines(stream, now, "", dropped)).encode()
+        try:
+            self._write(log, before + data)
+        except _CutShort as error:
+            if error.kept >= len(before):
+                log.lost = log.lost_bytes = 0
+            error.kept -= len(before)
+            raise
+        log.lost = log.lost_bytes = 0
+        if self._complained:
+            self._complained = False
+            _log.warning("logs are written again")
+
+    def _refused(self, log: _FunctionLog, data: bytes, records: int, error: OSError) -> None:
+        """Count what of `data` is not written."""
+        kept = max(0, error.kept) if isinstance(error, _CutShort) else 0
+        records -= data.count(b"\n", 0, kept)
+        self._lost.add(FILES, DISK, records)
+        log.lost += records
+        log.lost_bytes += len(data) - kept
+        if not self._complained:
+            self._complained = True
+            _log.error(
+                "logs can't be written to %s and are lost until they can: %s",
+                self._directory,
+                error,
+            )
 
     def _open(self, log: _FunctionLog) -> None:
         if log.sizes:
@@ -115,35 +145,40 @@ class LogFiles:
         log.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         sizes = {path: path.stat().st_size for path in segments(log.directory)}
         log.torn = bool(sizes) and not _ends_well(next(reversed(sizes)))
-        log.sizes = sizes or {log.directory / f"{1:08d}{SUFFIX}": 0}
+        if sizes:
+            log.number = max(log.number, int(next(reversed(sizes)).stem))
+        else:
+            log.number += 1
+        log.sizes = sizes or {_segment(log): 0}
 
     def _write(self, log: _FunctionLog, data: bytes) -> None:
         path = next(reversed(log.sizes))
         size = log.sizes[path]
         if size and size + len(data) > self._segment:
-            path = log.directory / f"{int(path.stem) + 1:08d}{SUFFIX}"
+            log.number += 1
+            path = _segment(log)
             size = log.sizes[path] = 0
-            log.torn = False
         if not size:
             self._make_room(log)
-        if log.torn:  # an engine that was killed left half a line
-            data = b"\n" + data
-        fd = os.open(path, _FLAGS, 0o600)
+        fd = os.open(path, _FLAGS if size else _FLAGS | os.O_CREAT, 0o600)
         try:
-            start = os.fstat(fd).st_size
+            start = os.fstat(fd).st_size  # not `size` where somebody has emptied it
             written = 0
             try:
                 while written < len(data):
                     written += os.write(fd, data[written:])
-            except OSError:
-                os.ftruncate(fd, start)  # a full disk: no half lines
-                raise
+            except OSError as error:
+                # A full disk: no half lines. The whole ones a reader may have seen.
+                written = data.rfind(b"\n", 0, written) + 1
+                os.ftruncate(fd, start + written)
+                raise _CutShort(written, error) from error
+            finally:
+                log.sizes[path] = start + written
+                if self._size is not None:
+                    self._size += start + written - size
         finally:
             os.close(fd)
         log.torn = False
-        log.sizes[path] = size + len(data)
-        if self._size is not None:
-            self._size += len(data)
 
     def _make_room(self, log: _FunctionLog) -> None:
         """A new segment is begun: let the oldest ones go."""
@@ -154,7 +189,7 @@ class LogFiles:
         if self._size <= self._total:
             return
         current = next(reversed(log.sizes))
-        for path, size, _ in sorted(self._all(), key=lambda item: item[2]):
+        for path, size, _ in self._oldest_first():
             if self._size <= self._total:
                 return
             if path != current:
@@ -173,6 +208,16 @@ class LogFiles:
         if log is not None:
             log.sizes.pop(path, None)
 
+    def _oldest_first(self) -> list[tuple[Path, int, float]]:
+        """All segments in the order in which they go: a function's own never before one that it
+        wrote earlier, whatever the clock said then."""
+        earliest: dict[Path, float] = {}
+        found = []
+        for path, size, written in sorted(self._all(), reverse=True):
+            earliest[path.parent] = min(written, earliest.get(path.parent, written))
+            found.append((path, size, earliest[path.parent]))
+        return sorted(found, key=lambda item: (item[2], item[0]))
+
     def _all(self) -> list[tuple[Path, int, float]]:
         """Every segment of every function: path, size and when it was last written."""
         found = []
@@ -181,6 +226,10 @@ class LogFiles:
                 status = path.stat()
                 found.append((path, status.st_size, status.st_mtime))
         return found
+
+
+def _segment(log: _FunctionLog) -> Path:
+    return log.directory / f"{log.number:08d}{SUFFIX}"
 
 
 def _ends_well(path: Path) -> bool:

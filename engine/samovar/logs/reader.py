@@ -80,11 +80,11 @@ class Reader:
         for path in [path for path in self._offsets if path not in found]:
             del self._offsets[path]
         for path in found:
-            offset = self._offsets.get(path, 0)
             try:
                 status = path.stat()
-                if status.st_size < offset:
-                    offset = self._offsets[path] = 0  # all was deleted, and numbers begin anew
+                offset = self._offsets.get(path, 0)
+                if status.st_size < offset:  # emptied, or all was deleted and begun anew
+                    offset = self._offsets[path] = 0
                 if status.st_size > offset:
                     if status.st_mtime * 1000 < wanted.since:
                         self._offsets[path] = status.st_size

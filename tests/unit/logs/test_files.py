@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -125,3 +128,77 @@ def test_a_function_is_known_before_it_logs(tmp_path: Path) -> None:
     files.expect("f")
     assert (tmp_path / "f").is_dir()
     assert messages(tmp_path) == []
+
+
+def test_what_somebody_deletes_or_empties_while_it_is_written_to_begins_anew(
+    tmp_path: Path,
+) -> None:
+    files, lost = made(tmp_path)
+    reader = Reader(tmp_path, "f")
+
+    def told() -> list[str]:
+        return [event.message for event in reader.read(Wanted())]
+
+    append(files, "first", "second")
+    assert told() == ["first", "second"]
+    shutil.rmtree(tmp_path / "f")
+    append(files, "3")
+    assert told() == ["3"]
+    segments(tmp_path / "f")[0].unlink()
+    append(files, "4", "5")
+    assert told() == ["4", "5"]
+    os.truncate(segments(tmp_path / "f")[0], 0)
+    append(files, "6")
+    assert told() == ["6"]
+    assert lost.counts() == {}
+    assert [
+        path.stat().st_mode & 0o777 for path in (tmp_path / "f", *segments(tmp_path / "f"))
+    ] == [
+        0o700,
+        0o600,
+    ]
+
+
+def test_a_disk_that_takes_only_the_first_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was whole may have been read: it stays, and only the rest is counted as lost."""
+    files, lost = made(tmp_path)
+    append(files, "0")
+    reader = Reader(tmp_path, "f")
+    line = len(entry(STREAM, NOW, "id", ["1"]))
+    write, seen = os.write, []
+
+    def full(fd: int, data: bytes) -> int:
+        if len(data) == 4 * line:
+            return write(fd, data[: 2 * line + 5])
+        seen.extend(event.message for event in reader.read(Wanted()))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        append(files, "1", "2", "3", "4")
+        append(files, "5")
+    assert lost.counts() == {(FILES, DISK): 3}
+    append(files, "6")
+    seen.extend(event.message for event in reader.read(Wanted()))
+    assert seen[:3] == ["0", "1", "2"]
+    assert seen[3].startswith(f"LOGS_DROPPED Records: 3\tBytes: {3 * line}\t")
+    assert seen[4:] == ["6"]
+
+
+def test_numbers_are_not_used_twice_and_a_clock_that_goes_back_deletes_nothing_new(
+    tmp_path: Path,
+) -> None:
+    files, _ = made(tmp_path, limit=160_000, total=100_000)
+    for number in range(3):
+        append(files, f"{number} {'x' * 18_000}")
+    for age, path in enumerate(segments(tmp_path / "f")):
+        os.utime(path, (1000 - age, 1000 - age))  # the clock went back
+    other = LogStream("g", "s", "g")
+    for number in range(4):
+        append(files, f"{number} {'x' * 18_000}", stream=other)
+    assert [text[0] for text in messages(tmp_path, "f")] == ["1", "2"]
+    shutil.rmtree(tmp_path / "f")
+    append(files, "3 x")
+    assert [path.name for path in segments(tmp_path / "f")] == ["00000004.jsonl"]
