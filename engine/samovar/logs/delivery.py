@@ -51,6 +51,7 @@ class Delivery:
         self._lost = lost
         self._queue = queue
         self._scale = time_scale
+        self._gathering = _GATHER * time_scale
         self._events: deque[LogEvent] = deque()
         self._size = 0
         self._changed = threading.Condition()
@@ -90,7 +91,9 @@ class Delivery:
             return
         thread.join(grace)
         if thread.is_alive():
-            self._given_up.set()
+            with self._changed:
+                self._given_up.set()
+                self._changed.notify()
             # It ends once the request that it waits for has an answer, or its time is up.
             thread.join(_READ_TIMEOUT)
 
@@ -102,7 +105,7 @@ class Delivery:
                 while not self._events and not self._closing:
                     self._changed.wait()
                 # A request for every line would be throttled soon.
-                self._changed.wait_for(lambda: self._closing, _GATHER * self._scale)
+                self._changed.wait_for(lambda: self._closing, self._gathering)
                 events, self._events = self._events, deque()
             if not events:
                 break
@@ -133,14 +136,22 @@ class Delivery:
                     if not self._last_attempts:
                         self._given_up.set()
                 wait = _WAITS[min(attempt, len(_WAITS) - 1)] * self._scale
-                attempt += 1
-                self._given_up.wait(wait)
+                attempt = 0 if self._wait(wait) else attempt + 1
             else:
                 if self._complained:
                     self._complained = False
                     _log.warning("logs are delivered again")
                 return
         self._lost.add(CLOUDWATCH, STOPPED, len(request.events))
+
+    def _wait(self, seconds: float) -> bool:
+        """Before another attempt; the end of the engine is a reason to make it now. Returns whether
+        there is one."""
+        with self._changed:
+            closing = self._closing
+            return self._changed.wait_for(
+                lambda: self._given_up.is_set() or self._closing is not closing, seconds
+            )
 
     def _send(self, request: PutRequest) -> None:
         """PutLogEvents; group and stream are made when they are missed."""

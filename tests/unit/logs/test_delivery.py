@@ -185,6 +185,29 @@ def test_the_end_does_not_wait_for_a_service_that_never_comes() -> None:
     assert lost.counts() == {(CLOUDWATCH, STOPPED): 2}
 
 
+def test_the_end_comes_before_a_long_wait_is_over() -> None:
+    """The service is there again by then: the last events go to it."""
+    service = Service()
+    service.there |= {"g", "g:s"}
+    tried = threading.Event()
+
+    def once() -> Any:
+        if tried.is_set():
+            return {}
+        tried.set()
+        return refusal("ThrottlingException")
+
+    service.answer = once
+    lost = Lost()
+    delivery = Delivery(lambda: service, lost, time_scale=1000)  # waits of minutes
+    delivery._gathering = 0
+    delivery.put(events("a"))
+    assert tried.wait(PATIENCE)
+    delivery.close(PATIENCE)
+    assert service.messages == ["a\n"]
+    assert lost.counts() == {}
+
+
 def test_nothing_is_started_for_nothing() -> None:
     with delivering(Service()):
         assert "samovar-delivery" not in {thread.name for thread in threading.enumerate()}
