@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from json.encoder import encode_basestring
@@ -33,6 +34,8 @@ def entry(stream: LogStream, now: float, request_id: str, messages: list[str]) -
     """The lines of the file for `messages`."""
     quote = encode_basestring
     head = f'{{"time":{int(now * 1000)}{_names(stream)}{quote(request_id)},"message":'
+    if len(messages) == 1:
+        return f"{head}{quote(messages[0])}}}\n"
     return "".join([f"{head}{quote(message)}}}\n" for message in messages])
 
 
@@ -82,6 +85,9 @@ class LogFiles:
         self._logs: dict[str, _FunctionLog] = {}
         self._size: int | None = None  # of all logs, once counted
         self._complained = False
+        self._batch = False
+        self._open_path: Path | None = None
+        self._open_fd = -1
 
     def expect(self, function: str) -> None:
         """Have a directory for a function that has logged nothing yet: its name is known then."""
@@ -105,6 +111,22 @@ class LogFiles:
                 self._refused(log, data, records, error)
         except OSError as error:
             self._refused(log, data, records, error)
+        if not self._batch:
+            self._close()
+
+    @contextlib.contextmanager
+    def batch(self) -> Iterator[None]:
+        """What is appended in here comes at once: the file that was written to last stays open.
+
+        To open and to close it each time would cost as much as the lines, and every system call
+        hands the interpreter's lock to and fro.
+        """
+        self._batch = True
+        try:
+            yield
+        finally:
+            self._batch = False
+            self._close()
 
     def _append(self, log: _FunctionLog, stream: LogStream, now: float, data: bytes) -> None:
         self._open(log)
@@ -160,25 +182,36 @@ class LogFiles:
             size = log.sizes[path] = 0
         if not size:
             self._make_room(log)
-        fd = os.open(path, _FLAGS if size else _FLAGS | os.O_CREAT, 0o600)
+        fd, start = self._opened(path, size)
+        written = 0
         try:
-            start = os.fstat(fd).st_size  # not `size` where somebody has emptied it
-            written = 0
-            try:
-                while written < len(data):
-                    written += os.write(fd, data[written:])
-            except OSError as error:
-                # A full disk: no half lines. The whole ones a reader may have seen.
-                written = data.rfind(b"\n", 0, written) + 1
-                os.ftruncate(fd, start + written)
-                raise _CutShort(written, error) from error
-            finally:
-                log.sizes[path] = start + written
-                if self._size is not None:
-                    self._size += start + written - size
+            while written < len(data):
+                written += os.write(fd, data[written:])
+        except OSError as error:
+            # A full disk: no half lines. The whole ones a reader may have seen.
+            written = data.rfind(b"\n", 0, written) + 1
+            os.ftruncate(fd, start + written)
+            raise _CutShort(written, error) from error
         finally:
-            os.close(fd)
+            log.sizes[path] = start + written
+            if self._size is not None:
+                self._size += start + written - size
         log.torn = False
+
+    def _opened(self, path: Path, size: int) -> tuple[int, int]:
+        """A descriptor of `path` and the file's size, which is not `size` where somebody has
+        emptied it. It stays open until another one is asked for, or the batch is over."""
+        if self._open_path is path:
+            return self._open_fd, size
+        self._close()
+        fd = os.open(path, _FLAGS if size else _FLAGS | os.O_CREAT, 0o600)
+        self._open_path, self._open_fd = path, fd
+        return fd, os.fstat(fd).st_size
+
+    def _close(self) -> None:
+        if self._open_path is not None:
+            self._open_path = None
+            os.close(self._open_fd)
 
     def _make_room(self, log: _FunctionLog) -> None:
         """A new segment is begun: let the oldest ones go."""

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from queue import SimpleQueue
 
 from samovar.clock import Clock, Timer
@@ -137,13 +138,17 @@ class LogWriter:
             if callable(batch):
                 batch()
                 continue
-            for start in range(0, len(batch), _STEP):
-                entries = batch[start : start + _STEP]
-                try:
-                    self._write(entries)
-                except Exception:  # the next ones may do better; a dead thread would lose them all
-                    _log.exception("some logs could not be written")
-                self._done += sum(map(_size, entries))
+            with self._files.batch() if self._files is not None else nullcontext():
+                self._write_batch(batch)
+
+    def _write_batch(self, batch: list[Entry]) -> None:
+        for start in range(0, len(batch), _STEP):
+            entries = batch[start : start + _STEP]
+            try:
+                self._write(entries)
+            except Exception:  # the next ones may do better; a dead thread would lose them all
+                _log.exception("some logs could not be written")
+            self._done += sum(map(_size, entries))
 
     def _write(self, entries: list[Entry]) -> None:
         texts: dict[str, list[str]] = {}
