@@ -59,6 +59,23 @@ def forked(event, context):
     os.waitpid(pid, 0)
 
 
+def crossing(event, context):
+    """Long records of a thread, of the handler and of a signal within those, all of one process."""
+
+    def chat():
+        for number in range(20):
+            context.log(f"thread {number} {'t' * 50_000}")
+
+    thread = threading.Thread(target=chat)
+    signal.signal(signal.SIGALRM, lambda *_: logger.warning("signal %s", "s" * 9000))
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    thread.start()
+    for number in range(20):
+        logger.warning("handler %d %s", number, "h" * 50_000)
+    thread.join()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 def nonblocking(event, context):
     """A child that makes the shared pipe non-blocking, and then much more than fits into it."""
     os.set_blocking(1, False)

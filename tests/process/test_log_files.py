@@ -116,6 +116,21 @@ def test_records_of_forks_are_told_apart(run_open: RunEngine) -> None:
         assert mine == [f"{who} {number} {'z' * 20_000}" for number in range(20)]
 
 
+def test_records_of_threads_and_signals_do_not_mix(run_open: RunEngine) -> None:
+    async def scenario(engine: Engine) -> None:
+        await create(engine, "records.crossing", timeout=30)
+        await result(engine)
+
+    run_open(scenario, log_files=True)
+    found = [text.split("\t")[-1] for text in messages(run_open.data_dir)[2:-2]]
+    for who in ("thread", "handler"):
+        mine = [text for text in found if text.startswith(who)]
+        assert mine == [f"{who} {number} {who[0] * 50_000}" for number in range(20)]
+    alarms = [text for text in found if text.startswith("signal")]
+    assert set(alarms) == {"signal " + "s" * 9000}
+    assert len(found) == 40 + len(alarms)
+
+
 def test_a_pipe_that_was_made_non_blocking_loses_nothing(run_open: RunEngine) -> None:
     async def scenario(engine: Engine) -> None:
         await create(engine, "records.nonblocking", timeout=30)

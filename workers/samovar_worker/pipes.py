@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import select
+from _thread import get_native_id
+from itertools import count
 
 from samovar_worker.wire import frames, memory, records
 
@@ -17,6 +19,7 @@ REQUEST = 1021
 REPLY = 1022
 MEMORY = 1023
 
+_count = count()
 _encode, _INLINE_LIMIT = frames.encode, memory.INLINE_LIMIT
 
 
@@ -96,5 +99,7 @@ def write_output(data: bytes) -> None:
 
 def write_record(data: bytes) -> None:
     """Write a log record, which is one event whatever newlines it holds."""
-    for piece in records.encode(data, os.getpid()):
+    # Long ones of other threads, and of a signal that arrives in the middle, travel meanwhile.
+    origin = (get_native_id() << 10 | next(_count) & 0x3FF) & 0xFFFFFFFF
+    for piece in records.encode(data, origin):
         write_output(piece)

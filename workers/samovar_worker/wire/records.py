@@ -8,8 +8,8 @@ travels in pieces, each behind a header:
 
 No UTF-8 text holds the marker. A piece is no longer than PIPE_BUF, so that the kernel never mixes
 it with what others write; the pieces of one long record may stand between others' output, and
-`origin`, the writer's pid, tells them from another process's. A function may write the same bytes:
-what it forges is its own log.
+`origin`, a number of the record's own, tells them from another one's. A function may write the same
+bytes: what it forges is its own log.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MARKER = b"\xff\xa5\x5a\xfe"
 HEADER = struct.Struct(">4sIHB")
 PIECE = 4096 - HEADER.size  # PIPE_BUF on Linux (pipe(7)), which POSIX guarantees to be atomic
 MAX_RECORD = 1024 * 1024  # the longest event of CloudWatch Logs; what is longer becomes several
-_MAX_OPEN = 256  # long records of so many processes at once; beyond it their pieces are events
+_MAX_OPEN = 256  # so many long records at once; beyond it their pieces are events
 
 _pack = HEADER.pack
 _SIZE = HEADER.size
