@@ -25,6 +25,9 @@ _log = logging.getLogger(__name__)
 INTERVAL = 0.05  # seconds that a record waits for others: what a kill -9 of the engine costs
 BATCH = 1 << 20  # bytes that do not wait
 QUEUE = 16 << 20  # bytes of all that is not written yet; beyond it records are dropped
+# What comes in larger pieces comes from a function that floods its log: a quarter of the queue
+# stays free of it, for the others.
+_FLOOD = 4096
 _ENTRY = 256  # bytes that an entry of the queue takes beside its data
 _STEP = 32  # entries that are formatted in one go
 
@@ -47,6 +50,7 @@ class LogWriter:
         self._files = files
         self._delivery = delivery
         self._queue = queue
+        self._queue_of_floods = queue - queue // 4
         self._entries: list[Entry] = []
         self._batch = 0  # bytes in `_entries`
         self._put = 0  # bytes ever taken
@@ -65,7 +69,9 @@ class LogWriter:
         size = _ENTRY
         if type(event) is bytes:
             size += len(event)
-        if self._put - self._done + size > self._queue:
+        if self._put - self._done + size > (
+            self._queue if size < _FLOOD else self._queue_of_floods
+        ):
             self._drop(stream, event)
             return
         self._put += size

@@ -196,6 +196,22 @@ def test_a_disk_that_refuses_does_not_end_the_thread(tmp_path: Path) -> None:
     assert stage.lost.counts() == {(FILES, DISK): 1}
 
 
+def test_a_function_that_floods_its_log_costs_the_others_nothing(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, queue=1_000_000)
+
+    async def scenario(stage: Stage) -> None:
+        for _ in range(100):
+            stage.say(b"x" * 65_535 + b"\n")
+        for number in range(100):
+            stage.say(b"quiet %d\n" % number, OTHER)
+            stage.writer.put(OTHER, 1.0, "id", Ended(0.001, 128, 5))
+
+    play(scenario, stage)
+    found = [text for text in stage.read() if text.startswith("quiet")]
+    assert found == [f"quiet {number}" for number in range(100)]
+    assert stage.lost.counts() == {(WRITER, TOO_FAST): 100 - 750_000 // (65_536 + 256)}
+
+
 def test_what_fails_unexpectedly_leaves_room_for_the_next(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
