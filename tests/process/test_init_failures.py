@@ -15,7 +15,7 @@ from samovar.engine import Engine
 
 # Counts its runs in /tmp before it fails, so that retries can be told from a remembered failure.
 COUNTED = """\
-import os, sys, tempfile
+import asyncio, os, sys, tempfile
 path = os.path.join(tempfile.gettempdir(), "inits")
 with open(path, "a") as file:
     file.write("x")
@@ -127,6 +127,8 @@ def check_stack(run_engine: RunEngine, stack: list[str], expected: list[str]) ->
 EXITS = {
     "sys.exit(0)": "Runtime exited without providing a reason",
     "sys.exit(4)": "Runtime exited with error: exit status 4",
+    "raise KeyboardInterrupt": "Runtime exited with error: exit status 1",
+    "raise asyncio.CancelledError('why')": "Runtime exited with error: exit status 1",
     "os._exit(127)": "Runtime exited with error: exit status 127",
     "os.kill(os.getpid(), 9)": "Runtime exited with error: signal: killed",
 }
@@ -146,6 +148,8 @@ def test_an_exit_during_the_init(run_engine: RunEngine) -> None:
             log = run_engine.log.text(name)
             assert re.findall(r"init (\d)", log) == ["1", "2", "3"]
             assert log.count("Status: error\tError Type: Runtime.ExitError\t") == 5
+            assert log.count("\nCancelledError: why\n") == (3 if "Cancelled" in statement else 0)
+            assert "samovar_worker" not in log
 
     run_engine(scenario)
 

@@ -52,6 +52,10 @@ class Loop:
             self._exit(stop)
         except Exception as error:
             self._fail_init(error)
+        except BaseException as error:  # CancelledError, KeyboardInterrupt: ends the interpreter
+            fault = handler.fault_of(error)
+            trace = "".join(["Traceback (most recent call last):\n", *fault.stack])
+            self._exit(SystemExit(f"{trace}{fault.error_type}: {fault.message}"))
         else:
             LambdaContext.adopt_environment()
             self._wires.write(_INIT_DONE, self._done(self._started, ""))
