@@ -234,7 +234,8 @@ def missing_without_namespaces() -> dict[str, str]:
     reason = "no namespaces here"
     return {
         "private /tmp": f"{reason}: TMPDIR names a directory of the context's own",
-        "read-only root": f"{reason}: functions see the host's files",
+        "read-only root": f"{reason}: functions see the host's files, and can change packages and "
+        "layers that they share with others",
         "layers at /opt": f"{reason}: sys.path names another directory, and so do PATH and "
         "LD_LIBRARY_PATH for the programs that a function starts",
         "pid namespace": f"{reason}: a process that leaves its session and output is not found",
