@@ -26,6 +26,7 @@ from samovar.model.function import default_log_group
 _log = logging.getLogger(__name__)
 SUFFIX = ".jsonl"
 _SEGMENTS = 8  # a function's log goes in so many steps
+_STEPS_OF_ALL = 16  # and all together in so many
 _SMALLEST = 16 * 1024  # bytes of a segment
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
 
@@ -194,8 +195,12 @@ class LogFiles:
             raise _CutShort(written, error) from error
         finally:
             log.sizes[path] = start + written
-            if self._size is not None:
+            if self._size is None:
+                self._size = sum(size for _, size, _ in self._all())
+            else:
                 self._size += start + written - size
+            if self._size > self._total:
+                self._make_room_for_all(path)
         log.torn = False
 
     def _opened(self, path: Path, size: int) -> tuple[int, int]:
@@ -217,13 +222,14 @@ class LogFiles:
         """A new segment is begun: let the oldest ones go."""
         while sum(log.sizes.values()) > self._limit - self._segment and len(log.sizes) > 1:
             self._delete(log, next(iter(log.sizes)))
-        if self._size is None:
-            self._size = sum(size for _, size, _ in self._all())
-        if self._size <= self._total:
-            return
-        current = next(reversed(log.sizes))
-        for path, size, _ in self._oldest_first():
-            if self._size <= self._total:
+
+    def _make_room_for_all(self, current: Path) -> None:
+        """Let the oldest segments of all functions go. More of them than is needed, because to look
+        at all files takes time; never `current`."""
+        found = self._oldest_first()
+        self._size = sum(size for _, size, _ in found)  # somebody may have deleted some
+        for path, size, _ in found:
+            if self._size <= self._total - self._total // _STEPS_OF_ALL:
                 return
             if path != current:
                 path.unlink(missing_ok=True)

@@ -81,17 +81,45 @@ def test_a_log_stays_below_its_cap_and_keeps_its_end(tmp_path: Path) -> None:
 
 def test_all_logs_together_stay_below_the_total(tmp_path: Path) -> None:
     files, _ = made(tmp_path, limit=160_000, total=400_000)
-    segment = 20_000
     for number in range(12):
         stream = LogStream("g", "s", f"f{number}")
         for turn in range(30):
             append(files, f"{number} {turn} {'x' * 5000}", stream=stream)
-            # Looked at whenever a segment is begun.
-            assert size(tmp_path) <= 400_000 + segment
+            assert size(tmp_path) <= 400_000
     assert messages(tmp_path, "f11")[-1].startswith("11 29 ")
     assert messages(tmp_path, "f0") == []
     append(files, "back again", stream=LogStream("g", "s", "f0"))
     assert messages(tmp_path, "f0") == ["back again"]
+
+
+def test_many_functions_whose_logs_have_one_segment_each_stay_below_the_total(
+    tmp_path: Path,
+) -> None:
+    files, _ = made(tmp_path, limit=1 << 20, total=400_000)
+    for turn in range(10):
+        for number in range(20):
+            stream = LogStream("g", "s", f"f{number}")
+            append(files, f"{number} {turn} {'x' * 5000}", stream=stream)
+            assert size(tmp_path) <= 400_000
+    assert size(tmp_path) > 300_000
+    assert messages(tmp_path, "f19")[-1].startswith("19 9 ")
+    files, _ = made(tmp_path, limit=1 << 20, total=200_000)  # another engine, with less room
+    append(files, "last", stream=LogStream("g", "s", "f19"))
+    assert size(tmp_path) <= 200_000
+    assert messages(tmp_path, "f19")[-1] == "last"
+
+
+def test_what_somebody_deletes_makes_room(tmp_path: Path) -> None:
+    files, _ = made(tmp_path, limit=160_000, total=200_000)
+    for function in ("f", "g", "h"):
+        for number in range(3):
+            append(files, f"{number} {'x' * 19_000}", stream=LogStream("g", "s", function))
+        if function == "g":
+            shutil.rmtree(tmp_path / "f")
+    assert len(messages(tmp_path, "g")) == len(messages(tmp_path, "h")) == 3
+    append(files, "a" * 18_000, stream=LogStream("g", "s", "g"))
+    append(files, "b" * 18_000, stream=LogStream("g", "s", "g"))
+    assert len(messages(tmp_path, "g")) == 5
 
 
 def test_another_engine_goes_on_where_the_last_one_was_killed(tmp_path: Path) -> None:
@@ -196,7 +224,7 @@ def test_numbers_are_not_used_twice_and_a_clock_that_goes_back_deletes_nothing_n
     for age, path in enumerate(segments(tmp_path / "f")):
         os.utime(path, (1000 - age, 1000 - age))  # the clock went back
     other = LogStream("g", "s", "g")
-    for number in range(4):
+    for number in range(3):
         append(files, f"{number} {'x' * 18_000}", stream=other)
     assert [text[0] for text in messages(tmp_path, "f")] == ["1", "2"]
     shutil.rmtree(tmp_path / "f")
