@@ -22,7 +22,8 @@ def unverified(config: str, what: str = "f") -> tuple[int, str, str]:
         "CodeVerificationFailedException",
         "Lambda cannot deploy the function. The function or layer might be signed using a "
         "signature that the client is not configured to accept. Check the provided signature for "
-        f"{what}. (Samovar cannot verify AWS Signer's signatures and takes every package for unsigned; "
+        f"{what}. (Samovar cannot verify AWS Signer's signatures and takes every package for "
+        "unsigned; "
         f"{config} lets one through only if its UntrustedArtifactOnDeployment is Warn.)",
     )
 
