@@ -199,6 +199,10 @@ class KeptPackages:
         While code is arriving nothing is deleted: it is done when the last of it is there. Raises
         EngineError if the disk fails.
         """
+        # Whoever asks and goes away must not open the gate in the middle of it.
+        return await self._underway.carry_out(self._collect())
+
+    async def _collect(self) -> tuple[str, ...]:
         async with self._gate:
             if self._arrivals:
                 self._put_off = True
@@ -237,7 +241,7 @@ class KeptPackages:
     async def _collect_in_background(self) -> None:
         try:
             await self._let_go_of_directories()
-            gone = await self.collect()
+            gone = await self._collect()
         except SamovarError as error:
             # Left to the next change that lets go of something, and to the next start.
             _log.warning("packages that nothing refers to are not collected: %s", error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.registry.house import OTHER, House, new, run
@@ -226,5 +227,36 @@ def test_a_package_that_was_collected_is_told_from_one_that_is_lost(tmp_path: Pa
         await home.registry.delete("f")
         with pytest.raises(PackageGone):
             await home.registry.read_package(version.code)
+
+    run(tmp_path, check)
+
+
+def test_whoever_gives_up_collecting_does_not_let_code_in_meanwhile(tmp_path: Path) -> None:
+    async def check(home: House) -> None:
+        await home.active()
+        await home.registry.delete("f")
+        collect, begun, go_on = home.code.collect, asyncio.Event(), asyncio.Event()
+
+        async def work(*args: Any) -> list[str]:
+            begun.set()
+            await go_on.wait()
+            return await collect(*args)
+
+        async def slowly(*args: Any) -> list[str]:
+            return await asyncio.shield(work(*args))  # as a thread goes on to its end
+
+        home.code.collect = slowly  # type: ignore[method-assign]
+        collecting = asyncio.create_task(home.registry.collect())
+        await begun.wait()
+        collecting.cancel()
+        await asyncio.wait([collecting])
+        creating = asyncio.create_task(home.active())  # with the package that is to go
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert zips(tmp_path) != set()
+        go_on.set()
+        created = await creating
+        assert zips(tmp_path) == {created.code.sha256}
+        assert (await home.registry.ensure_extracted(created)).path.is_dir()
 
     run(tmp_path, check)

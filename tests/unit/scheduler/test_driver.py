@@ -168,14 +168,18 @@ def test_a_changed_function_gets_new_contexts_and_the_old_ones_drain() -> None:
         await house.served()
         busy = house.submit()
         await house.begun(busy)
+        over: list[int] = []
+        house.scheduler.version_over = lambda: over.append(len(list(house.scheduler.versions())))
         house.scheduler.retire(version())
         new = house.submit(generation=2)
         await house.begun(new)
         assert house.states() == ["busy", "busy"]
+        assert over == []
         house.release(busy)
         assert (await busy.future).context_id == "1"
         await settle()
         assert house.states() == ["busy"]
+        assert over == [1]  # once, when nothing runs the old one any more
         assert list(house.scheduler._versions) == [version(generation=2).pool]
         house.release(new)
         assert (await new.future).context_id == "2"
