@@ -12,6 +12,7 @@ from tests.unit.registry.house import House, new, refused, run
 from samovar.errors import AWS
 from samovar.model.function import FunctionVersion, UpdateStatus
 from samovar.registry.functions import ConfigurationChanges, LiveDirectory
+from samovar.stores.protocols import PackageGone
 
 
 @pytest.fixture
@@ -154,6 +155,17 @@ def test_collecting_packages_spares_the_copies(tmp_path: Path, code: Path) -> No
         assert await home.registry.collect() == ()
         tree = await home.registry.ensure_extracted(version)
         assert (tree.path / "app.py").is_file()
+
+    run(tmp_path / "data", check)
+
+
+def test_the_code_of_a_deleted_function_is_gone(tmp_path: Path, code: Path) -> None:
+    async def check(home: House) -> None:
+        version = await home.active(source=live(code))
+        assert await home.registry.read_package(version.code)
+        await home.registry.delete("f")
+        with pytest.raises(PackageGone):
+            await home.registry.read_package(version.code)
 
     run(tmp_path / "data", check)
 

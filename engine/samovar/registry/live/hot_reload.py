@@ -13,12 +13,12 @@ from collections.abc import Collection
 from pathlib import Path
 
 from samovar.clock import Clock
-from samovar.errors import AWS, ClientError, EngineError
+from samovar.errors import AWS, ClientError
 from samovar.model.function import CodePackage
 from samovar.registry.live.tree import LiveFault
 from samovar.registry.live.watched import Changed, DemandStandIn, InUse, WatchedDirectory
 from samovar.settings import Settings
-from samovar.stores.protocols import CodeStore
+from samovar.stores.protocols import CodeStore, PackageGone
 from samovar.stores.threads import Threads
 
 _THREADS = 4
@@ -88,7 +88,7 @@ class HotReload:
             if path:
                 return path
         if live is None:
-            raise EngineError(f"the directory {code.directory} is not watched any more")
+            raise PackageGone(f"the directory {code.directory} is not watched any more")
         return await live.tree(code, demand_stand_in)
 
     def catch_up(self, directory: str) -> None:
