@@ -268,7 +268,7 @@ def test_how_the_errors_spell_their_message(tmp_path: Path) -> None:
 def test_nothing_is_lost_of_what_is_added_at_once(tmp_path: Path) -> None:
     async def scene(it: House) -> None:
         await it.active()
-        sids = [f"s{number}" for number in range(30)]
+        sids = [f"s{number}" for number in range(50)]
         await asyncio.gather(
             *(it.call("add_permission", **{**S3, "StatementId": sid}) for sid in sids)
         )
