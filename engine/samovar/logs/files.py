@@ -175,6 +175,23 @@ class LogFiles:
         log.sizes = sizes or {_segment(log): 0}
 
     def _write(self, log: _FunctionLog, data: bytes) -> None:
+        if len(data) <= self._segment:
+            self._write_part(log, data)
+            return
+        written = 0
+        for part in _parts(data, self._segment):
+            try:
+                self._write_part(log, part)
+            except _CutShort as error:
+                error.kept += written
+                raise
+            except OSError as error:
+                if not written:
+                    raise
+                raise _CutShort(written, error) from error
+            written += len(part)
+
+    def _write_part(self, log: _FunctionLog, data: bytes) -> None:
         path = next(reversed(log.sizes))
         size = log.sizes[path]
         if size and size + len(data) > self._segment:
@@ -269,6 +286,17 @@ class LogFiles:
 
 def _segment(log: _FunctionLog) -> Path:
     return log.directory / f"{log.number:08d}{SUFFIX}"
+
+
+def _parts(data: bytes, size: int) -> Iterator[bytes]:
+    """The lines of `data` in parts of at most `size` bytes; a longer line is one."""
+    start = 0
+    while len(data) - start > size:
+        end = data.rfind(b"\n", start, start + size) + 1 or data.find(b"\n", start + size) + 1
+        yield data[start:end]
+        start = end
+    if start < len(data):
+        yield data[start:]
 
 
 def _ends_well(path: Path) -> bool:

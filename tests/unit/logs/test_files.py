@@ -79,6 +79,19 @@ def test_a_log_stays_below_its_cap_and_keeps_its_end(tmp_path: Path) -> None:
     assert len(segments(tmp_path / "f")) > 4
 
 
+def test_what_comes_in_a_flood_does_not_burst_a_small_cap(tmp_path: Path) -> None:
+    files, lost = made(tmp_path, limit=65_536)
+    for flood in range(3):
+        append(files, *[f"{flood} {number:04d} {'x' * 900}" for number in range(1000)])
+        assert size(tmp_path) <= 65_536
+    found = [text[:6] for text in messages(tmp_path)]
+    assert found == [f"2 {number:04d}" for number in range(1000 - len(found), 1000)]
+    append(files, "x" * 30_000, "last")  # an event is never cut
+    assert [len(text) for text in messages(tmp_path)][-2:] == [30_000, 4]
+    assert size(tmp_path) <= 65_536
+    assert lost.counts() == {}
+
+
 def test_all_logs_together_stay_below_the_total(tmp_path: Path) -> None:
     files, _ = made(tmp_path, limit=160_000, total=400_000)
     for number in range(12):
