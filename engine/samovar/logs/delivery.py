@@ -119,6 +119,7 @@ class Delivery:
     def _deliver(self, request: PutRequest) -> None:
         attempt = 0
         while not self._given_up.is_set():
+            closing = self._closing
             try:
                 if self._client is None:
                     self._client = self._connect()
@@ -136,7 +137,7 @@ class Delivery:
                     if not self._last_attempts:
                         self._given_up.set()
                 wait = _WAITS[min(attempt, len(_WAITS) - 1)] * self._scale
-                attempt = 0 if self._wait(wait) else attempt + 1
+                attempt = 0 if self._wait(wait, closing) else attempt + 1
             else:
                 if self._complained:
                     self._complained = False
@@ -144,11 +145,10 @@ class Delivery:
                 return
         self._lost.add(CLOUDWATCH, STOPPED, len(request.events))
 
-    def _wait(self, seconds: float) -> bool:
-        """Before another attempt; the end of the engine is a reason to make it now. Returns whether
-        there is one."""
+    def _wait(self, seconds: float, closing: bool) -> bool:
+        """Before another attempt. The end of the engine is a reason to make it now, if it came
+        after the last one began (`closing`); returns whether it is."""
         with self._changed:
-            closing = self._closing
             return self._changed.wait_for(
                 lambda: self._given_up.is_set() or self._closing is not closing, seconds
             )

@@ -185,7 +185,8 @@ def test_the_end_does_not_wait_for_a_service_that_never_comes() -> None:
     assert lost.counts() == {(CLOUDWATCH, STOPPED): 2}
 
 
-def test_the_end_comes_before_a_long_wait_is_over() -> None:
+@pytest.mark.parametrize("during", [False, True], ids=["while it waits", "during the attempt"])
+def test_the_end_comes_before_a_long_wait_is_over(during: bool) -> None:
     """The service is there again by then: the last events go to it."""
     service = Service()
     service.there |= {"g", "g:s"}
@@ -194,6 +195,7 @@ def test_the_end_comes_before_a_long_wait_is_over() -> None:
     def once() -> Any:
         if tried.is_set():
             return {}
+        delivery._closing = during
         tried.set()
         return refusal("ThrottlingException")
 
