@@ -56,6 +56,28 @@ def test_a_header_that_came_twice_is_neither_of_its_values(tmp_path: Path, path:
     run(tmp_path, scene)
 
 
+@pytest.mark.parametrize(
+    ("method", "target", "name"),
+    [
+        ("POST", "f/invocations?Qualifier=%24LATEST&Qualifier=1", "Qualifier"),
+        ("GET", "f?Qualifier=%24LATEST&Qualifier=%24LATEST", "Qualifier"),
+        ("GET", "?MaxItems=1&MaxItems=2", "MaxItems"),
+    ],
+)
+def test_a_query_parameter_that_came_twice_is_refused(
+    tmp_path: Path, method: str, target: str, name: str
+) -> None:
+    async def scene(it: House) -> None:
+        await it.active()
+        async with RawClient.to(it.port) as client:
+            await client.send(request(method, f"{CREATE}/{target}".replace("/?", "?")))
+            reply = await client.reply()
+            assert reply.status == 400
+            assert reply.json["message"] == f"{name} is given more than once; give it once."
+
+    run(tmp_path, scene)
+
+
 def test_what_a_presigner_moves_into_the_query_is_not_ignored(tmp_path: Path) -> None:
     """The SDK for JavaScript does that with headers; to run where DryRun was meant would be bad."""
 

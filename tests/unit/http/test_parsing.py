@@ -153,8 +153,9 @@ def test_headers_are_found_whatever_their_case_in_the_model() -> None:
     assert parse("Invoke", headers=headers)["InvocationType"] == "Event"
 
 
-def test_of_a_repeated_key_the_first_counts_unless_it_is_a_list() -> None:
-    assert parse("ListFunctions", query=[("Marker", "1"), ("Marker", "2")]) == {"Marker": "1"}
+def test_a_repeated_key_is_refused_unless_it_is_a_list() -> None:
+    with pytest.raises(ClientError, match="Marker is given more than once"):
+        parse("ListFunctions", query=[("Marker", "1"), ("Marker", "2")])
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,11 @@ def not_carried_out(path: str, operation: str, advice: str = "leave it out.") ->
     )
 
 
+def given_twice(name: str) -> ClientError:
+    """The refusal of a query parameter with two values where one is meant: none is ignored."""
+    return ClientError(AWS.INVALID_PARAMETER, f"{name} is given more than once; give it once.")
+
+
 def refused_origin(origin: bytes) -> ClientError:
     """The answer to a web page: it could run code here through its visitor's browser.
 

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote
 from samovar.doors.http.body import BodyTooLargeError, Receive, read_body
 from samovar.doors.http.constraints import validation_text, violation
 from samovar.doors.http.engine_seam import ServedEngine
-from samovar.doors.http.faults import SERIALIZATION, not_carried_out, refused_origin
+from samovar.doors.http.faults import SERIALIZATION, given_twice, not_carried_out, refused_origin
 from samovar.doors.http.limits import LONGEST_TARGET
 from samovar.doors.http.replies import JSON, RawHeaders, Reply
 from samovar.doors.http.unknown import is_of_a_signature
@@ -158,7 +158,10 @@ class InvokePath:
             for key, _ in query:
                 if key != "Qualifier" and not is_of_a_signature(key):
                     raise not_carried_out(key, "Invoke")
-            qualifier = next((value for key, value in query if key == "Qualifier"), None)
+            qualifiers = [value for key, value in query if key == "Qualifier"]
+            if len(qualifiers) > 1:
+                raise given_twice("Qualifier")
+            qualifier = qualifiers[0] if qualifiers else None
             if qualifier == "":
                 rule = "Member must have length greater than or equal to 1"
                 raise ClientError(

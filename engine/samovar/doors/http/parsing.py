@@ -19,7 +19,7 @@ from typing import Any, Never
 
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
-from samovar.doors.http.faults import SERIALIZATION, not_carried_out
+from samovar.doors.http.faults import SERIALIZATION, given_twice, not_carried_out
 from samovar.doors.http.long_text import LONG, LongText, parse_long
 from samovar.doors.http.routes import Query
 from samovar.doors.http.unknown import unknown_parameters
@@ -289,12 +289,14 @@ _CONVERTERS: Mapping[str, Callable[[Any, Any, str], Any]] = {
 
 
 def _from_query(shape: Shape, query: Query, wire: str, path: str) -> Any:
-    """A query parameter: a list from its repeated key; of others the first one counts."""
+    """A query parameter: a list from its repeated key."""
     values = [value for key, value in query if key == wire]
     if not values:
         return None
     if isinstance(shape, ListShape):
         return [_from_text(shape.member, value, path) for value in values]
+    if len(values) > 1:
+        raise given_twice(wire)
     return _from_text(shape, values[0], path)
 
 
