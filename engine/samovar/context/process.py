@@ -95,6 +95,8 @@ class WorkerProcess:
     def look_at_memory(self, now: float) -> None:
         """Ask the kernel."""
         self._memory_checked = now
+        if not self.pid and self._pidfd >= 0:
+            self.pid = _pid_of(self._pidfd)
         resident = peak_resident_kb(self.pid) if self.pid else None
         if resident is not None:
             peak, self._shared_kb = resident
@@ -125,10 +127,14 @@ class WorkerProcess:
 
 
 def _pid_of(pidfd: int) -> int:
-    """The process's pid as this process sees it, 0 if it is gone: a zygote without root's rights
-    lives in a pid namespace of its own and knows another number."""
-    with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:  # noqa: PTH123
-        for line in file:
-            if line.startswith("Pid:"):
-                return max(0, int(line.split()[1]))
+    """The process's pid as this process sees it, 0 if it is gone, or if there is no descriptor left
+    to look it up with: a zygote without root's rights lives in a pid namespace of its own and knows
+    another number."""
+    try:
+        with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:  # noqa: PTH123
+            for line in file:
+                if line.startswith("Pid:"):
+                    return max(0, int(line.split()[1]))
+    except OSError:
+        pass
     return 0

@@ -180,8 +180,12 @@ class Zygote:
         if listener is None:
             for fd in fds:
                 os.close(fd)
-        elif isinstance(packet, control.Forked) and fds:
-            listener.process_forked(fds[0])
+        elif isinstance(packet, control.Forked):
+            if fds:
+                listener.process_forked(fds[0])
+            else:  # the kernel had no room for it here; without it the process can't be killed
+                self.discard(packet.context)
+                listener.process_refused("this engine has no file descriptor left for it")
         elif isinstance(packet, control.Refusal):
             listener.process_refused(packet.reason)
         elif isinstance(packet, control.Exited):
