@@ -54,6 +54,6 @@ def test_a_full_disk(tmp_path: Path, isolation: Isolation, private: list[str]) -
     assert said["warm"] == ['{"a": 1}', "warm"]
     assert said["cold"] == ['{"a": 1}', "cold"]
     assert said["created"] == "Pending"
-    assert said["dropped"] == ["LOGS_DROPPED Records: 4"]
+    assert said["dropped"] == ["LOGS_DROPPED Records: 3"]
     assert done.stderr.count("logs can't be written to") == 1
     assert said["after"] == ['{"a": 1}', "cold"]
