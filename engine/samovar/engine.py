@@ -25,7 +25,7 @@ from samovar.clock import Clock, SystemClock
 from samovar.errors import AWS, ClientError, EngineError
 from samovar.logs.journals import LogSink
 from samovar.metrics.prometheus import PrometheusObserver
-from samovar.model.function import Configuration, FunctionVersion
+from samovar.model.function import DEFAULT_ROLE, Configuration, FunctionVersion
 from samovar.model.invocation import Outcome
 from samovar.model.layer import LayerVersion
 from samovar.registry.functions import (
@@ -43,8 +43,6 @@ from samovar.registry.runtimes import Interpreter, Runtimes
 from samovar.settings import Settings
 from samovar.stores.lock import DataDirectoryLock
 
-# What `create_function` writes down where a role is not the point: no call is made with it.
-DEFAULT_ROLE = "arn:aws:iam::{account}:role/samovar"
 _GRACE = 30.0  # seconds that running invocations get when the engine stops
 
 

@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 LATEST = "$LATEST"
+# What is written down where a role is not the point: no call is made with it.
+DEFAULT_ROLE = "arn:aws:iam::{account}:role/samovar"
+# The S3Bucket that stands for directories of the engine's machine, by the name that LocalStack's
+# users know. A real bucket of this name can't be deployed from.
+HOT_RELOAD = "hot-reload"
 
 
 class State(StrEnum):

@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from samovar.doors.cli.main import main
+from samovar.doors.cli.main import NAMES, command, main
 from samovar.settings import Settings
 
 SETTINGS = {item.name for item in fields(Settings)}
@@ -31,12 +31,12 @@ def test_the_page_is_made_of_the_commands(checkout: Path, cli_environment: dict[
     assert page == made.stdout, "python -m samovar.doors.cli.reference > docs/cli.md"
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
+@pytest.mark.parametrize("name", NAMES)
 def test_the_page_and_the_help_have_the_same_options(checkout: Path, name: str) -> None:
     page = (checkout / "docs" / "cli.md").read_text()
     section = page.partition(f"\n## samovar {name}\n")[2].partition("\n## ")[0]
     shown = CliRunner().invoke(main, [name, "--help"]).output
-    for option in main.commands[name].params:
+    for option in command(name).params:
         # Settings have a page of their own.
         if isinstance(option, click.Option) and option.name not in SETTINGS:
             for spelling in option.opts:
@@ -44,13 +44,13 @@ def test_the_page_and_the_help_have_the_same_options(checkout: Path, name: str) 
                 assert spelling in shown
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
+@pytest.mark.parametrize("name", NAMES)
 def test_every_command_that_prints_findings_has_json(name: str) -> None:
-    spellings = [spelling for option in main.commands[name].params for spelling in option.opts]
+    spellings = [spelling for option in command(name).params for spelling in option.opts]
     assert "--json" in spellings
 
 
-@pytest.mark.parametrize("name", ["", *sorted(main.commands)])
+@pytest.mark.parametrize("name", ["", *NAMES])
 def test_help_fits_a_terminal_of_80_columns(name: str) -> None:
     shown = CliRunner().invoke(main, [*filter(None, [name]), "--help"], terminal_width=80).output
     assert [line for line in shown.splitlines() if len(line) > 80] == []

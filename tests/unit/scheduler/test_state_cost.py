@@ -6,6 +6,7 @@ and queues, which would otherwise be walked through unseen.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -85,11 +86,13 @@ def lines_of(call: Callable[[], object]) -> int:
         return trace
 
     before = sys.gettrace()
+    gc.disable()  # which would run the finalizers of other tests' objects in here
     sys.settrace(trace)
     try:
         call()
     finally:
         sys.settrace(before)
+        gc.enable()
     return count
 
 

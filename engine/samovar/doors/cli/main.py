@@ -1,28 +1,33 @@
-"""`samovar`: the commands, wired together."""
+"""`samovar`: the commands, each imported when it is asked for: none waits for what others need."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import click
 
-from samovar.doors.cli import (
-    bench,
-    delete,
-    demo,
-    deploy,
-    doctor,
-    exits,
-    functions,
-    invoke,
-    logs,
-    start,
-)
+from samovar.doors.cli import exits
 from samovar.doors.cli.report import own_version
+
+# Each is an attribute of the module of the same name beside this one.
+NAMES = ("bench", "delete", "demo", "deploy", "doctor", "functions", "invoke", "logs", "start")
+
+
+def command(name: str) -> click.Command:
+    """One of NAMES."""
+    found: click.Command = getattr(import_module(f"samovar.doors.cli.{name}"), name)
+    return found
 
 
 class _Commands(click.Group):
     """A group whose commands end with 130 on Ctrl-C, as a shell expects; click's own say 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(NAMES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return command(cmd_name) if cmd_name in NAMES else None
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -48,17 +53,3 @@ def main() -> None:
     samovar invoke NAME -e event.json  run a function once
     samovar logs NAME -f               follow what it logs
     """
-
-
-for command in (
-    start.start,
-    demo.demo,
-    doctor.doctor,
-    deploy.deploy,
-    invoke.invoke,
-    functions.functions,
-    delete.delete,
-    logs.logs,
-    bench.bench,
-):
-    main.add_command(command)

@@ -11,7 +11,7 @@ from dataclasses import fields
 import click
 
 from samovar.doors.cli.exits import MEANING
-from samovar.doors.cli.main import main
+from samovar.doors.cli.main import NAMES, command
 from samovar.settings import Settings
 
 _SETTINGS = frozenset(item.name for item in fields(Settings))
@@ -38,18 +38,18 @@ def markdown() -> str:
     parts = [_INTRODUCTION, "| code | meaning |\n| --- | --- |"]
     parts += [f"| {code.value} | {meaning} |" for code, meaning in MEANING.items()]
     text = "\n".join(parts) + "\n"
-    for name, command in sorted(main.commands.items()):
-        text += "\n" + "\n\n".join(_section(name, command)) + "\n"
+    for name in NAMES:
+        text += "\n" + "\n\n".join(_section(name, command(name))) + "\n"
     return text
 
 
-def _section(name: str, command: click.Command) -> Iterator[str]:
+def _section(name: str, shown: click.Command) -> Iterator[str]:
     yield f"## samovar {name}"
-    arguments = [item for item in command.params if isinstance(item, click.Argument)]
-    options = [item for item in command.params if isinstance(item, click.Option)]
+    arguments = [item for item in shown.params if isinstance(item, click.Argument)]
+    options = [item for item in shown.params if isinstance(item, click.Option)]
     usage = " ".join(item.metavar or str(item.name).upper() for item in arguments)
     yield f"`samovar {name} [OPTIONS] {usage}".rstrip() + "`"
-    yield from (_wrapped(part) for part in inspect.cleandoc(command.help or "").split("\n\n"))
+    yield from (_wrapped(part) for part in inspect.cleandoc(shown.help or "").split("\n\n"))
     own = [item for item in options if item.name not in _SETTINGS]
     if len(options) - len(own) == 1:  # one setting is shown like any option
         own = options
@@ -58,7 +58,7 @@ def _section(name: str, command: click.Command) -> Iterator[str]:
         yield "\n".join(["| option | meaning |", "| --- | --- |", *rows])
     if len(own) < len(options):
         yield "Every [setting](settings.md) is a flag, too."
-    yield from _epilog(command.epilog or "")
+    yield from _epilog(shown.epilog or "")
 
 
 def _option(option: click.Option) -> str:

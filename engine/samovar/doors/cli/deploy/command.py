@@ -21,7 +21,7 @@ from samovar.doors.cli.deploy.source import Source, resolve
 from samovar.doors.cli.exits import Exit, Failure
 from samovar.doors.cli.remote import connected, endpoint_option
 from samovar.doors.cli.screen import say, size_text
-from samovar.engine import DEFAULT_ROLE
+from samovar.model.function import DEFAULT_ROLE
 from samovar.settings import Settings, is_loopback
 
 _OWN_RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"

@@ -13,7 +13,7 @@ from samovar.doors.cli.deploy.package import IGNORE_FILE
 from samovar.doors.cli.deploy.source import Kind, Source
 from samovar.doors.cli.exits import Exit, Failure
 from samovar.doors.cli.screen import say
-from samovar.doors.http.operations.functions import HOT_RELOAD
+from samovar.model.function import HOT_RELOAD
 
 
 @dataclass(frozen=True, slots=True)

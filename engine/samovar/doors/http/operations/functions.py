@@ -10,7 +10,7 @@ from samovar.doors.http.operations.table import Call, IsDefault, Operation
 from samovar.errors import AWS, ClientError
 from samovar.model import limits
 from samovar.model.arn import FunctionReference
-from samovar.model.function import LATEST, Configuration, FunctionVersion
+from samovar.model.function import HOT_RELOAD, LATEST, Configuration, FunctionVersion
 from samovar.registry.functions import (
     CodeSource,
     ConfigurationChanges,
@@ -19,9 +19,6 @@ from samovar.registry.functions import (
     S3Object,
     ZipBytes,
 )
-
-# The name by which LocalStack's users know it. A real bucket of this name can't be deployed from.
-HOT_RELOAD = "hot-reload"
 
 
 def _equals(default: Any) -> IsDefault:
