@@ -43,7 +43,7 @@ CONFIGURING = {"CreateFunction", "UpdateFunctionConfiguration"}
 SHOWN = {"Description", "Handler", "Role", "Runtime", "Timeout", "MemorySize", "EphemeralStorage"}
 
 ASKED = os.environ.get("MADE_REQUESTS")
-EXAMPLES = int(ASKED or 100)
+EXAMPLES = int(ASKED or 60)
 FEW = max(8, EXAMPLES // 20)  # of an operation that is refused there is less to see
 
 
