@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +56,23 @@ def cli(cli_environment: dict[str, str], tmp_path: Path) -> Cli:
         )
 
     return run
+
+
+@contextmanager
+def going_on(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A command that goes on until it is told to end; killed at the end of the block."""
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ import json
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.unit.cli.conftest import PATIENCE, Started, cli_command
+from tests.unit.cli.conftest import PATIENCE, Started, cli_command, going_on
 
 from samovar.doors.cli.deploy.follow import Code
 from samovar.doors.cli.main import main
@@ -34,23 +34,11 @@ def code(tmp_path: Path) -> Path:
     return link
 
 
-@contextmanager
 def watching(
     environment: dict[str, str], engine: Started, code: Path, *flags: str
-) -> Iterator[subprocess.Popen[str]]:
+) -> AbstractContextManager[subprocess.Popen[str]]:
     told = ("--endpoint-url", engine.endpoint)
-    process = subprocess.Popen(
-        cli_command("deploy", str(code), "--watch", *told, *flags),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+    return going_on(cli_command("deploy", str(code), "--watch", *told, *flags), environment)
 
 
 def line(process: subprocess.Popen[str]) -> str:

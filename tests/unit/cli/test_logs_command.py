@@ -8,12 +8,11 @@ import pty
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from tests.unit.cli.conftest import PATIENCE, Cli, cli_command
+from tests.unit.cli.conftest import PATIENCE, Cli, cli_command, going_on
 
 from samovar.logs.files import LogFiles, entry
 from samovar.logs.lost import Lost
@@ -125,22 +124,11 @@ def limited(limit: str, few: int) -> tuple[str, ...]:
     return (*_FEW, f'echo {few} > /proc/sys/user/{limit} && exec "$@"', "sh")
 
 
-@contextmanager
 def followed(
     environment: dict[str, str], data_dir: Path, *before: str
-) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [*before, *cli_command("logs", "tea-pot", "-f", "--data-dir", str(data_dir))],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+) -> AbstractContextManager[subprocess.Popen[str]]:
+    follow = cli_command("logs", "tea-pot", "-f", "--data-dir", str(data_dir))
+    return going_on([*before, *follow], environment)
 
 
 def test_following_over_rotations_until_it_is_interrupted(
