@@ -73,7 +73,8 @@ class ExecutionContext:
         self._deadline: float | None = None  # the length under which a deadline is pending
         self._out_of_time = False
         self._reaped = False
-        self.spare_lost: Callable[[], None] = lambda: None  # told when it dies as a ready spare
+        # Told when it ends as a spare, and whether it had been ready.
+        self.spare_lost: Callable[[bool], None] = lambda was_ready: None
         self._broken: str | None = None
         self._stopping: str | None = None
         self._failed_init: tuple[bytes, str] | None = None  # the error's JSON and its type
@@ -429,8 +430,7 @@ class ExecutionContext:
         self._out_of_time = False
         if self._listener is None:  # a spare
             self._broken = reason
-            if was_ready:
-                self.spare_lost()
+            self.spare_lost(was_ready)
             return
         self._broken = None
         if lost or self._stopping is not None:

@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 _REPLENISH_DELAY = 0.02
 _RESPAWNS = 5  # deaths in a row, each within _QUICK seconds of the start, before it is an error
 _QUICK = 1.0
+_AFTER_A_FAILURE = 5.0  # seconds until a spare that never came up is tried again
 
 
 @dataclass(slots=True)
@@ -208,9 +209,12 @@ class Nursery:
                 _log.warning("no spare for %s: %s", family.interpreter.runtime, error)
                 return
 
-    def _spare_died(self, family: Family, branch: _Branch, spare: ExecutionContext) -> None:
-        """Killed from outside: another one, but not at the pace of whoever kills."""
+    def _spare_died(
+        self, family: Family, branch: _Branch, spare: ExecutionContext, was_ready: bool
+    ) -> None:
+        """Killed from outside, or never come up: another one, but not at the pace of whoever kills,
+        and even later where it may be that none can come up."""
         if spare in branch.spares:
             branch.spares.remove(spare)
             spare.discard()
-            self._replenish_later(family, branch, _QUICK)
+            self._replenish_later(family, branch, _QUICK if was_ready else _AFTER_A_FAILURE)
