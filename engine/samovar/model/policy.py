@@ -110,12 +110,20 @@ class Policy:
         return larger
 
     def removing(self, sid: str) -> Policy:
-        """This policy without a statement; raises AWS's 404 if it has none of that id."""
+        """This policy without a statement; raises AWS's 404 if it has none of that id, or none at
+        all."""
+        if not self.statements:
+            raise no_policy()
         if self.find(sid) is None:
             raise ClientError(
                 AWS.RESOURCE_NOT_FOUND, f"Statement {sid} is not found in resource policy."
             )
         return Policy(tuple(item for item in self.statements if item.sid != sid))
+
+
+def no_policy() -> ClientError:
+    """AWS's 404 for a resource that has no policy."""
+    return ClientError(AWS.RESOURCE_NOT_FOUND, "No policy is associated with the given resource.")
 
 
 def principal(text: str) -> Principal:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from samovar.clock import Clock
 from samovar.errors import AWS, ClientError, EngineError
 from samovar.model.layer import LayerVersion
-from samovar.model.policy import Policy, Statement
+from samovar.model.policy import Policy, Statement, no_policy
 from samovar.registry import rules, transitions
 from samovar.registry.kept_packages import KeptPackages
 from samovar.registry.layer_index import Compatible, Layer, LayerIndex, LayerPage
@@ -132,7 +132,7 @@ class LayerRegistry:
         layer = self._index.layer(own)
         found = layer.policies.get(number) if layer else None
         if found is None:
-            raise _no_policy()
+            raise no_policy()
         return found
 
     # Changing.
@@ -167,8 +167,6 @@ class LayerRegistry:
         """Remove a statement from a version's policy; raises AWS's 404 where it is not."""
 
         def change(present: Policy) -> Policy:
-            if not present.statements:
-                raise _no_policy()
             return present.removing(statement_id)
 
         await self._underway.carry_out(self._change_policy(name, number, change, revision_id))
@@ -272,7 +270,3 @@ class LayerRegistry:
 
 def _not_found() -> ClientError:
     return ClientError(AWS.RESOURCE_NOT_FOUND, "The resource you requested does not exist.")
-
-
-def _no_policy() -> ClientError:
-    return ClientError(AWS.RESOURCE_NOT_FOUND, "No policy is associated with the given resource.")

@@ -51,12 +51,7 @@ class Permissions:
         resource = self._resource(name, qualifier)
 
         def change(entry: Entry) -> object:
-            policy = _policy(entry, resource)
-            if policy is None:
-                raise ClientError(
-                    AWS.RESOURCE_NOT_FOUND, "No policy is associated with the given resource."
-                )
-            smaller = policy.removing(sid)
+            smaller = (_policy(entry, resource) or Policy()).removing(sid)
             transitions.demand_revision(entry.shown, revision_id, _LATER)
             return smaller.document() if smaller.statements else None
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import stat
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from tests.unit.stores.house import run, sha
 
 from samovar.errors import EngineError
 from samovar.stores.code_files import FileCodeStore
@@ -27,22 +26,6 @@ def extract(stream: BinaryIO, tree: Path) -> None:
     (tree / "code.py").write_bytes(content)
     if content.startswith(b"bad"):
         raise BadPackage
-
-
-def sha(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def run(data_dir: Path, check: Callable[[FileCodeStore], Awaitable[None]]) -> None:
-    async def opened() -> None:
-        store = FileCodeStore(data_dir)
-        await store.open()
-        try:
-            await check(store)
-        finally:
-            await store.close()
-
-    asyncio.run(opened())
 
 
 def everything(data_dir: Path) -> set[str]:

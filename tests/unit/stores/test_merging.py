@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
-import hashlib
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.stores.house import run, sha
 
 from samovar.stores.code_files import FileCodeStore
 from samovar.stores.merging import lay_over, merged_name, size_of
@@ -112,22 +110,6 @@ def test_files_are_copied_where_there_are_none(
 def extract(stream: BinaryIO, tree: Path) -> None:
     name, _, content = stream.read().decode().partition("=")
     (tree / name).write_text(content)
-
-
-def sha(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def run(data_dir: Path, check: Callable[[FileCodeStore], Awaitable[None]]) -> None:
-    async def opened() -> None:
-        store = FileCodeStore(data_dir)
-        await store.open()
-        try:
-            await check(store)
-        finally:
-            await store.close()
-
-    asyncio.run(opened())
 
 
 ONE, TWO, THREE = b"a=one", b"a=two", b"b=three"
