@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -13,6 +13,7 @@ from samovar.context import launch_plan, sweep
 from samovar.context.context import Surroundings
 from samovar.context.deadlines import Deadlines
 from samovar.context.environment import Region
+from samovar.context.host_memory import HostMemory, MemoryGauge, own_group
 from samovar.context.launch_plan import Family
 from samovar.context.nursery import Nursery
 from samovar.context.provision import Provisioner
@@ -42,6 +43,7 @@ class Parts:
     scheduler: Scheduler
     invoker: Invoker
     keeping: Keeping
+    memory: MemoryGauge
     _endings: AsyncExitStack
 
     @classmethod
@@ -52,6 +54,8 @@ class Parts:
         clock: Clock,
         sink: LogSink | None,
         runtimes: Runtimes | None,
+        *,
+        memory: MemoryGauge | None,
     ) -> Self:
         """Parts that work, on a data directory that this process holds the lock of; whatever is
         raised, nothing is left open."""
@@ -60,6 +64,10 @@ class Parts:
             with told(run):
                 sweep.sweep(run)
                 premises = launch_plan.prepare(settings.data_dir / "code" / "tree", run)
+            if memory is None:
+                memory = endings.enter_context(
+                    closing(HostMemory(settings.memory_reserve, group=own_group()))
+                )
             registry = FunctionRegistry(
                 SqliteRecordStore(settings.data_dir),
                 FileCodeStore(settings.data_dir),
@@ -97,7 +105,9 @@ class Parts:
                 metrics,
             )
             invoker = Invoker(registry.resolve, scheduler, clock, registry.recursion.get)
-            parts = cls(registry, nursery, provisioner, scheduler, invoker, keeping, endings)
+            parts = cls(
+                registry, nursery, provisioner, scheduler, invoker, keeping, memory, endings
+            )
             await parts._settle_walls(metrics)
             registry.subscribe(parts)
             registry.make_ready_with(parts.make_ready)

@@ -9,7 +9,8 @@ tmpfs is memory, so that MemAvailable and the groups' usage tell of it by themse
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -70,38 +71,49 @@ def reclaimable_bytes(stat: bytes, name: bytes) -> int:
     return int(stat[start : stat.index(b"\n", start)])
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Level:
     """One control group on the way up, with its files open. Limits may be changed at any time, so
-    that all are asked; the rest is opened once a limit is there."""
+    that all levels are asked each time."""
 
     directory: Path
     version: int
     limits: list[int]
-    _counted: list[int] = field(default_factory=list)  # usage, stat
+    usage: int
+    stat: int
+
+    @classmethod
+    def opened(cls, directory: Path, version: int) -> _Level:
+        """Raises OSError for a group without limits, as the topmost one of version 2 is."""
+        with ExitStack() as files:
+
+            def fd(name: str) -> int:
+                found = os.open(directory / name, os.O_RDONLY | os.O_CLOEXEC)
+                files.callback(os.close, found)
+                return found
+
+            limits = [fd(name) for name in _LIMITS[version]]
+            level = cls(directory, version, limits, fd(_USAGE[version]), fd("memory.stat"))
+            files.pop_all()
+            return level
+
+    def limit(self, total: int) -> int | None:
+        """The lowest limit in bytes; None without one. Raises OSError for a removed group."""
+        found = [limit_bytes(os.pread(fd, 64, 0), total) for fd in self.limits]
+        return min((limit for limit in found if limit is not None), default=None)
 
     def left(self, total: int) -> int | None:
         """Bytes below the lowest limit; None without one. Raises OSError for a removed group."""
-        found = (limit_bytes(os.pread(fd, 64, 0), total) for fd in self.limits)
-        limits = [limit for limit in found if limit is not None]
-        if not limits:
+        limit = self.limit(total)
+        if limit is None:
             return None
-        for name in (_USAGE[self.version], "memory.stat")[len(self._counted) :]:
-            self._counted.append(_open(self.directory / name))
-        usage, stat = self._counted
-        used = int(os.pread(usage, 64, 0))
-        cache = reclaimable_bytes(os.pread(stat, _ENOUGH, 0), _RECLAIMABLE[self.version])
-        return min(limits) - max(0, used - cache)
-
-    def lowest(self, total: int) -> int:
-        """The lowest limit, or all the memory."""
-        found = (limit_bytes(os.pread(fd, 64, 0), total) for fd in self.limits)
-        return min((limit for limit in found if limit is not None), default=total)
+        used = int(os.pread(self.usage, 64, 0))
+        cache = reclaimable_bytes(os.pread(self.stat, _ENOUGH, 0), _RECLAIMABLE[self.version])
+        return limit - max(0, used - cache)
 
     def close(self) -> None:
-        for fd in self.limits + self._counted:
+        for fd in (*self.limits, self.usage, self.stat):
             os.close(fd)
-        self.limits, self._counted = [], []
 
 
 class HostMemory:
@@ -119,7 +131,7 @@ class HostMemory:
         """
         self._levels: list[_Level] = []
         try:
-            self._meminfo = _open(meminfo)
+            self._meminfo = os.open(meminfo, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise EngineError(f"{meminfo}: {error.strerror}") from error
         text = os.pread(self._meminfo, _ENOUGH, 0)
@@ -128,9 +140,15 @@ class HostMemory:
             os.close(self._meminfo)
             raise EngineError(f"{meminfo} does not say how much memory is available")
         self._total = total
+        least = total
         for directory in [] if group is None else group.upwards():
-            self._add(directory, group.version if group is not None else 2)
-        least = min([total, *(level.lowest(total) for level in self._levels)])
+            assert group is not None
+            try:
+                level = _Level.opened(directory, group.version)
+            except OSError:
+                continue
+            self._levels.append(level)
+            least = min(least, level.limit(total) or total)
         self.reserve = default_reserve(least // _MB) if reserve is None else reserve
 
     def room(self) -> int:
@@ -159,16 +177,6 @@ class HostMemory:
             os.close(self._meminfo)
             self._meminfo = -1
 
-    def _add(self, directory: Path, version: int) -> None:
-        limits = []
-        for name in _LIMITS[version]:
-            try:
-                limits.append(_open(directory / name))
-            except OSError:
-                continue  # the root of version 2 has none, nor has a group without the controller
-        if limits:
-            self._levels.append(_Level(directory, version, limits))
-
 
 def own_group() -> Group | None:
     """The memory control group that this process is in; None where there is none to be seen."""
@@ -177,7 +185,3 @@ def own_group() -> Group | None:
         return own_groups(Path("/proc/self/cgroup").read_text(), mounts).get("memory")
     except OSError:
         return None
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
