@@ -14,11 +14,12 @@ from samovar.context import launch_plan
 from samovar.context.context import ExecutionContext
 from samovar.context.environment import Paths, Region, function_environment, log_stream_name
 from samovar.context.launch_plan import Family
-from samovar.context.launcher import Context, Placement, Prepared
+from samovar.context.launcher import Context, Placement, Prepared, long_init_timeout
 from samovar.context.nursery import Nursery
 from samovar.context.sweep import end_strays
 from samovar.logs.stream import Level, LogStream
 from samovar.model.function import FunctionVersion, LogFormat, default_log_group
+from samovar.model.invocation import Initialization
 from samovar.model.runtime_version import runtime_version, runtime_version_arn
 from samovar.registry.runtimes import Interpreter, Runtimes
 
@@ -64,13 +65,14 @@ class Provisioner:
         self.demand_version(version, interpreter)
         return Family(interpreter, version.preload, version.code.import_paths)
 
-    async def prepare(self, version: FunctionVersion) -> Prepared:
-        """A context, forked or being forked, and its placement. Raises SamovarError, OSError."""
+    async def prepare(self, version: FunctionVersion, provisioned: bool = False) -> Prepared:
+        """A context, forked or being forked, and its placement; `provisioned`: ahead of need.
+        Raises SamovarError, OSError."""
         family = self.family(version)
         extracted = await self._extract(version)
         context = await self._nursery.obtain(family)
         try:
-            placement = self._place(version, family, context, extracted)
+            placement = self._place(version, family, context, extracted, provisioned)
             return Prepared(context, placement, extracted.seconds)
         except BaseException:
             context.discard()
@@ -101,6 +103,7 @@ class Provisioner:
         family: Family,
         context: ExecutionContext,
         extracted: Extracted,
+        provisioned: bool,
     ) -> Placement:
         nursery = self._nursery
         walled = nursery.walled
@@ -124,7 +127,8 @@ class Provisioner:
                 paths = replace(paths, path=bin_path, library_path=f"{layers}/lib")
             tmp_dir = str(premises.contexts / str(context.number))
             Path(tmp_dir).mkdir(mode=0o700)
-        environment = function_environment(version, stream, "on-demand", self._region, paths)
+        kind = Initialization.PROVISIONED if provisioned else Initialization.ON_DEMAND
+        environment = function_environment(version, stream, kind, self._region, paths)
         runtime = version.configuration.runtime
         interpreter = family.interpreter
         arn = runtime_version_arn(self._region.region, runtime, interpreter.version)
@@ -135,6 +139,8 @@ class Provisioner:
             environment=environment,
             import_paths=launch_plan.import_paths(family, walled),
             tmp_dir=tmp_dir,
+            provisioned=provisioned,
+            init_timeout=long_init_timeout(version) if provisioned else None,
             log=LogStream(
                 group=version.configuration.log_group or default_log_group(version.name),
                 name=stream,
@@ -144,5 +150,6 @@ class Provisioner:
                 runtime_arn=arn,
                 json=version.configuration.log_format == LogFormat.JSON,
                 level=Level[version.configuration.system_log_level or "INFO"],
+                initialization=kind.value,
             ),
         )

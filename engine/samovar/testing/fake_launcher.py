@@ -21,7 +21,13 @@ from typing import Any
 
 from samovar.clock import Clock, Timer
 from samovar.context import verdict
-from samovar.context.launcher import Context, ContextListener, Placement, Prepared
+from samovar.context.launcher import (
+    Context,
+    ContextListener,
+    Placement,
+    Prepared,
+    long_init_timeout,
+)
 from samovar.context.lifecycle import ContextState, Lifecycle
 from samovar.context.run import Run, Verdict
 from samovar.logs.stream import LogStream
@@ -60,12 +66,17 @@ class FakeLauncher:
         self.init_timeout = init_timeout
         self._fetch = fetch
 
-    async def prepare(self, version: FunctionVersion) -> Prepared:
+    async def prepare(self, version: FunctionVersion, provisioned: bool = False) -> Prepared:
         package = 0.0 if self._fetch is None else await self._fetch(version)
         context = FakeContext(self)
         self.contexts.append(context)
         log = LogStream(f"/aws/lambda/{version.name}", "stream", version.name)
-        placement = Placement(version, "/var/task", {}, (), None, log)
+        timeout = long_init_timeout(version) if provisioned else None
+        placement = Placement(
+            *(version, "/var/task", {}, (), None, log),
+            provisioned=provisioned,
+            init_timeout=timeout,
+        )
         return Prepared(context, placement, package)
 
     def release(self, context: Context) -> None:
@@ -124,7 +135,9 @@ class FakeContext:
             self._loop.call_soon(self._gone, self._lost)
             return
         lifecycle.move(ContextState.INITIALIZING)
-        self._timer = self._clock.call_later(self._launcher.init_timeout, self._expired)
+        self._timer = self._clock.call_later(
+            placement.init_timeout or self._launcher.init_timeout, self._expired
+        )
         self._do(self._first_init())
 
     def run(self, run: Run) -> None:
@@ -281,8 +294,9 @@ class FakeContext:
         if run is not None:
             self._answer(*self._last_words(run, code, signal))
         self._out_of_time = False
-        if self._stopping is not None:
-            self._gone(self._stopping)
+        provisioned = self.placement is not None and self.placement.provisioned
+        if provisioned or self._stopping is not None:
+            self._gone(self._stopping or "its process ended")
         elif run is not None:
             listener.context_free(self)
         elif self.lifecycle is not None and self.lifecycle.state is ContextState.INITIALIZING:
