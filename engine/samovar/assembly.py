@@ -110,6 +110,7 @@ class Parts:
                 provisioner,
                 clock,
                 metrics,
+                memory,
             )
             invoker = Invoker(registry.resolve, scheduler, clock, registry.recursion.get)
             parts = cls(
