@@ -124,7 +124,7 @@ def test_head_has_headers_only(tmp_path: Path) -> None:
         ("GET", "/2015-03-31/nothing", 404, "UnknownOperationException"),
         ("PATCH", "/2015-03-31/functions/f", 404, "UnknownOperationException"),
         ("GET", "/2015-03-31/functions/f/invocations", 404, "UnknownOperationException"),
-        ("DELETE", "/2015-03-31/functions/f/aliases/a", 501, "NotImplementedException"),
+        ("GET", "/2025-11-30/capacity-providers", 501, "NotImplementedException"),
         ("GET", "/2015-03-31/functions?MaxItems=x", 400, "SerializationException"),
     ],
 )

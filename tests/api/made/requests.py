@@ -94,6 +94,10 @@ _FURNITURE: dict[str, tuple[str, dict[str, Any]]] = {
         "/2015-03-31/functions/f/policy",
         {"StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": "*"},
     ),
+    "CreateAlias": (
+        "/2015-03-31/functions/f/aliases",
+        {"Name": "live", "FunctionVersion": "$LATEST"},
+    ),
     "PublishLayerVersion": ("/2018-10-31/layers/l/versions", {"Content": {"ZipFile": ZIP}}),
     "AddLayerVersionPermission": (
         "/2018-10-31/layers/l/versions/1/policy",
@@ -101,6 +105,8 @@ _FURNITURE: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 _NEEDS: dict[str, tuple[str, ...]] = {
+    "GetAlias": ("CreateAlias",),
+    "UpdateAlias": ("CreateAlias",),
     "GetPolicy": ("AddPermission",),
     "RemovePermission": ("AddPermission",),
     "GetLayerVersion": ("PublishLayerVersion",),
