@@ -125,6 +125,9 @@ class Parts:
         if old is not None and (new is None or new.pool != old.pool):
             self.scheduler.retire(old, deleted=new is None)
 
+    def concurrency_changed(self, function_arn: str, reserved: int | None) -> None:
+        """Part of RegistryListener."""
+
     async def make_ready(self, version: FunctionVersion) -> None:
         """Have a zygote and spares of the version's family, and its layers merged, before it turns
         Active."""

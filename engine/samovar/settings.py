@@ -78,6 +78,12 @@ class Settings:
     max_waiting: int = _setting(
         "invocations that may wait when max_contexts are busy; 0 throttles them, as AWS does", 0
     )
+    account_concurrency: int = _setting(
+        "invocations that may run at once, of all functions; AWS's ConcurrentExecutions", 1000
+    )
+    unreserved_minimum: int = _setting(
+        "of account_concurrency, what no function may reserve; at most a tenth of it, or 10", 100
+    )
     worker_uid: int = _setting("uid and gid of functions when the engine runs as root", 51051)
     log_files: bool = _setting(
         "keep functions' logs in data_dir/logs: on or off; `samovar start` has it on", False
@@ -142,6 +148,8 @@ class Settings:
         need(self.spares >= 0, "spares", "must not be negative")
         need(self.max_contexts >= 1, "max_contexts", "must be at least 1")
         need(self.max_waiting >= 0, "max_waiting", "must not be negative")
+        need(self.account_concurrency >= 1, "account_concurrency", "must be at least 1")
+        need(self.unreserved_minimum >= 0, "unreserved_minimum", "must not be negative")
         need(self.log_size >= 65536, "log_size", "must be at least 65536")
         need(self.log_size_total >= self.log_size, "log_size_total", "must not be below log_size")
         need(

@@ -129,6 +129,9 @@ CARRIED: dict[str, set[str]] = {
     },
     "GetFunctionRecursionConfig": {"FunctionName"},
     "PutFunctionRecursionConfig": {"FunctionName", "RecursiveLoop"},
+    "PutFunctionConcurrency": {"FunctionName", "ReservedConcurrentExecutions"},
+    "GetFunctionConcurrency": {"FunctionName"},
+    "DeleteFunctionConcurrency": {"FunctionName"},
     "GetPolicy": {"FunctionName", "Qualifier"},
     "RemovePermission": {"FunctionName", "Qualifier", "StatementId", "RevisionId"},
     "PublishLayerVersion": {

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     RUNTIME_MANAGEMENT = "runtime-management"
     RECURSION = "recursion"
     CODE_SIGNING = "code-signing"
+    CONCURRENCY = "concurrency"
 
 
 @dataclass(frozen=True, slots=True)

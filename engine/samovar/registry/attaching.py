@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -33,9 +34,10 @@ class Attaching:
         *,
         revise: bool = False,
         during: AbstractContextManager[None] | None = None,
+        alone: asyncio.Lock | None = None,
     ) -> None:
         """Replace what a function has of `kind` by the document that `change` makes of it; None
-        removes it. It happens within `during`.
+        removes it. It happens within `during`, and while nothing else holds `alone`.
 
         `revise`: the function gets a new revision with it, in one durable write. AWS does so for
         policies; for the rest it is not known, and they leave it alone, so that a client that holds
@@ -48,7 +50,7 @@ class Attaching:
 
         async def attach() -> None:
             with during or nullcontext():
-                async with self._underway.holding(entry):
+                async with alone or nullcontext(), self._underway.holding(entry):
                     await self._attach(entry, kind, resource, change(entry), revise)
 
         await self._underway.carry_out(attach())

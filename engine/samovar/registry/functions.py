@@ -12,12 +12,14 @@ from typing import Protocol
 from samovar.clock import Clock
 from samovar.errors import AWS, ClientError
 from samovar.metrics.observer import Observer
+from samovar.model.concurrency import Account
 from samovar.model.function import FunctionVersion
 from samovar.registry import restoring, transitions
 from samovar.registry.attaching import Attaching
 from samovar.registry.changes import Changes, NewFunction
 from samovar.registry.code_signing import CodeSigning
 from samovar.registry.code_signing_configs import CodeSigningConfigs
+from samovar.registry.concurrency import Concurrency
 from samovar.registry.index import AccountUsage, FunctionPage, Index
 from samovar.registry.kept_packages import ExtractedTree, KeptPackages
 from samovar.registry.layer_index import LayerIndex
@@ -69,6 +71,9 @@ class RegistryListener(Protocol):
     def function_changed(self, old: FunctionVersion | None, new: FunctionVersion | None) -> None:
         """`old` is None for a new function, `new` for a deleted one. Called on the loop, in the
         order of the changes, after they are durable and visible; must not block or raise."""
+
+    def concurrency_changed(self, function_arn: str, reserved: int | None) -> None:
+        """What a function has reserved from now on; None for nothing, and once it is deleted."""
 
 
 class FunctionRegistry:
@@ -123,6 +128,8 @@ class FunctionRegistry:
         attaching = self._attaching = Attaching(index, underway, writer)
         self.code_signing = CodeSigning(index, underway, attaching, self._configs)
         self.permissions = Permissions(index, attaching)
+        account = Account.of(settings.account_concurrency, settings.unreserved_minimum)
+        self.concurrency = Concurrency(index, attaching, account, self._tell_reserved)
         self.recursion = Recursion(index, attaching)
         self.runtime_management = RuntimeManagements(index, attaching, runtimes, settings.region)
         self.layers = LayerRegistry(layers, underway, writer, self._packages, self._receiver, clock)
@@ -305,9 +312,17 @@ class FunctionRegistry:
         )
 
     def _tell(self, old: FunctionVersion | None, new: FunctionVersion | None) -> None:
+        self._each(lambda listener: listener.function_changed(old, new))
+        if old is not None and new is None:
+            self._tell_reserved(old.arn, None)
+
+    def _tell_reserved(self, function_arn: str, reserved: int | None) -> None:
+        self._each(lambda listener: listener.concurrency_changed(function_arn, reserved))
+
+    def _each(self, tell: Callable[[RegistryListener], None]) -> None:
         for listener in tuple(self._listeners.values()):
             try:
-                listener.function_changed(old, new)
+                tell(listener)
             except Exception:
                 # The change has happened: the others must hear of it all the same.
                 _log.exception("a listener of the registry failed")

@@ -24,12 +24,18 @@ def _arn(document: Any) -> str:
     return document
 
 
+def _reserved(document: Any) -> None:
+    if not isinstance(document, int) or document < 0:
+        raise TypeError(f"{document!r} can't be reserved")
+
+
 # What the documents of each kind are read with where they are used.
 _FORMS: Mapping[Kind, Callable[[Any], object]] = {
     Kind.CODE_SIGNING: _arn,
     Kind.POLICY: Policy.of,
     Kind.RUNTIME_MANAGEMENT: RuntimeManagement.of,
     Kind.RECURSION: RecursiveLoop,
+    Kind.CONCURRENCY: _reserved,
 }
 
 

@@ -122,9 +122,13 @@ class Listener:
     """Writes down what it is told."""
 
     told: list[tuple[FunctionVersion | None, FunctionVersion | None]] = field(default_factory=list)
+    reserved: list[tuple[str, int | None]] = field(default_factory=list)
 
     def function_changed(self, old: FunctionVersion | None, new: FunctionVersion | None) -> None:
         self.told.append((old, new))
+
+    def concurrency_changed(self, function_arn: str, reserved: int | None) -> None:
+        self.reserved.append((function_arn, reserved))
 
 
 @dataclass
@@ -188,7 +192,7 @@ def new(
 Check = Callable[[House], Awaitable[None]]
 
 
-def run(data_dir: Path, check: Check, **settings: str) -> None:
+def run(data_dir: Path, check: Check, **settings: Any) -> None:
     async def opened() -> None:
         async with house(data_dir, **settings) as home:
             await check(home)

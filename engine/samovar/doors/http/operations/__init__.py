@@ -7,6 +7,7 @@ Invoke and InvokeWithResponseStream are not among them: they have paths of their
 from samovar.doors.http.operations import (
     account,
     code_signing,
+    concurrency,
     function_settings,
     functions,
     invoke_async,
@@ -24,6 +25,7 @@ OPERATIONS: dict[str, Operation] = {
         *permissions.OPERATIONS,
         *code_signing.OPERATIONS,
         *function_settings.OPERATIONS,
+        *concurrency.OPERATIONS,
         *tags.OPERATIONS,
         *invoke_async.OPERATIONS,
         *account.OPERATIONS,
