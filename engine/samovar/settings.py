@@ -79,10 +79,19 @@ class Settings:
         "invocations that may wait when max_contexts are busy; 0 throttles them, as AWS does", 0
     )
     account_concurrency: int = _setting(
-        "invocations that may run at once, of all functions; AWS's ConcurrentExecutions", 1000
+        "invocations that may be in flight at once, of all functions (AWS's account limit)", 1000
     )
     unreserved_minimum: int = _setting(
         "of account_concurrency, what no function may reserve; at most a tenth of it, or 10", 100
+    )
+    scaling_rate: int = _setting(
+        "contexts that one function may start on demand in ten seconds, as on AWS; 0: no limit",
+        1000,
+    )
+    request_rate: int = _setting(
+        "requests per second that a function may have for each unit of its concurrency, reserved "
+        "or the account's, as on AWS; 0: no limit",
+        10,
     )
     worker_uid: int = _setting("uid and gid of functions when the engine runs as root", 51051)
     log_files: bool = _setting(
@@ -148,7 +157,6 @@ class Settings:
         need(self.spares >= 0, "spares", "must not be negative")
         need(self.max_contexts >= 1, "max_contexts", "must be at least 1")
         need(self.max_waiting >= 0, "max_waiting", "must not be negative")
-        need(self.account_concurrency >= 1, "account_concurrency", "must be at least 1")
         need(self.unreserved_minimum >= 0, "unreserved_minimum", "must not be negative")
         need(self.log_size >= 65536, "log_size", "must be at least 65536")
         need(self.log_size_total >= self.log_size, "log_size_total", "must not be below log_size")
@@ -157,6 +165,9 @@ class Settings:
             "log_delivery",
             "needs aws_endpoint, which says where CloudWatch Logs is",
         )
+        need(self.account_concurrency >= 1, "account_concurrency", "must be at least 1")
+        need(self.scaling_rate >= 0, "scaling_rate", "must not be negative")
+        need(self.request_rate >= 0, "request_rate", "must not be negative")
         need(1 <= self.worker_uid < 2**32 - 1, "worker_uid", "must be an unprivileged uid")
 
     @classmethod

@@ -47,14 +47,16 @@ class IllegalTransition(SamovarError):
 class Lifecycle:
     """One context's state, guarded, with its last transitions.
 
-    `pool` is the pool's key; `idle_since` is on the monotonic clock and means something in IDLE.
+    `pool` is the pool's key; `provisioned`: it was started ahead of need and never expires;
+    `idle_since` is on the monotonic clock and means something in IDLE.
     """
 
-    __slots__ = ("_history", "context", "idle_since", "pool", "reason", "state")
+    __slots__ = ("_history", "context", "idle_since", "pool", "provisioned", "reason", "state")
 
-    def __init__(self, context: int, pool: str) -> None:
+    def __init__(self, context: int, pool: str, *, provisioned: bool = False) -> None:
         self.context = context
         self.pool = pool
+        self.provisioned = provisioned
         self.state = ContextState.STARTING
         self.idle_since = 0.0
         self.reason = ""

@@ -16,6 +16,14 @@ class StartKind(StrEnum):
     PROVISIONED = "provisioned"
 
 
+class Initialization(StrEnum):
+    """How a context was initialised; the values are those of AWS_LAMBDA_INITIALIZATION_TYPE."""
+
+    ON_DEMAND = "on-demand"
+    PROVISIONED = "provisioned-concurrency"
+    SNAP_START = "snap-start"
+
+
 @dataclass(slots=True)
 class Invocation:
     """The envelope: all that is handed to a pool, and all that a second node would need.
