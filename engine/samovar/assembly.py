@@ -106,6 +106,8 @@ class Parts:
             invoker = Invoker(registry.resolve, scheduler, clock, registry.recursion.get)
             parts = cls(registry, nursery, provisioner, scheduler, invoker, keeping, endings)
             await parts._settle_walls(metrics)
+            for arn, reserved in registry.concurrency.reservations():
+                scheduler.reserve(arn, reserved)
             registry.subscribe(parts)
             registry.make_ready_with(parts.make_ready)
             scheduler.version_over = registry.keep_what_runs(scheduler.versions)
@@ -133,7 +135,9 @@ class Parts:
             self.scheduler.retire(old, deleted=new is None)
 
     def concurrency_changed(self, function_arn: str, reserved: int | None) -> None:
-        """Part of RegistryListener."""
+        """Part of RegistryListener: admit no more of a function than it has reserved, and no others
+        in its places."""
+        self.scheduler.reserve(function_arn, reserved)
 
     async def make_ready(self, version: FunctionVersion) -> None:
         """Have a zygote and spares of the version's family, and its layers merged, before it turns

@@ -75,6 +75,7 @@ class Changes:
         self._settings = settings
         self._tell = tell
         self.demand_runtime_may_change: Callable[[Entry], None] = lambda _: None
+        self.concurrency_over: Callable[[Entry], None] = lambda _: None
 
     async def create(self, new: NewFunction) -> FunctionVersion:
         """See `FunctionRegistry.create`."""
@@ -234,6 +235,7 @@ class Changes:
             arn = entry.shown.arn
             await self._writer.write(arn, Remove(FUNCTION, arn, entry.shown.revision_id))
             self._index.remove(name)
+            self.concurrency_over(entry)
             if entry.serving is not None:
                 self._tell(entry.serving, None)
         await self._packages.let_go()

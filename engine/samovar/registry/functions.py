@@ -73,7 +73,8 @@ class RegistryListener(Protocol):
         order of the changes, after they are durable and visible; must not block or raise."""
 
     def concurrency_changed(self, function_arn: str, reserved: int | None) -> None:
-        """What a function has reserved from now on; None for nothing, and once it is deleted."""
+        """What a function has reserved from now on; None for nothing, and for one that had some and
+        is deleted, which is told next."""
 
 
 class FunctionRegistry:
@@ -130,6 +131,7 @@ class FunctionRegistry:
         self.permissions = Permissions(index, attaching)
         account = Account.of(settings.account_concurrency, settings.unreserved_minimum)
         self.concurrency = Concurrency(index, attaching, account, self._tell_reserved)
+        self._changes.concurrency_over = self.concurrency.over
         self.recursion = Recursion(index, attaching)
         self.runtime_management = RuntimeManagements(index, attaching, runtimes, settings.region)
         self.layers = LayerRegistry(layers, underway, writer, self._packages, self._receiver, clock)
@@ -313,8 +315,6 @@ class FunctionRegistry:
 
     def _tell(self, old: FunctionVersion | None, new: FunctionVersion | None) -> None:
         self._each(lambda listener: listener.function_changed(old, new))
-        if old is not None and new is None:
-            self._tell_reserved(old.arn, None)
 
     def _tell_reserved(self, function_arn: str, reserved: int | None) -> None:
         self._each(lambda listener: listener.concurrency_changed(function_arn, reserved))
