@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api.house import ARN, House, RawClient, request, run
+from tests.api.house import ARN, House, RawClient, invocation, request, run
+from tests.api.served import Serve, ServedHouse
 
 INVALID = 400, "InvalidParameterValueException"
 NOT_FOUND = 404, "ResourceNotFoundException"
@@ -115,6 +116,27 @@ def test_the_minimum_that_stays_unreserved(tmp_path: Path) -> None:
         await it.call(PUT, FunctionName="f", ReservedConcurrentExecutions=900)
 
     run(tmp_path, scene)
+
+
+def test_a_function_that_is_turned_off(serve: Serve) -> None:
+    async def scene(it: ServedHouse) -> None:
+        await it.active()
+        await it.call(PUT, FunctionName="f", ReservedConcurrentExecutions=0)
+        async with RawClient.to(it.port) as raw:
+            await raw.send(invocation("f"))
+            reply = await raw.reply()
+            assert (reply.status, reply.headers["retry-after"]) == (429, "1")
+            assert reply.headers["x-amzn-errortype"] == "TooManyRequestsException"
+            assert reply.json == {
+                "Reason": "ReservedFunctionConcurrentInvocationLimitExceeded",
+                "Type": "User",
+                "message": "Rate Exceeded.",
+            }
+            await it.call(DELETE, FunctionName="f")
+            await raw.send(invocation("f"))
+            assert (await raw.reply()).status == 200
+
+    serve(scene)
 
 
 @pytest.mark.parametrize(
