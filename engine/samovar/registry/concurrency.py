@@ -66,11 +66,6 @@ class Concurrency:
         _demand_unqualified(qualifier)
         await self._attach(name, lambda _: None)
 
-    def over(self, entry: Entry) -> None:
-        """Tell that a function is deleted which had reserved something."""
-        if reserved_of(entry) is not None:
-            self._tell(entry.shown.arn, None)
-
     def reservations(self) -> Iterator[tuple[str, int]]:
         """The ARNs of the functions that have reserved something, and how much."""
         for entry in self._index:
