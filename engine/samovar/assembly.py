@@ -136,6 +136,9 @@ class Parts:
         if old is not None and (new is None or new.pool != old.pool):
             self.scheduler.retire(old, deleted=new is None)
 
+    def provisioned_changed(self, function_arn: str) -> None:
+        """Part of RegistryListener: see `Provisioning`, which is another one."""
+
     def concurrency_changed(self, function_arn: str, reserved: int | None) -> None:
         """Part of RegistryListener: admit no more of a function than it has reserved, and no others
         in its places."""

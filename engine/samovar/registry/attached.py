@@ -24,6 +24,7 @@ class Kind(StrEnum):
     RECURSION = "recursion"
     CODE_SIGNING = "code-signing"
     CONCURRENCY = "concurrency"
+    PROVISIONED = "provisioned-concurrency"
 
 
 @dataclass(frozen=True, slots=True)

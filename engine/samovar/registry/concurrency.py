@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from samovar.errors import AWS, ClientError
 from samovar.model.concurrency import Account, Claim
+from samovar.model.provisioning import ProvisionedConfig
 from samovar.registry.attached import Kind
 from samovar.registry.attaching import Attaching
 from samovar.registry.index import Entry, Index
@@ -22,9 +23,16 @@ def reserved_of(entry: Entry) -> int | None:
     return None if attached is None else int(attached.document)
 
 
+def configs_of(entry: Entry) -> Iterator[ProvisionedConfig]:
+    """The provisioned concurrency of a function's aliases and versions."""
+    for (kind, resource), attached in entry.attached.items():
+        if kind is Kind.PROVISIONED:
+            yield ProvisionedConfig.of(resource, attached.document)
+
+
 def claim_of(entry: Entry) -> Claim:
     """What a function takes of the account."""
-    return Claim(reserved_of(entry))
+    return Claim(reserved_of(entry), sum(config.requested for config in configs_of(entry)))
 
 
 class Concurrency:

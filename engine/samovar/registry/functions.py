@@ -25,6 +25,7 @@ from samovar.registry.kept_packages import ExtractedTree, KeptPackages
 from samovar.registry.layer_index import LayerIndex
 from samovar.registry.layers import LayerRegistry
 from samovar.registry.permissions import Permissions
+from samovar.registry.provisioned import ProvisionedConcurrency
 from samovar.registry.publishing import Publishing
 from samovar.registry.recursion import Recursion
 from samovar.registry.reloading import Reloading
@@ -135,6 +136,10 @@ class FunctionRegistry:
         self.permissions = Permissions(index, attaching)
         account = Account.of(settings.account_concurrency, settings.unreserved_minimum)
         self.concurrency = Concurrency(index, attaching, account, listeners.concurrency_changed)
+        self.provisioned = ProvisionedConcurrency(
+            index, attaching, self.concurrency, clock, listeners.provisioned_changed
+        )
+        self.aliases.demand_movable = self.provisioned.demand_movable
         self.recursion = Recursion(index, attaching)
         self.runtime_management = RuntimeManagements(index, attaching, runtimes, settings.region)
         self.layers = LayerRegistry(layers, underway, writer, self._packages, self._receiver, clock)

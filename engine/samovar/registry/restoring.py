@@ -10,6 +10,7 @@ from samovar.errors import ClientError, EngineError
 from samovar.model.alias import Alias
 from samovar.model.function import LATEST, FunctionVersion
 from samovar.model.policy import Policy
+from samovar.model.provisioning import ProvisionedConfig
 from samovar.registry.attached import KINDS, Attached, Kind
 from samovar.registry.code_signing_configs import CodeSigningConfigs
 from samovar.registry.index import Entry, Index
@@ -46,6 +47,7 @@ _FORMS: Mapping[Kind, Callable[[Any], object]] = {
     Kind.RUNTIME_MANAGEMENT: RuntimeManagement.of,
     Kind.RECURSION: RecursiveLoop,
     Kind.CONCURRENCY: _reserved,
+    Kind.PROVISIONED: lambda document: ProvisionedConfig.of("", document),
 }
 
 

@@ -37,6 +37,7 @@ KNOWN: dict[str, list[Any]] = {
     "ZipFile": [ZIP],
     "Description": ["", "d" * 256, "Größe \U0001fad6"],
     "ReservedConcurrentExecutions": [0, 1, 900],
+    "ProvisionedConcurrentExecutions": [1, 2],  # contexts, which are really forked
     "Timeout": [1, 900],
     "MemorySize": [128, 10240],
     "EphemeralStorage": [{"Size": 512}, {"Size": 10240}],
@@ -46,7 +47,7 @@ KNOWN: dict[str, list[Any]] = {
     "TagKeys": [["a"], ["a", "b"]],
     "Layers": [[]],
     "DryRun": [True, False],
-    "Qualifier": ["$LATEST"],
+    "Qualifier": ["$LATEST", "1"],
     "MaxItems": [1, 10, 10000],
     "Marker": [""],
     "InvocationType": ["RequestResponse", "DryRun"],

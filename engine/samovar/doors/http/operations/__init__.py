@@ -13,6 +13,7 @@ from samovar.doors.http.operations import (
     invoke_async,
     layers,
     permissions,
+    provisioned,
     tags,
 )
 from samovar.doors.http.operations.table import Operation
@@ -26,6 +27,7 @@ OPERATIONS: dict[str, Operation] = {
         *code_signing.OPERATIONS,
         *function_settings.OPERATIONS,
         *concurrency.OPERATIONS,
+        *provisioned.OPERATIONS,
         *tags.OPERATIONS,
         *invoke_async.OPERATIONS,
         *account.OPERATIONS,
