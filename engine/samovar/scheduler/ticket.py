@@ -26,7 +26,8 @@ _THROTTLES = {
     Refusal.CONTEXTS: _CONCURRENT,
     Refusal.MEMORY: _CONCURRENT,
 }
-_RETRY_AFTER = "1"  # seconds; what AWS says is unconfirmed
+# Seconds that the caller is told to wait (unconfirmed): rates are counted by the second.
+_RETRY_AFTER = "1"
 _HOST_LIMITS = (Refusal.CONTEXTS, Refusal.MEMORY)
 _NOT_JSON = "Could not parse request body into json: Could not parse payload into json: "
 
