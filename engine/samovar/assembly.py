@@ -27,6 +27,7 @@ from samovar.registry.functions import FunctionRegistry, Unready
 from samovar.registry.runtimes import Runtimes
 from samovar.scheduler.driver import Scheduler
 from samovar.scheduler.policy import Policy
+from samovar.scheduler.provisioning import Provisioning
 from samovar.settings import Settings
 from samovar.stores.code_files import FileCodeStore
 from samovar.stores.faults import told
@@ -41,6 +42,7 @@ class Parts:
     nursery: Nursery
     provisioner: Provisioner
     scheduler: Scheduler
+    provisioning: Provisioning
     invoker: Invoker
     keeping: Keeping
     _endings: AsyncExitStack
@@ -105,13 +107,19 @@ class Parts:
                 metrics,
             )
             invoker = Invoker(registry.resolve, scheduler, clock, registry.recursion.get)
-            parts = cls(registry, nursery, provisioner, scheduler, invoker, keeping, endings)
+            provisioning = Provisioning(registry, scheduler)
+            endings.callback(provisioning.close)
+            parts = cls(
+                registry, nursery, provisioner, scheduler, provisioning, invoker, keeping, endings
+            )
             await parts._settle_walls(metrics)
             for arn, reserved in registry.concurrency.reservations():
                 scheduler.reserve(arn, reserved)
             registry.subscribe(parts)
+            registry.subscribe(provisioning)
             registry.make_ready_with(parts.make_ready)
             registry.resume()
+            provisioning.restore()
             scheduler.version_over = registry.keep_what_runs(scheduler.versions)
             parts._endings = endings.pop_all()
             return parts

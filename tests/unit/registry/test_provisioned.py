@@ -159,6 +159,21 @@ def test_who_can_not_have_it(tmp_path: Path) -> None:
     run(tmp_path, check)
 
 
+def test_snap_start_excludes_it(tmp_path: Path) -> None:
+    async def check(home: House) -> None:
+        await home.active(snap_start="PublishedVersions")
+        await home.published()
+        await home.registry.aliases.create("f", "live", "1")
+        message = (
+            f"{ARN}:1 has SnapStart, which excludes provisioned concurrency: take one of them."
+        )
+        for qualifier in ("1", "live"):
+            put = home.registry.provisioned.put("f", qualifier, 1)
+            await refused(put, AWS.INVALID_PARAMETER, message)
+
+    run(tmp_path, check)
+
+
 def test_a_version_has_it_by_its_number_or_by_an_alias(tmp_path: Path) -> None:
     async def check(home: House) -> None:
         await published(home, "live", versions=2)
