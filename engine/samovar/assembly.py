@@ -27,6 +27,7 @@ from samovar.registry.functions import FunctionRegistry, Unready
 from samovar.registry.runtimes import Runtimes
 from samovar.scheduler.driver import Scheduler
 from samovar.scheduler.policy import Policy
+from samovar.scheduler.provisioning import Provisioning
 from samovar.settings import Settings
 from samovar.stores.code_files import FileCodeStore
 from samovar.stores.faults import told
@@ -41,6 +42,7 @@ class Parts:
     nursery: Nursery
     provisioner: Provisioner
     scheduler: Scheduler
+    provisioning: Provisioning
     invoker: Invoker
     keeping: Keeping
     _endings: AsyncExitStack
@@ -105,11 +107,19 @@ class Parts:
                 metrics,
             )
             invoker = Invoker(registry.resolve, scheduler, clock, registry.recursion.get)
-            parts = cls(registry, nursery, provisioner, scheduler, invoker, keeping, endings)
+            provisioning = Provisioning(registry, scheduler)
+            endings.callback(provisioning.close)
+            parts = cls(
+                registry, nursery, provisioner, scheduler, provisioning, invoker, keeping, endings
+            )
             await parts._settle_walls(metrics)
+            for arn, reserved in registry.concurrency.reservations():
+                scheduler.reserve(arn, reserved)
             registry.subscribe(parts)
+            registry.subscribe(provisioning)
             registry.make_ready_with(parts.make_ready)
             registry.resume()
+            provisioning.restore()
             scheduler.version_over = registry.keep_what_runs(scheduler.versions)
             parts._endings = endings.pop_all()
             return parts
@@ -133,6 +143,14 @@ class Parts:
             self.keeping.expect(new.name)
         if old is not None and (new is None or new.pool != old.pool):
             self.scheduler.retire(old, deleted=new is None)
+
+    def provisioned_changed(self, function_arn: str) -> None:
+        """Part of RegistryListener: see `Provisioning`, which is another one."""
+
+    def concurrency_changed(self, function_arn: str, reserved: int | None) -> None:
+        """Part of RegistryListener: admit no more of a function than it has reserved, and no others
+        in its places."""
+        self.scheduler.reserve(function_arn, reserved)
 
     def version_published(self, version: FunctionVersion) -> None:
         """Part of RegistryListener: there is nothing to do before somebody invokes it."""

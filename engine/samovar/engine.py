@@ -28,6 +28,7 @@ from samovar.metrics.prometheus import PrometheusObserver
 from samovar.model.function import DEFAULT_ROLE, Configuration, FunctionVersion
 from samovar.model.invocation import Outcome
 from samovar.model.layer import LayerVersion
+from samovar.model.provisioning import ShownConfig
 from samovar.registry.functions import (
     CodeSource,
     ConfigurationChanges,
@@ -184,6 +185,34 @@ class Engine:
     async def delete_function(self, name: str) -> None:
         """Delete a function; running invocations finish. Raises ClientError."""
         await self.registry.delete(name)
+
+    async def put_function_concurrency(self, name: str, reserved: int) -> None:
+        """Reserve concurrency for a function, which then gets neither less nor more; 0 turns it
+        off. Raises ClientError."""
+        await self.registry.concurrency.put(name, None, reserved)
+
+    async def delete_function_concurrency(self, name: str) -> None:
+        """Give up what a function has reserved; nothing is no error. Raises ClientError."""
+        await self.registry.concurrency.delete(name)
+
+    async def put_provisioned_concurrency(
+        self, name: str, qualifier: str, contexts: int
+    ) -> ShownConfig:
+        """Keep that many contexts of a version, or of what an alias stands for, initialised, and
+        wait until they are.
+
+        The status of what is returned is READY, or FAILED if the init failed time and again; then
+        `progress.failure` has AWS's reason. Raises ClientError; EngineError when the engine stops
+        meanwhile.
+        """
+        parts = self._parts
+        await parts.registry.provisioned.put(name, qualifier, contexts)
+        return await parts.provisioning.wait_settled(name, qualifier)
+
+    async def delete_provisioned_concurrency(self, name: str, qualifier: str) -> None:
+        """Keep no more contexts for an alias or a version; nothing is no error. Raises
+        ClientError."""
+        await self.registry.provisioned.delete(name, qualifier)
 
     async def publish_layer(
         self, name: str, *, content: Directory | ZipBytes | Path | bytes, description: str = ""

@@ -199,9 +199,12 @@ def package(text: str = "def handler(event, context):\n    return event\n") -> b
 
 @asynccontextmanager
 async def house(
-    data_dir: Path, limits: ConnectionLimits | None = None, verifier: Verifier | None = None
+    data_dir: Path,
+    limits: ConnectionLimits | None = None,
+    verifier: Verifier | None = None,
+    **chosen: Any,
 ) -> AsyncIterator[House]:
-    settings = Settings(data_dir=data_dir, port=0)
+    settings = Settings(data_dir=data_dir, port=0, **chosen)
     registry = FunctionRegistry(
         SqliteRecordStore(data_dir),
         FileCodeStore(data_dir),
@@ -234,11 +237,12 @@ def run(
     scene: Callable[[House], Awaitable[T]],
     limits: ConnectionLimits | None = None,
     verifier: Verifier | None = None,
+    **chosen: Any,
 ) -> T:
     """Play `scene` in a house of its own, on a loop of its own."""
 
     async def play() -> T:
-        async with house(data_dir, limits, verifier) as it:
+        async with house(data_dir, limits, verifier, **chosen) as it:
             return await scene(it)
 
     with asyncio.Runner(loop_factory=LOOP["factory"]) as runner:

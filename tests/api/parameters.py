@@ -141,6 +141,17 @@ CARRIED: dict[str, set[str]] = {
     },
     "GetFunctionRecursionConfig": {"FunctionName"},
     "PutFunctionRecursionConfig": {"FunctionName", "RecursiveLoop"},
+    "PutProvisionedConcurrencyConfig": {
+        "FunctionName",
+        "Qualifier",
+        "ProvisionedConcurrentExecutions",
+    },
+    "GetProvisionedConcurrencyConfig": {"FunctionName", "Qualifier"},
+    "ListProvisionedConcurrencyConfigs": {"FunctionName", "Marker", "MaxItems"},
+    "DeleteProvisionedConcurrencyConfig": {"FunctionName", "Qualifier"},
+    "PutFunctionConcurrency": {"FunctionName", "ReservedConcurrentExecutions"},
+    "GetFunctionConcurrency": {"FunctionName"},
+    "DeleteFunctionConcurrency": {"FunctionName"},
     "GetPolicy": {"FunctionName", "Qualifier"},
     "RemovePermission": {"FunctionName", "Qualifier", "StatementId", "RevisionId"},
     "PublishLayerVersion": {

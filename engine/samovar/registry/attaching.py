@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -35,10 +36,11 @@ class Attaching:
         *,
         revise: bool = False,
         during: AbstractContextManager[None] | None = None,
+        alone: asyncio.Lock | None = None,
     ) -> None:
         """Replace what a function has of `kind` at the ARN `resource` (its own, a version's or an
         alias's) by the document that `change` makes of it; None removes it. It happens within
-        `during`.
+        `during`, and while nothing else holds `alone`.
 
         `revise`: what has that ARN gets a new revision with it, in one durable write. AWS does so
         for policies; for the rest it is not known, and they leave it alone, so that a client that
@@ -52,7 +54,7 @@ class Attaching:
 
         async def attach() -> None:
             with during or nullcontext():
-                async with self._underway.holding(entry):
+                async with alone or nullcontext(), self._underway.holding(entry):
                     bearer = entry.bearer(resource)
                     if bearer is None:  # deleted, while its function was not
                         qualifier = resource.rpartition(":")[2]

@@ -36,6 +36,8 @@ KNOWN: dict[str, list[Any]] = {
     "Content": [{"ZipFile": ZIP}],
     "ZipFile": [ZIP],
     "Description": ["", "d" * 256, "Größe \U0001fad6"],
+    "ReservedConcurrentExecutions": [0, 1, 900],
+    "ProvisionedConcurrentExecutions": [1, 2],  # contexts, which are really forked
     "Timeout": [1, 900],
     "MemorySize": [128, 10240],
     "EphemeralStorage": [{"Size": 512}, {"Size": 10240}],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from samovar.doors.http.operations import rendering
+from samovar.doors.http.operations import concurrency, rendering
 from samovar.doors.http.operations.table import Call, IsDefault, Operation
 from samovar.errors import AWS, ClientError
 from samovar.model import limits
@@ -151,6 +151,8 @@ async def _get(call: Call) -> dict[str, Any]:
         "Configuration": _shown(call, version, reference.arn),
         "Code": {"RepositoryType": "S3", "Location": call.links.make(version.code, call.base_url)},
         "Tags": dict(tags) or None,
+        # Of a version or alias, too, which has its part in it (unconfirmed).
+        "Concurrency": concurrency.reserved(registry.concurrency.get(reference.name)) or None,
     }
 
 
