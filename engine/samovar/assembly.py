@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -13,6 +13,7 @@ from samovar.context import launch_plan, sweep
 from samovar.context.context import Surroundings
 from samovar.context.deadlines import Deadlines
 from samovar.context.environment import Region
+from samovar.context.host_memory import HostMemory, MemoryGauge, own_group
 from samovar.context.launch_plan import Family
 from samovar.context.nursery import Nursery
 from samovar.context.provision import Provisioner
@@ -45,6 +46,7 @@ class Parts:
     provisioning: Provisioning
     invoker: Invoker
     keeping: Keeping
+    memory: MemoryGauge
     _endings: AsyncExitStack
 
     @classmethod
@@ -55,6 +57,8 @@ class Parts:
         clock: Clock,
         sink: LogSink | None,
         runtimes: Runtimes | None,
+        *,
+        memory: MemoryGauge | None,
     ) -> Self:
         """Parts that work, on a data directory that this process holds the lock of; whatever is
         raised, nothing is left open."""
@@ -63,6 +67,10 @@ class Parts:
             with told(run):
                 sweep.sweep(run)
                 premises = launch_plan.prepare(settings.data_dir / "code" / "tree", run)
+            if memory is None:
+                memory = endings.enter_context(
+                    closing(HostMemory(settings.memory_reserve, group=own_group()))
+                )
             registry = FunctionRegistry(
                 SqliteRecordStore(settings.data_dir),
                 FileCodeStore(settings.data_dir),
@@ -105,12 +113,21 @@ class Parts:
                 provisioner,
                 clock,
                 metrics,
+                memory,
             )
             invoker = Invoker(registry.resolve, scheduler, clock, registry.recursion.get)
             provisioning = Provisioning(registry, scheduler)
             endings.callback(provisioning.close)
             parts = cls(
-                registry, nursery, provisioner, scheduler, provisioning, invoker, keeping, endings
+                registry,
+                nursery,
+                provisioner,
+                scheduler,
+                provisioning,
+                invoker,
+                keeping,
+                memory,
+                endings,
             )
             await parts._settle_walls(metrics)
             for arn, reserved in registry.concurrency.reservations():

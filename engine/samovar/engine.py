@@ -22,6 +22,7 @@ from typing import Any, Self
 
 from samovar.assembly import Parts
 from samovar.clock import Clock, SystemClock
+from samovar.context.host_memory import MemoryGauge
 from samovar.errors import AWS, ClientError, EngineError
 from samovar.logs.journals import LogSink
 from samovar.metrics.prometheus import PrometheusObserver
@@ -74,14 +75,17 @@ class Engine:
         clock: Clock | None = None,
         log_sink: LogSink | None = None,
         runtimes: Runtimes | None = None,
+        memory: MemoryGauge | None = None,
     ) -> None:
         """`log_sink` gets everything that functions write, and the platform's lines; `runtimes`
-        are the interpreters to serve, which this host is searched for when none are given."""
+        are the interpreters to serve, which this host is searched for when none are given; `memory`
+        says how much of it new contexts may take, which the kernel is asked for otherwise."""
         self.settings = settings or Settings()
         self.metrics = PrometheusObserver()
         self._clock: Clock = clock or SystemClock()
         self._sink = log_sink
         self._runtimes = runtimes
+        self._memory = memory
         self._lock = DataDirectoryLock(self.settings.data_dir)
         self._running: Parts | None = None
 
@@ -105,12 +109,14 @@ class Engine:
         self._lock.acquire()
         try:
             self._running = await Parts.assemble(
-                self.settings, self.metrics, self._clock, self._sink, self._runtimes
+                *(self.settings, self.metrics, self._clock, self._sink, self._runtimes),
+                memory=self._memory,
             )
         except BaseException:
             self._lock.release()
             raise
         self.metrics.watch_contexts(self._contexts_by_state)
+        self.metrics.watch_memory(self.memory_room)
 
     async def stop(self, grace: float = _GRACE) -> None:
         """Let running invocations finish for `grace` seconds, then end everything; idempotent."""
@@ -332,6 +338,11 @@ class Engine:
                 entry["idle_seconds"] = round(max(0.0, now - lifecycle.idle_since), 3)
             shown.append(entry)
         return shown
+
+    def memory_room(self) -> int | None:
+        """MB that new contexts may take, negative where more is used than should be; None when the
+        engine does not run."""
+        return None if self._running is None else self._running.memory.room()
 
     def not_ready(self) -> str | None:
         """Why this engine can't take invocations now; None when it can."""

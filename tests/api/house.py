@@ -64,6 +64,7 @@ class PretendEngine:
     entered: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     finished: list[str] = field(default_factory=list)
     reason: str | None = None
+    room: int | None = None
     dropped: list[tuple[str, str | None]] = field(default_factory=list)
 
     def submit(self, name: str, payload: bytes, **told: Any) -> asyncio.Future[Outcome]:
@@ -123,6 +124,9 @@ class PretendEngine:
             log_tail=b"END\n\xff" if log_tail else b"",
             cold_start=ColdStart(0.0015, 0.02, 0.1) if failed else None,
         )
+
+    def memory_room(self) -> int | None:
+        return self.room
 
     def drop_idle_contexts(self, name: str, *, qualifier: str | None = None) -> int:
         self.registry.resolve(name, qualifier)

@@ -28,6 +28,8 @@ def test_health(tmp_path: Path, path: str) -> None:
         it.engine.reason = "not ready, and alive all the same"
         reply = await ask(it, "GET", path)
         assert (reply.status, reply.json) == (200, {"status": "ok"})
+        it.engine.room = -12
+        assert (await ask(it, "GET", path)).json == {"status": "ok", "memory_room_mb": -12}
 
     run(tmp_path, scene)
 

@@ -68,6 +68,9 @@ class _Function:
         self.unsigned = 0
 
 
+_MB = 1 << 20
+
+
 class PrometheusObserver(Collector):
     """Counts what the engine tells; a Collector for any prometheus_client registry.
 
@@ -78,6 +81,7 @@ class PrometheusObserver(Collector):
         self._functions: dict[str, _Function] = {}
         self._overhead = _Histogram(_OVERHEAD_BOUNDS)
         self._contexts: Callable[[], Mapping[str, int]] = dict
+        self._memory: Callable[[], int | None] = lambda: None
         self._zygotes: dict[tuple[str, str], int] = {}
         self._zygote_deaths: dict[tuple[str, str], int] = {}
         self._walls: dict[str, bool] = {}
@@ -87,6 +91,10 @@ class PrometheusObserver(Collector):
         """Ask `by_state` for the number of contexts in each state, at every scrape: four changes of
         state per invocation would cost more to count than the rest together."""
         self._contexts = by_state
+
+    def watch_memory(self, room: Callable[[], int | None]) -> None:
+        """Ask `room` for the MB that new contexts may take (None: not known), at every scrape."""
+        self._memory = room
 
     def watch_lost_records(self, counts: Callable[[], Mapping[tuple[str, str], int]]) -> None:
         """Ask `counts` for the log records lost so far by place and reason, at every scrape."""
@@ -193,6 +201,9 @@ class PrometheusObserver(Collector):
         contexts = _family(names.CONTEXTS)
         for state, count in self._contexts().items():
             _add(contexts, (state,), count)
+        memory = _family(names.MEMORY_ROOM)
+        if (room := self._memory()) is not None:
+            _add(memory, (), room * _MB)
         zygotes = _family(names.ZYGOTES)
         for key, count in list(self._zygotes.items()):
             _add(zygotes, key, count)
@@ -206,7 +217,8 @@ class PrometheusObserver(Collector):
         lost = _family(names.LOG_RECORDS_LOST)
         for key, count in self._lost_records().items():
             _add(lost, key, count)
-        yield from (throttles, engine_errors, unsigned, contexts, zygotes, deaths, walls, lost)
+        yield from (throttles, engine_errors, unsigned, contexts, memory)
+        yield from (zygotes, deaths, walls, lost)
 
     def _function(self, name: str) -> _Function:
         counted = self._functions.get(name)

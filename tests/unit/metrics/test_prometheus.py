@@ -38,6 +38,7 @@ def told_everything() -> PrometheusObserver:
     observer.invocation_failed("f", "start failed")
     observer.cold_start("f", 0.002, 0.03, 0.15)
     observer.watch_contexts(lambda: {"starting": 1})
+    observer.watch_memory(lambda: 12)
     observer.zygote_started("python3.11", "bare")
     observer.zygote_died("python3.11", "bare", expected=False)
     observer.wall("mount namespace", held=True)

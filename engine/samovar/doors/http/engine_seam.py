@@ -53,5 +53,8 @@ class ServedEngine(Protocol):
     def contexts(self) -> Sequence[dict[str, Any]]:
         """Every execution context with its state, as JSON-able dicts."""
 
+    def memory_room(self) -> int | None:
+        """MB that new contexts may take; None where that is not known."""
+
     def not_ready(self) -> str | None:
         """Why this engine can't take invocations now; None when it can."""
