@@ -14,6 +14,8 @@ from tests.process.house import Gate, create, eventually, states
 from samovar.doors.http.serving import serving
 from samovar.engine import Engine
 
+UNQUALIFIED = {"qualifier": "$LATEST", "version": "$LATEST"}
+ON_DEMAND = {"version": "$LATEST", "kind": "on-demand"}
 COLD_PHASES = ("environment", "package", "init")
 
 
@@ -92,17 +94,19 @@ async def traffic(port: int) -> None:
 async def check_counts(port: int, walled: bool) -> None:
     seen = await Scrape.at(port)
     count = "samovar_invocation_duration_seconds_count"
-    assert seen.series(count, function="f") == {"cold": 1, "warm": 7}
-    assert seen.series(count, function="slow") == {"cold": 1, "warm": 1}
-    assert seen.series("samovar_function_errors_total", function="f") == {
+    assert seen.series(count, function="f", **UNQUALIFIED) == {"cold": 1, "warm": 7}
+    assert seen.series(count, function="slow", **UNQUALIFIED) == {"cold": 1, "warm": 1}
+    assert seen.series("samovar_function_errors_total", function="f", **UNQUALIFIED) == {
         "CustomError": 1,
         "Runtime.MarshalError": 1,
         "Runtime.ExitError": 1,
     }
-    assert seen.series("samovar_function_errors_total", function="slow") == {"Sandbox.Timedout": 1}
-    assert seen.series("samovar_timeouts_total") == {"f": 0, "slow": 1}
-    assert seen.series("samovar_cold_starts_total") == {"f": 1, "slow": 1}
-    phases = seen.series("samovar_cold_start_phase_seconds_count", function="f")
+    assert seen.series("samovar_function_errors_total", function="slow", **UNQUALIFIED) == {
+        "Sandbox.Timedout": 1
+    }
+    assert seen.series("samovar_timeouts_total", **UNQUALIFIED) == {"f": 0, "slow": 1}
+    assert seen.series("samovar_cold_starts_total", **ON_DEMAND) == {"f": 1, "slow": 1}
+    phases = seen.series("samovar_cold_start_phase_seconds_count", function="f", **ON_DEMAND)
     assert phases == dict.fromkeys(COLD_PHASES, 1)
     assert seen.get("samovar_dispatch_overhead_seconds_count") == 10
     assert seen.series("samovar_throttles_total") == {}
@@ -112,11 +116,13 @@ async def check_counts(port: int, walled: bool) -> None:
     # AUTO alone tries; where walls were not asked for they are missing all the same.
     assert walls["private /tmp"] == int(walled)
     # The time adds up: a timeout of a second is in there, and nothing took ten.
-    total = seen.get("samovar_invocation_duration_seconds_sum", function="slow", start="warm")
+    total = seen.get(
+        "samovar_invocation_duration_seconds_sum", function="slow", start="warm", **UNQUALIFIED
+    )
     assert total is not None
     assert 1 <= total < 10
     buckets = seen.series(
-        "samovar_invocation_duration_seconds_bucket", function="slow", start="warm"
+        "samovar_invocation_duration_seconds_bucket", function="slow", start="warm", **UNQUALIFIED
     )
     assert (buckets["0.5"], buckets["10.0"], buckets["+Inf"]) == (0, 1, 1)
 
@@ -135,7 +141,7 @@ async def check_contexts(engine: Engine, port: int) -> None:
         assert await call(port, "f") == 429
         seen = await Scrape.at(port)
         assert seen.series("samovar_contexts").get("busy") == 4
-        throttles = seen.series("samovar_throttles_total", function="f")
+        throttles = seen.series("samovar_throttles_total", function="f", **UNQUALIFIED)
         assert throttles == {"ConcurrentInvocationLimitExceeded": 1}
         gate.open()
         for one in calls:
@@ -147,15 +153,15 @@ async def check_names(port: int, table: dict[str, tuple[str, str]]) -> None:
     seen = await Scrape.at(port)
     assert seen.kinds == {name: kind for name, (kind, _) in table.items()}
     for name, labels in (
-        ("samovar_invocation_duration_seconds", {"function": "f", "start": "warm"}),
+        ("samovar_invocation_duration_seconds", {"function": "f", "start": "warm", **UNQUALIFIED}),
         ("samovar_dispatch_overhead_seconds", {}),
-        ("samovar_cold_start_phase_seconds", {"function": "f", "phase": "init"}),
+        ("samovar_cold_start_phase_seconds", {"function": "f", "phase": "init", **ON_DEMAND}),
     ):
         bounds = [float(bound) for bound in seen.series(f"{name}_bucket", **labels)]
         listed = table[name][1].partition("Buckets: ")[2].rstrip(".").split(", ")
         assert bounds == [*map(float, listed), float("inf")]
     durations = seen.series(
-        "samovar_invocation_duration_seconds_bucket", function="f", start="warm"
+        "samovar_invocation_duration_seconds_bucket", function="f", start="warm", **UNQUALIFIED
     )
     assert next(iter(durations)) == "0.0005"
 
@@ -173,7 +179,7 @@ def test_the_numbers_are_those_of_the_traffic(run_engine: RunEngine, checkout: P
             await engine.delete_function("slow")
             seen = await Scrape.at(port)
             assert seen.of_function("slow") == set()
-            assert seen.get("samovar_cold_starts_total", function="f") == 1
+            assert seen.get("samovar_cold_starts_total", function="f", **ON_DEMAND) == 1
 
     run_engine(scenario, port=0, max_contexts=4)
 

@@ -42,11 +42,14 @@ _OVERHEADS = (0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0
 # A forked context answers in 1-5 ms; the init phase ends at 10 s.
 _PHASES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+# Whose invocation it was: how the function was invoked, and the version that this came to.
+_INVOKED = ("function", "qualifier", "version")
+
 INVOCATION_DURATION = Metric(
     "samovar_invocation_duration_seconds",
     Kind.HISTOGRAM,
     "Time from the acceptance of an invocation to its outcome, waiting and cold start included.",
-    ("function", "start"),
+    (*_INVOKED, "start"),
     _DURATIONS,
 )
 DISPATCH_OVERHEAD = Metric(
@@ -60,26 +63,35 @@ COLD_START_PHASE = Metric(
     "samovar_cold_start_phase_seconds",
     Kind.HISTOGRAM,
     "Cold starts by phase: environment, package (fetch, extract, mount) and init.",
-    ("function", "phase"),
+    ("function", "version", "kind", "phase"),
     _PHASES,
 )
 COLD_STARTS = Metric(
-    "samovar_cold_starts_total", Kind.COUNTER, "Contexts that became ready.", ("function",)
+    "samovar_cold_starts_total",
+    Kind.COUNTER,
+    "Contexts that became ready.",
+    ("function", "version", "kind"),
 )
 FUNCTION_ERRORS = Metric(
     "samovar_function_errors_total",
     Kind.COUNTER,
     "Invocations that ended in the function's error, by AWS's error type.",
-    ("function", "error_type"),
+    (*_INVOKED, "error_type"),
 )
 TIMEOUTS = Metric(
-    "samovar_timeouts_total", Kind.COUNTER, "Invocations that ran out of time.", ("function",)
+    "samovar_timeouts_total", Kind.COUNTER, "Invocations that ran out of time.", _INVOKED
 )
 THROTTLES = Metric(
     "samovar_throttles_total",
     Kind.COUNTER,
     "Invocations refused before anything ran.",
-    ("function", "reason"),
+    (*_INVOKED, "reason"),
+)
+SPILLOVERS = Metric(
+    "samovar_provisioned_spillover_invocations_total",
+    Kind.COUNTER,
+    "Invocations that ran on demand although their version has provisioned concurrency.",
+    _INVOKED,
 )
 ENGINE_ERRORS = Metric(
     "samovar_engine_errors_total",
@@ -123,6 +135,7 @@ ALL = (
     FUNCTION_ERRORS,
     TIMEOUTS,
     THROTTLES,
+    SPILLOVERS,
     ENGINE_ERRORS,
     UNSIGNED_DEPLOYMENTS,
     CONTEXTS,

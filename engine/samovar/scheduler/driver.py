@@ -17,7 +17,7 @@ from samovar.context.lifecycle import ContextState, Lifecycle
 from samovar.errors import SamovarError
 from samovar.metrics.observer import Observer
 from samovar.model.function import FunctionVersion
-from samovar.model.invocation import ColdStart, Invocation, Outcome
+from samovar.model.invocation import ColdStart, Initialization, Invocation, Outcome
 from samovar.scheduler.commands import (
     Command,
     Dispatch,
@@ -155,12 +155,15 @@ class Scheduler(ContextListener):
         number = context.lifecycle.context
         birth = self._births.get(number)
         if birth is not None and context.init_seconds is not None:
+            version = self._versions[context.lifecycle.pool]
             cold = self._cold_start(context, birth)
             self._observer.cold_start(
-                self._versions[context.lifecycle.pool].name,
-                cold.environment,
-                cold.package,
-                cold.init,
+                version.name,
+                version.version,
+                Initialization.ON_DEMAND,
+                environment=cold.environment,
+                package=cold.package,
+                init=cold.init,
             )
         if birth is not None:
             birth.awaited = True

@@ -54,12 +54,12 @@ class Ticket:
 
     def finished(self, verdict: Verdict) -> None:
         """Part of `Run`: the context is done with it."""
-        name = self.version.name
+        version = self.version
         if verdict.refused is not None:
             self.fail(ClientError(AWS.INVALID_REQUEST_CONTENT, _NOT_JSON + verdict.refused))
             return
         if verdict.broken is not None:
-            self._observer.invocation_failed(name, "context lost")
+            self._observer.invocation_failed(version.name, "context lost")
             self.fail(
                 EngineError(f"The invocation was lost and may have run in part: {verdict.broken}")
             )
@@ -72,7 +72,13 @@ class Ticket:
             if not self.waited:
                 overhead += queued
         self._observer.invocation_finished(
-            name, start, queued + verdict.duration, overhead, verdict.error_type or ""
+            version.name,
+            self.invocation.qualifier,
+            version.version,
+            start,
+            queued + verdict.duration,
+            overhead,
+            verdict.error_type or "",
         )
         if self.future.done():
             return  # the caller went away; the invocation ran to its end all the same
@@ -80,7 +86,7 @@ class Ticket:
             Outcome(
                 self.invocation.request_id,
                 verdict.payload,
-                self.version.version,
+                version.version,
                 self.context_id,
                 start,
                 verdict.duration,
@@ -98,7 +104,9 @@ class Ticket:
         name = self.version.name
         if refusal is Refusal.CONCURRENCY:
             limit = "ConcurrentInvocationLimitExceeded"
-            self._observer.invocation_throttled(name, limit)
+            self._observer.invocation_throttled(
+                name, self.invocation.qualifier, self.version.version, limit
+            )
             self.fail(ClientError(AWS.TOO_MANY_REQUESTS, "Rate Exceeded.", Reason=limit))
         elif refusal is Refusal.STOPPING:
             self._observer.invocation_failed(name, "stopping")

@@ -25,12 +25,21 @@ class Observed(SilentObserver):
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
 
-    def invocation_finished(
-        self, function: str, start: str, duration: float, overhead: float, error_type: str
+    def invocation_finished(  # noqa: PLR0917 - see Observer
+        self,
+        function: str,
+        qualifier: str,
+        version: str,
+        start: str,
+        duration: float,
+        overhead: float,
+        error_type: str,
     ) -> None:
         self.calls.append(("finished", function, start, duration, overhead, error_type))
 
-    def invocation_throttled(self, function: str, reason: str) -> None:
+    def invocation_throttled(
+        self, function: str, qualifier: str, version: str, reason: str
+    ) -> None:
         self.calls.append(("throttled", function, reason))
 
     def invocation_failed(self, function: str, kind: str) -> None:
@@ -39,7 +48,16 @@ class Observed(SilentObserver):
     def function_removed(self, function: str) -> None:
         self.calls.append(("removed", function))
 
-    def cold_start(self, function: str, environment: float, package: float, init: float) -> None:
+    def cold_start(
+        self,
+        function: str,
+        version: str,
+        kind: str,
+        *,
+        environment: float,
+        package: float,
+        init: float,
+    ) -> None:
         self.calls.append(("cold", function, environment, package, init))
 
 
