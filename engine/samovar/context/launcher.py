@@ -47,6 +47,10 @@ class Context(Protocol):
     def pid(self) -> int:
         """The worker's pid; 0 while there is no process."""
 
+    @property
+    def current(self) -> Run | None:
+        """The run that it is in."""
+
     def start(self, lifecycle: Lifecycle, placement: Placement, listener: ContextListener) -> None:
         """Run the init of a version; `listener.context_ready` follows, or `context_gone`."""
 

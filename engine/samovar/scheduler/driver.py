@@ -144,6 +144,11 @@ class Scheduler(ContextListener):
         """All contexts as the state sees them."""
         return iter(self._state.contexts.values())
 
+    def waiting(self) -> dict[str, int]:
+        """How many invocations wait for a context, by pool; none that are not waited for."""
+        pools = list(self._state.pools.values())
+        return {pool.key: len(pool.waiting) for pool in pools if pool.waiting}
+
     def versions(self) -> Iterable[FunctionVersion]:
         """The versions that contexts run, are started for, or are waited for."""
         return self._versions.values()
@@ -192,13 +197,16 @@ class Scheduler(ContextListener):
 
     def _carry_out(self, command: Command) -> None:
         if isinstance(command, StartContext):
-            self._births[command.lifecycle.context] = _Birth(self._clock.monotonic())
+            now = command.lifecycle.asked = self._clock.monotonic()
+            self._births[command.lifecycle.context] = _Birth(now)
             task = self._loop.create_task(self._start(command.lifecycle))
             self._starts.add(task)
             task.add_done_callback(self._starts.discard)
         elif isinstance(command, StopContext):
             context = self.contexts.get(command.context)
             if context is not None:
+                if context.lifecycle is not None:
+                    context.lifecycle.stopped = self._clock.monotonic()
                 context.stop(command.reason)
         elif isinstance(command, Reject):
             command.ticket.refuse(command.refusal, command.reason)
@@ -220,6 +228,7 @@ class Scheduler(ContextListener):
                 ticket.waited = birth.awaited
                 ticket.init_shown = context.init_seconds
                 if ticket.waited:
+                    lifecycle.awaited = True
                     ticket.cold = self._cold_start(context, birth)
         lifecycle.move(ContextState.BUSY)
         context.run(ticket)

@@ -101,6 +101,10 @@ class FakeContext:
     def pid(self) -> int:
         return 0
 
+    @property
+    def current(self) -> Run | None:
+        return self._run
+
     # -- what the test asks for
 
     def kill(self, signal: int = _KILLED) -> None:
