@@ -91,7 +91,14 @@ class Parts:
             )
             provisioner.demand_version = registry.runtime_management.demand
             scheduler = Scheduler(
-                Policy(settings.idle_timeout, settings.max_contexts, settings.max_waiting),
+                Policy(
+                    settings.idle_timeout,
+                    settings.max_contexts,
+                    settings.max_waiting,
+                    settings.account_concurrency,
+                    settings.scaling_rate,
+                    settings.request_rate,
+                ),
                 provisioner,
                 clock,
                 metrics,

@@ -78,6 +78,18 @@ class Settings:
     max_waiting: int = _setting(
         "invocations that may wait when max_contexts are busy; 0 throttles them, as AWS does", 0
     )
+    account_concurrency: int = _setting(
+        "invocations that may be in flight at once, of all functions (AWS's account limit)", 1000
+    )
+    scaling_rate: int = _setting(
+        "contexts that one function may start on demand in ten seconds, as on AWS; 0: no limit",
+        1000,
+    )
+    request_rate: int = _setting(
+        "requests per second that a function may have for each unit of its concurrency, reserved "
+        "or the account's, as on AWS; 0: no limit",
+        10,
+    )
     worker_uid: int = _setting("uid and gid of functions when the engine runs as root", 51051)
     log_files: bool = _setting(
         "keep functions' logs in data_dir/logs: on or off; `samovar start` has it on", False
@@ -149,6 +161,9 @@ class Settings:
             "log_delivery",
             "needs aws_endpoint, which says where CloudWatch Logs is",
         )
+        need(self.account_concurrency >= 1, "account_concurrency", "must be at least 1")
+        need(self.scaling_rate >= 0, "scaling_rate", "must not be negative")
+        need(self.request_rate >= 0, "request_rate", "must not be negative")
         need(1 <= self.worker_uid < 2**32 - 1, "worker_uid", "must be an unprivileged uid")
 
     @classmethod

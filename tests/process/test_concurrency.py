@@ -157,7 +157,9 @@ def test_as_many_contexts_as_may_be_and_then_429(run_engine: RunEngine) -> None:
                     await engine.invoke(name)
                 assert refused.value.error is AWS.TOO_MANY_REQUESTS
                 assert refused.value.error.status == 429
-                assert refused.value.message == "Rate Exceeded."
+                assert refused.value.message == (
+                    "Rate Exceeded. This engine: 2 contexts exist and none is idle."
+                )
                 assert refused.value.extra == {"Reason": "ConcurrentInvocationLimitExceeded"}
             gate.open()
             await asyncio.gather(*calls)

@@ -142,7 +142,7 @@ async def check_contexts(engine: Engine, port: int) -> None:
         seen = await Scrape.at(port)
         assert seen.series("samovar_contexts").get("busy") == 4
         throttles = seen.series("samovar_throttles_total", function="f", **UNQUALIFIED)
-        assert throttles == {"ConcurrentInvocationLimitExceeded": 1}
+        assert throttles == {"contexts": 1}
         gate.open()
         for one in calls:
             await one

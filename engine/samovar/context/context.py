@@ -215,8 +215,8 @@ class ExecutionContext:
         now = self.init_began = self._clock.monotonic()
         if self.lifecycle is not None and self.lifecycle.state is ContextState.STARTING:
             self.lifecycle.move(ContextState.INITIALIZING)
-            self._deadline = self._s.init_timeout
-            self._s.deadlines.add(self._s.init_timeout, self, now, self._expired)
+            self._deadline = placement.init_timeout or self._s.init_timeout
+            self._s.deadlines.add(self._deadline, self, now, self._expired)
             if process.output.listening:
                 process.output.platform(InitStarted())
         init = messages.Init(
@@ -438,7 +438,9 @@ class ExecutionContext:
             self.spare_lost(was_ready)
             return
         self._broken = None
-        if lost or self._stopping is not None:
+        provisioned = self.placement is not None and self.placement.provisioned
+        # Provisioned contexts are not revived: another one is initialised ahead of need.
+        if lost or provisioned or self._stopping is not None:
             self._gone(self._stopping or reason)
         elif run_over:
             self._listener.context_free(self)

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from samovar.model.function import FunctionVersion, LogFormat, default_log_group
+from samovar.model.invocation import Initialization
 
 _PATH = "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"
 LIBRARY_PATH = (
@@ -43,9 +44,13 @@ def log_stream_name(version: str, now: float) -> str:
 
 
 def function_environment(
-    version: FunctionVersion, log_stream: str, start: str, region: Region, paths: Paths
+    version: FunctionVersion,
+    log_stream: str,
+    initialization: Initialization,
+    region: Region,
+    paths: Paths,
 ) -> dict[str, str]:
-    """All variables of a context. `start`: AWS_LAMBDA_INITIALIZATION_TYPE.
+    """All variables of a context. `initialization`: AWS_LAMBDA_INITIALIZATION_TYPE.
 
     The user's own win, except over names that AWS reserves (they were refused when set).
     """
@@ -75,7 +80,7 @@ def function_environment(
         "AWS_LAMBDA_FUNCTION_NAME": version.name,
         "AWS_LAMBDA_FUNCTION_VERSION": version.version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(configuration.memory_size),
-        "AWS_LAMBDA_INITIALIZATION_TYPE": start,
+        "AWS_LAMBDA_INITIALIZATION_TYPE": initialization.value,
         "AWS_LAMBDA_LOG_GROUP_NAME": configuration.log_group or default_log_group(version.name),
         "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
         # No runtime API is served there; libraries take the name as the sign of being in Lambda.

@@ -20,7 +20,9 @@ class Placement:
     """Whose code a context runs: all that `start` needs.
 
     `task_root`, `import_paths` and `layers` (None without any) are as the zygote sees them;
-    `tmp_dir` only without namespaces.
+    `tmp_dir` only without namespaces. `provisioned`: it is initialised ahead of need, for which an
+    init has `init_timeout` seconds (else what the engine gives all others); it is over when its
+    process is.
     """
 
     version: FunctionVersion
@@ -30,6 +32,8 @@ class Placement:
     tmp_dir: str | None
     log: LogStream
     layers: str | None = None
+    provisioned: bool = False
+    init_timeout: float | None = None
 
 
 class Context(Protocol):
@@ -90,8 +94,9 @@ class Prepared:
 class Launcher(Protocol):
     """Makes contexts for the scheduler, and is told of each that is gone."""
 
-    async def prepare(self, version: FunctionVersion) -> Prepared:
-        """A context, forked or being forked, and its placement. Raises SamovarError, OSError."""
+    async def prepare(self, version: FunctionVersion, provisioned: bool = False) -> Prepared:
+        """A context, forked or being forked, and its placement; `provisioned`: ahead of need.
+        Raises SamovarError, OSError."""
 
     def release(self, context: Context) -> None:
         """Let go of what a context leaves behind."""

@@ -47,9 +47,10 @@ class IllegalTransition(SamovarError):
 class Lifecycle:
     """One context's state, guarded, with its last transitions.
 
-    `pool` is the pool's key; times are on the monotonic clock: `asked` when the start was, and
-    `idle_since` and `stopped` mean something in IDLE and STOPPING. `awaited`: an invocation waited
-    for it to get ready. (When a run began, the run knows: nothing is noted per invocation here.)
+    `pool` is the pool's key; `provisioned`: it was started ahead of need and never expires;
+    `awaited`: an invocation waited for it to get ready. Times are on the monotonic clock: `asked`
+    is when its start was; `idle_since` and `stopped` mean something in IDLE and STOPPING. (When a
+    run began, the run knows: nothing is noted per invocation here.)
     """
 
     __slots__ = (
@@ -59,14 +60,16 @@ class Lifecycle:
         "context",
         "idle_since",
         "pool",
+        "provisioned",
         "reason",
         "state",
         "stopped",
     )
 
-    def __init__(self, context: int, pool: str) -> None:
+    def __init__(self, context: int, pool: str, *, provisioned: bool = False) -> None:
         self.context = context
         self.pool = pool
+        self.provisioned = provisioned
         self.state = ContextState.STARTING
         self.asked = 0.0
         self.idle_since = 0.0

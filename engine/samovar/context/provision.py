@@ -19,6 +19,7 @@ from samovar.context.nursery import Nursery
 from samovar.context.sweep import end_strays
 from samovar.logs.stream import Level, LogStream
 from samovar.model.function import FunctionVersion, LogFormat, default_log_group
+from samovar.model.invocation import Initialization
 from samovar.model.runtime_version import runtime_version, runtime_version_arn
 from samovar.registry.runtimes import Interpreter, Runtimes
 
@@ -37,6 +38,11 @@ class Extracted(Protocol):
 Extract = Callable[[FunctionVersion], Awaitable[Extracted]]
 # Raises ClientError if a version may not run on this interpreter.
 DemandVersion = Callable[[FunctionVersion, Interpreter], None]
+
+
+def long_init_timeout(version: FunctionVersion) -> float:
+    """Seconds for an init that no invocation waits for (AWS, «Lambda runtime environment»)."""
+    return float(max(130, version.configuration.timeout))
 
 
 def _any_version(version: FunctionVersion, interpreter: Interpreter) -> None:
@@ -64,13 +70,14 @@ class Provisioner:
         self.demand_version(version, interpreter)
         return Family(interpreter, version.preload, version.code.import_paths)
 
-    async def prepare(self, version: FunctionVersion) -> Prepared:
-        """A context, forked or being forked, and its placement. Raises SamovarError, OSError."""
+    async def prepare(self, version: FunctionVersion, provisioned: bool = False) -> Prepared:
+        """A context, forked or being forked, and its placement; `provisioned`: ahead of need.
+        Raises SamovarError, OSError."""
         family = self.family(version)
         extracted = await self._extract(version)
         context = await self._nursery.obtain(family)
         try:
-            placement = self._place(version, family, context, extracted)
+            placement = self._place(version, family, context, extracted, provisioned)
             return Prepared(context, placement, extracted.seconds)
         except BaseException:
             context.discard()
@@ -101,6 +108,7 @@ class Provisioner:
         family: Family,
         context: ExecutionContext,
         extracted: Extracted,
+        provisioned: bool,
     ) -> Placement:
         nursery = self._nursery
         walled = nursery.walled
@@ -124,7 +132,8 @@ class Provisioner:
                 paths = replace(paths, path=bin_path, library_path=f"{layers}/lib")
             tmp_dir = str(premises.contexts / str(context.number))
             Path(tmp_dir).mkdir(mode=0o700)
-        environment = function_environment(version, stream, "on-demand", self._region, paths)
+        kind = Initialization.PROVISIONED if provisioned else Initialization.ON_DEMAND
+        environment = function_environment(version, stream, kind, self._region, paths)
         runtime = version.configuration.runtime
         interpreter = family.interpreter
         arn = runtime_version_arn(self._region.region, runtime, interpreter.version)
@@ -135,6 +144,8 @@ class Provisioner:
             environment=environment,
             import_paths=launch_plan.import_paths(family, walled),
             tmp_dir=tmp_dir,
+            provisioned=provisioned,
+            init_timeout=long_init_timeout(version) if provisioned else None,
             log=LogStream(
                 group=version.configuration.log_group or default_log_group(version.name),
                 name=stream,
@@ -144,5 +155,6 @@ class Provisioner:
                 runtime_arn=arn,
                 json=version.configuration.log_format == LogFormat.JSON,
                 level=Level[version.configuration.system_log_level or "INFO"],
+                initialization=kind.value,
             ),
         )

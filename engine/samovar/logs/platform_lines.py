@@ -23,8 +23,6 @@ from samovar.logs.stream import (
     Started,
 )
 
-_INIT = {"initializationType": "on-demand"}
-
 
 def lines(stream: LogStream, now: float, request_id: str, event: PlatformEvent) -> list[str]:
     """The lines that `event` makes in `stream`, without their newlines; may be none."""
@@ -59,7 +57,9 @@ def _text(stream: LogStream, request_id: str, event: PlatformEvent) -> list[str]
             f"Runtime Version ARN: {stream.runtime_arn}"
         ]
     if isinstance(event, InitEnded):
-        return [] if event.status == "success" else [init_report_line(event)]
+        # Of an init on demand that succeeded, REPORT tells.
+        told = event.status != "success" or stream.initialization != "on-demand"
+        return [init_report_line(event)] if told else []
     if not isinstance(event, Dropped):
         return []
     # AWS has no text form of it.
@@ -89,10 +89,10 @@ def report_line(request_id: str, event: Ended) -> str:
 
 
 def init_report_line(event: InitEnded) -> str:
-    """INIT_REPORT of an init that failed."""
-    status = "Status: timeout"
-    if event.status != "timeout":
-        status = f"Status: error\tError Type: {event.error_type}"
+    """INIT_REPORT of an init that failed, or that no invocation waited for."""
+    status = f"Status: {event.status}"
+    if event.error_type is not None:
+        status += f"\tError Type: {event.error_type}"
     took = f"{event.seconds * 1000:.2f} ms"
     return f"INIT_REPORT Init Duration: {took}\tPhase: {event.phase}\t{status}\t"
 
@@ -112,7 +112,7 @@ def _records(
         return _ended(request_id, event)
     if isinstance(event, InitStarted):
         begun = {
-            **_INIT,
+            "initializationType": stream.initialization,
             "phase": "init",
             "runtimeVersion": stream.runtime,
             "runtimeVersionArn": stream.runtime_arn,
@@ -122,7 +122,11 @@ def _records(
         return [("initStart", Level.DEBUG, begun)]
     if isinstance(event, InitEnded):
         level = Level.DEBUG if event.status == "success" else Level.WARN
-        done = {**_INIT, "phase": event.phase, "status": event.status}
+        done = {
+            "initializationType": stream.initialization,
+            "phase": event.phase,
+            "status": event.status,
+        }
         if event.error_type is not None:
             done["errorType"] = event.error_type
         metrics = {"metrics": {"durationMs": _ms(event.seconds)}}

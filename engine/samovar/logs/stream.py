@@ -18,7 +18,8 @@ class Level(IntEnum):
 @dataclass(frozen=True, slots=True, eq=False)
 class LogStream:
     """One context's log. `name` and `group` are CloudWatch's; `runtime` is the version as
-    INIT_START shows it. `level` counts only in JSON: text logs have all lines."""
+    INIT_START shows it. `level` counts only in JSON: text logs have all lines. `initialization`
+    is an Initialization's value."""
 
     group: str
     name: str
@@ -28,6 +29,7 @@ class LogStream:
     runtime_arn: str = ""
     json: bool = False
     level: Level = Level.INFO
+    initialization: str = "on-demand"
 
 
 class InitStarted(NamedTuple):

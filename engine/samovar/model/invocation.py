@@ -19,7 +19,7 @@ class StartKind(StrEnum):
 
 
 class Initialization(StrEnum):
-    """How a context was initialised: what its function finds in AWS_LAMBDA_INITIALIZATION_TYPE."""
+    """How a context was initialised; the values are those of AWS_LAMBDA_INITIALIZATION_TYPE."""
 
     ON_DEMAND = "on-demand"
     PROVISIONED = "provisioned-concurrency"

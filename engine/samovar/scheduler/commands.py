@@ -12,13 +12,21 @@ from samovar.scheduler.events import Ticket
 class Refusal(Enum):
     """Why a ticket gets no context."""
 
-    CONCURRENCY = "concurrency"  # as many contexts as may be, none idle
+    ACCOUNT = "account concurrency"  # as many in flight as the account may have
+    RESERVED = "reserved concurrency"  # as many in flight as the function has reserved
+    SCALING_RATE = "scaling rate"  # the function has started too many contexts of late
+    REQUEST_RATE = "request rate"  # the function has had too many requests of late
+    # The same of functions with reserved concurrency, by which their rates are counted.
+    RESERVED_SCALING_RATE = "reserved scaling rate"
+    RESERVED_REQUEST_RATE = "reserved request rate"
+    CONTEXTS = "contexts"  # as many contexts as may be, none idle
+    MEMORY = "memory"  # the host has none for another context, and none is idle
     START_FAILED = "start failed"  # contexts of this pool can't be started
     STOPPING = "stopping"  # the engine is going down
 
 
 class StartContext(NamedTuple):
-    """Make a context for the pool that `lifecycle` names."""
+    """Make a context for the pool that `lifecycle` names, provisioned if that says so."""
 
     lifecycle: Lifecycle
 
@@ -51,4 +59,11 @@ class WakeAt(NamedTuple):
     when: float
 
 
-Command = StartContext | Dispatch | StopContext | Reject | WakeAt
+class ProvisionedChanged(NamedTuple):
+    """The pool has another number of initialised provisioned contexts, or has failed to get one
+    initialised."""
+
+    pool: str
+
+
+Command = StartContext | Dispatch | StopContext | Reject | WakeAt | ProvisionedChanged

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from samovar.clock import Clock, Timer
 from samovar.context.launcher import Context, ContextListener, Launcher
@@ -21,6 +22,7 @@ from samovar.model.invocation import ColdStart, Initialization, Invocation, Outc
 from samovar.scheduler.commands import (
     Command,
     Dispatch,
+    ProvisionedChanged,
     Reject,
     StartContext,
     StopContext,
@@ -30,11 +32,14 @@ from samovar.scheduler.events import (
     ContextDied,
     ContextReady,
     Event,
+    FunctionDeleted,
     GraceOver,
     IdleDropped,
     InvocationEnded,
     InvokeRequested,
     PoolRetired,
+    ProvisionRequested,
+    ReservedSet,
     StopRequested,
     Tick,
 )
@@ -44,6 +49,16 @@ from samovar.scheduler.ticket import Ticket
 
 _log = logging.getLogger(__name__)
 _new = tuple.__new__  # a named tuple's own is a Python function: twice the cost
+_INIT_FAILURE = "FUNCTION_ERROR_INIT_FAILURE"  # AWS's StatusReason
+
+
+class Provisioned(NamedTuple):
+    """Provisioned contexts of a version: how many are wanted, how many are initialised (those that
+    run an invocation, too), and AWS's reason if it was given up to initialise more."""
+
+    requested: int
+    ready: int
+    failure: str | None
 
 
 @dataclass(slots=True)
@@ -82,6 +97,8 @@ class Scheduler(ContextListener):
         self._loop = asyncio.get_running_loop()
         # Called when nothing runs one of `versions` any more; not on the way of an invocation.
         self.version_over: Callable[[], None] = lambda: None
+        # Called with a version after each change of what `provisioned` says of it.
+        self.provisioned_changed: Callable[[FunctionVersion], None] = lambda version: None
 
     # -- from above
 
@@ -101,12 +118,34 @@ class Scheduler(ContextListener):
         """Drain the contexts of a version that was changed, or whose function was deleted."""
         self._handle(PoolRetired(version.pool))
         if deleted:
+            self._handle(FunctionDeleted(version.arn))
             self._observer.function_removed(version.name)
             self._deleted[version.pool] = version.name
         self._forget_versions(version.pool)
 
+    def reserve(self, function: str, concurrency: int | None) -> None:
+        """Let the function with this (unqualified) ARN have `concurrency` invocations in flight,
+        and keep as many places from all others; None: it has nothing reserved any more."""
+        self._handle(ReservedSet(function, concurrency))
+
+    def provision(self, version: FunctionVersion, count: int) -> None:
+        """Have `count` contexts of `version` initialised from now on; 0: no more."""
+        if count:
+            self._versions.setdefault(version.pool, version)
+        self._handle(ProvisionRequested(version.pool, count))
+        self._forget_versions(version.pool)
+
+    def provisioned(self, version: FunctionVersion) -> Provisioned:
+        """What came of `provision`."""
+        pool = self._state.pools.get(version.pool)
+        if pool is None:
+            return Provisioned(0, 0, None)
+        failure = _INIT_FAILURE if pool.failed else None
+        return Provisioned(pool.target, pool.initialized, failure)
+
     def drop_idle(self, version: FunctionVersion) -> int:
-        """End the idle contexts of a version, and no others; how many there were."""
+        """End the idle contexts of a version that are not provisioned, and no others; how many
+        there were."""
         commands = self._state.handle(IdleDropped(version.pool))
         for command in commands:
             self._carry_out(command)
@@ -171,7 +210,7 @@ class Scheduler(ContextListener):
                 init=cold.init,
             )
         if birth is not None:
-            birth.awaited = True
+            birth.awaited = not context.lifecycle.provisioned
         self._handle(ContextReady(number, self._clock.monotonic()))
         if birth is not None:
             birth.awaited = False  # whoever comes now finds it ready
@@ -216,12 +255,17 @@ class Scheduler(ContextListener):
                 self._wake.cancel()
             delay = max(0.0, command.when - self._clock.monotonic())
             self._wake = self._clock.call_later(delay, self._tick)
+        elif isinstance(command, ProvisionedChanged):
+            version = self._versions.get(command.pool)
+            if version is not None:
+                self.provisioned_changed(version)
 
     def _dispatch(self, number: int, ticket: Ticket) -> None:
         context = self.contexts[number]
         lifecycle = context.lifecycle
         assert lifecycle is not None
         ticket.context_id = f"{number}"
+        ticket.provisioned = lifecycle.provisioned
         if self._births:
             birth = self._births.pop(number, None)
             if birth is not None:
@@ -236,7 +280,7 @@ class Scheduler(ContextListener):
     async def _start(self, lifecycle: Lifecycle) -> None:
         version = self._versions[lifecycle.pool]
         try:
-            prepared = await self._launcher.prepare(version)
+            prepared = await self._launcher.prepare(version, lifecycle.provisioned)
         except Exception as error:  # a bug of ours, too: whoever waits is told all the same
             expected = isinstance(error, SamovarError | OSError)
             _log.warning(

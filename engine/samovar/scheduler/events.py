@@ -5,6 +5,7 @@ Named tuples: two are made per invocation, and a frozen dataclass costs three ti
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 Ticket = Any  # opaque to the state: whatever the driver wants handed back with a Dispatch
@@ -47,9 +48,39 @@ class PoolRetired(NamedTuple):
 
 
 class IdleDropped(NamedTuple):
-    """The pool's idle contexts are to go: who comes next is to have a cold start."""
+    """The pool's idle contexts are to go: who comes next is to have a cold start. Provisioned
+    ones stay."""
 
     pool: str
+
+
+class ReservedSet(NamedTuple):
+    """The function may have at most `reserved` invocations in flight, and nobody else takes their
+    places; None: it takes part in what is left."""
+
+    function: str
+    reserved: int | None
+
+
+class FunctionDeleted(NamedTuple):
+    """What the function had reserved is free again, once nothing of it is in flight."""
+
+    function: str
+
+
+class ProvisionRequested(NamedTuple):
+    """`wanted` contexts of the pool are to be initialised ahead of need; 0: no more."""
+
+    pool: str
+    wanted: int
+
+
+class MemoryMeasured(NamedTuple):
+    """`room`: MB that the host can give to new contexts; below zero it is short of memory.
+    `footprints`: the largest context of each pool, MB, as far as they were measured."""
+
+    room: int
+    footprints: Mapping[str, int]
 
 
 class Tick(NamedTuple):
@@ -73,6 +104,10 @@ Event = (
     | ContextDied
     | PoolRetired
     | IdleDropped
+    | ReservedSet
+    | FunctionDeleted
+    | ProvisionRequested
+    | MemoryMeasured
     | Tick
     | StopRequested
     | GraceOver

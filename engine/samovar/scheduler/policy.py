@@ -7,14 +7,33 @@ from dataclasses import dataclass
 # A context that can't even be started is our fault, not the function's: worth a second and a third
 # try (a zygote may just have been killed and respawned), not an endless loop.
 START_ATTEMPTS = 3
+# Inits that fail in a row before a provisioned concurrency config turns FAILED (AWS: about six).
+PROVISION_ATTEMPTS = 6
+# Provisioned contexts of one version that initialise at the same time: a thousand at once would
+# leave the processors to nobody else.
+PROVISION_AT_ONCE = 8
+# The scaling rate is per ten seconds (AWS, «Lambda scaling behavior»).
+SCALING_SECONDS = 10.0
+# What a context is taken to need before one of its version was ever measured, MB: an interpreter
+# with a client of AWS's.
+FOOTPRINT = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`idle_timeout`: seconds an idle context is kept; `max_contexts`: how many may exist;
+    """What the scheduler's state decides by; 0 stands for «no limit» where it says so.
+
+    `idle_timeout`: seconds an idle context is kept; `max_contexts`: how many may exist;
     `max_waiting`: how many invocations may wait for one of them once they all exist and are busy
-    (0: none, they are throttled, as on AWS)."""
+    (0: none, they are throttled, as on AWS); `account_concurrency`: invocations in flight, of all
+    functions together; `scaling_rate`: contexts that a function may start on demand in ten seconds
+    (0: no limit); `request_rate`: invocations of a function per second for each unit of its
+    concurrency (0: no limit; AWS: 10).
+    """
 
     idle_timeout: float
     max_contexts: int
     max_waiting: int = 0
+    account_concurrency: int = 1000
+    scaling_rate: int = 0
+    request_rate: int = 0

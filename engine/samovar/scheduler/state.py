@@ -1,7 +1,7 @@
 """The scheduler as a pure state machine: `handle(event)` gives commands; no clock, no I/O.
 
 Assigning is one synchronous step: a context leaves IDLE in the same call that names its ticket, so
-that nothing can expire or evict it in between. A ticket that waits for a cold start takes whichever
+that nothing can expire or evict it in between. A ticket that waits for a start takes whichever
 context of its pool is free first. Picks, expiry and withdrawal are O(1) (amortised).
 """
 
@@ -14,6 +14,7 @@ from samovar.context.lifecycle import ContextState, Lifecycle
 from samovar.scheduler.commands import (
     Command,
     Dispatch,
+    ProvisionedChanged,
     Refusal,
     Reject,
     StartContext,
@@ -24,22 +25,35 @@ from samovar.scheduler.events import (
     ContextDied,
     ContextReady,
     Event,
+    FunctionDeleted,
     GraceOver,
     IdleDropped,
     InvocationEnded,
     InvokeRequested,
+    MemoryMeasured,
     PoolRetired,
+    ProvisionRequested,
+    ReservedSet,
     StopRequested,
     Tick,
 )
-from samovar.scheduler.policy import START_ATTEMPTS, Policy
-from samovar.scheduler.pool import Pool
+from samovar.scheduler.ledger import ConcurrencyLedger
+from samovar.scheduler.line import Line
+from samovar.scheduler.policy import (
+    PROVISION_AT_ONCE,
+    PROVISION_ATTEMPTS,
+    START_ATTEMPTS,
+    Policy,
+)
+from samovar.scheduler.pool import Pool, function_of
+from samovar.scheduler.room import ColdEnd, Room
 
 _new = tuple.__new__  # a named tuple's own is a Python function: twice the cost
 _IDLE = ContextState.IDLE
 _RESERVED = ContextState.RESERVED
 _STOPPING = ContextState.STOPPING
 _BEFORE_READY = (ContextState.STARTING, ContextState.INITIALIZING)
+_IN_FLIGHT = (ContextState.RESERVED, ContextState.BUSY)
 
 
 class SchedulerState:
@@ -49,13 +63,13 @@ class SchedulerState:
         self._policy = policy
         self.pools: dict[str, Pool] = {}
         self.contexts: dict[int, Lifecycle] = {}
+        self.ledger = ConcurrencyLedger(policy)
+        self._room = Room(policy.max_contexts)
+        self._cold = ColdEnd()
         self._next_context = 1
         self._wake: float | None = None
-        self._ending = 0  # contexts that are STOPPING: they have no part in what is counted
-        # Tickets that wait while there is no room for a context of theirs: in all, and per pool.
-        # The pools stand in line: whichever was given a place, or gave one up, goes to the end.
-        self._short = 0
-        self._missing: dict[str, int] = {}
+        self._line = Line()
+        self._unprovisioned: dict[str, Pool] = {}  # pools with no room for what they are to have
         self._stopping = False
         self._handlers: dict[type[Event], Callable[[Any], list[Command]]] = {
             InvokeRequested: self._invoke_requested,
@@ -64,6 +78,10 @@ class SchedulerState:
             ContextDied: self._context_died,
             PoolRetired: self._pool_retired,
             IdleDropped: self._idle_dropped,
+            ReservedSet: self._reserved_set,
+            FunctionDeleted: self._function_deleted,
+            ProvisionRequested: self._provision_requested,
+            MemoryMeasured: self._memory_measured,
             Tick: self._tick,
             StopRequested: self._stop_requested,
             GraceOver: self._grace_over,
@@ -78,74 +96,139 @@ class SchedulerState:
         """Whether nothing is left that could still change by itself (used while stopping)."""
         return not self.contexts and not any(pool.waiting for pool in self.pools.values())
 
+    # -- invocations
+
     def _invoke_requested(self, event: InvokeRequested) -> list[Command]:
         if self._stopping:
             return [Reject(event.ticket, Refusal.STOPPING, "the engine is stopping")]
-        pool = self.pools.get(event.pool)
-        if pool is None:
-            pool = self.pools[event.pool] = Pool(event.pool)
+        pool = self.pools.get(event.pool) or self._open(event.pool)
+        ready = pool.ready
+        while ready:
+            context = ready.pop()
+            if context.state is _IDLE:
+                refusal = pool.share.admit_provisioned(event.now)
+                if refusal is not None:
+                    ready.append(context)
+                    return [Reject(event.ticket, refusal, pool.share.function)]
+                context.move(_RESERVED)
+                return [_new(Dispatch, (context.context, event.ticket))]
+        refusal = pool.share.admit(event.now)
+        if refusal is not None:
+            self._forget_if_empty(pool)
+            return [Reject(event.ticket, refusal, pool.share.function)]
         idle = pool.idle
         while idle:
             context = idle.pop()
             if context.state is _IDLE:
                 context.move(_RESERVED)
                 return [_new(Dispatch, (context.context, event.ticket))]
+        return self._wait(pool, event)
+
+    def _wait(self, pool: Pool, event: InvokeRequested) -> list[Command]:
+        """Have a ticket that was admitted wait for a context, which is started if there is room."""
         commands: list[Command] = []
         # A start that nobody waits for any more (its ticket found a freed context) serves this one.
         if pool.starting <= len(pool.waiting):
-            if self._room:
+            commands += self._make_room(pool)
+            if self._room.has(pool):
+                over = pool.share.admit_start(event.now)
+                if over is not None:
+                    return [*commands, self._refuse_admitted(pool, event, over)]
                 commands.append(self._start(pool))
-            elif victim := self._coldest():
-                commands += (self._stop(victim, "evicted"), self._start(pool))
-            elif self._short >= self._policy.max_waiting:
-                reason = f"{self._policy.max_contexts} contexts exist and none is idle"
-                self._forget_if_empty(pool)
-                return [Reject(event.ticket, Refusal.CONCURRENCY, reason)]
+            elif self._line.short >= self._policy.max_waiting:
+                refusal = Refusal.CONTEXTS if self._room.full else Refusal.MEMORY
+                return [*commands, self._refuse_admitted(pool, event, refusal)]
         pool.waiting.append(event.ticket)
-        self._recount(pool)
+        self._line.recount(pool)
         return commands
 
-    def _context_ready(self, event: ContextReady) -> list[Command]:
-        context = self.contexts.get(event.context)
-        if context is None:
-            return []
-        pool = self.pools[context.pool]
-        pool.starting -= 1
-        pool.failures = 0
-        context.move(_IDLE)
-        # Even where another pool starves: a context given up before it ever ran would serve nobody.
-        if pool.waiting:
-            return [self._reserve(pool, context)]
-        return self._free(pool, context, event.now)
+    def _refuse_admitted(self, pool: Pool, event: InvokeRequested, refusal: Refusal) -> Reject:
+        pool.share.allowance.left += 1
+        reason = {
+            Refusal.CONTEXTS: f"{self._room.max_contexts} contexts exist and none is idle",
+            Refusal.MEMORY: "the host has no memory for another context, and none is idle",
+        }.get(refusal, pool.share.function)
+        self._forget_if_empty(pool)
+        return Reject(event.ticket, refusal, reason)
 
     def _invocation_ended(self, event: InvocationEnded) -> list[Command]:
         context = self.contexts.get(event.context)
         if context is None:
             return []
         context.move(_IDLE)
-        return self._free(self.pools[context.pool], context, event.now)
+        pool = self.pools[context.pool]
+        self._end_flight(pool, context)
+        return self._free(pool, context, event.now)
+
+    @staticmethod
+    def _end_flight(pool: Pool, context: Lifecycle) -> None:
+        """The place that an invocation has taken is free again."""
+        if context.provisioned:
+            pool.share.busy -= 1
+        else:
+            pool.share.allowance.left += 1
+
+    def _reserve(self, pool: Pool, context: Lifecycle) -> Dispatch:
+        context.move(_RESERVED)
+        ticket = pool.waiting.popleft()
+        if context.provisioned:  # the ticket was admitted on demand
+            pool.share.allowance.left += 1
+            pool.share.busy += 1
+        if self._line.short:
+            self._line.recount(pool)
+        return Dispatch(context.context, ticket)
+
+    # -- contexts
+
+    def _context_ready(self, event: ContextReady) -> list[Command]:
+        context = self.contexts.get(event.context)
+        if context is None:
+            return []
+        pool = self.pools[context.pool]
+        context.move(_IDLE)
+        commands: list[Command] = []
+        if context.provisioned:
+            pool.provisioning -= 1
+            pool.provision_failures = 0
+            pool.initialized += 1
+            pool.share.provisioned += 1
+            pool.share.allowance.left -= 1
+            commands += (*self._provision(pool), ProvisionedChanged(pool.key))
+        else:
+            pool.starting -= 1
+            pool.failures = 0
+        # Even where another pool starves: a context given up before it ever ran would serve nobody.
+        if pool.waiting:
+            return [self._reserve(pool, context), *commands]
+        return [*self._free(pool, context, event.now), *commands]
 
     def _free(self, pool: Pool, context: Lifecycle, now: float) -> list[Command]:
-        if pool.waiting and not (self._short and self._starved()):
+        if context.provisioned:
+            return self._free_provisioned(pool, context)
+        if pool.waiting and not (self._line.short and self._line.starving):
             return [self._reserve(pool, context)]
-        if self._short:  # its place goes to a pool that needs it more
-            self._to_end_of_line(pool)
+        if self._line.short:  # its place goes to a pool that needs it more
+            self._line.to_end(pool)
             return [self._stop(context, "evicted"), *self._fill()]
         if pool.retired or self._stopping:
             return [self._stop(context, "drained")]
         context.idle_since = now
         pool.idle.append(context)
+        if not pool.ranked:
+            self._cold.add(pool, now)
         if self._wake is None:
             self._wake = now + self._policy.idle_timeout
             return [WakeAt(self._wake)]
         return []
 
-    def _reserve(self, pool: Pool, context: Lifecycle) -> Dispatch:
-        context.move(_RESERVED)
-        ticket = pool.waiting.popleft()
-        if self._short:
-            self._recount(pool)
-        return Dispatch(context.context, ticket)
+    def _free_provisioned(self, pool: Pool, context: Lifecycle) -> list[Command]:
+        if pool.waiting:
+            return [self._reserve(pool, context)]
+        if pool.provisioned > pool.target or pool.retired or self._stopping:
+            stop = self._stop(context, "not provisioned any more")
+            return [stop, ProvisionedChanged(pool.key)]
+        pool.ready.append(context)
+        return []
 
     def _context_died(self, event: ContextDied) -> list[Command]:
         context = self.contexts.pop(event.context, None)
@@ -153,67 +236,157 @@ class SchedulerState:
             return []
         pool = self.pools[context.pool]
         del pool.members[event.context]
-        started = context.state not in _BEFORE_READY
+        commands: list[Command] = []
         if context.state is _STOPPING:
-            self._ending -= 1
             pool.ending -= 1
         else:
-            self._to_end_of_line(pool)
+            self._room.give_back(pool)
+            self._line.to_end(pool)
+            if context.state in _IN_FLIGHT:
+                self._end_flight(pool, context)
+            if context.provisioned:
+                commands += self._provisioned_died(pool, context)
+            elif context.state in _BEFORE_READY:
+                commands += self._start_failed(pool, event.reason)
         context.move(ContextState.DEAD, event.reason)
-        commands: list[Command] = []
-        if not started:
-            pool.starting -= 1
-            pool.failures += 1
-            if pool.failures >= START_ATTEMPTS and pool.waiting:
-                pool.failures = 0
-                ticket = pool.waiting.popleft()
-                commands.append(Reject(ticket, Refusal.START_FAILED, event.reason))
-        self._recount(pool)
+        self._line.recount(pool)
         commands += self._fill()
         self._forget_if_empty(pool)
         return commands
 
-    def _fill(self) -> list[Command]:
-        """A start for each ticket that has none coming, as far as there is room: for starved pools
-        first, then for one after the other."""
+    def _start_failed(self, pool: Pool, reason: str) -> list[Command]:
+        pool.starting -= 1
+        pool.failures += 1
+        if pool.failures < START_ATTEMPTS or not pool.waiting:
+            return []
+        pool.failures = 0
+        pool.share.allowance.left += 1
+        return [Reject(pool.waiting.popleft(), Refusal.START_FAILED, reason)]
+
+    # -- provisioned contexts
+
+    def _provision_requested(self, event: ProvisionRequested) -> list[Command]:
+        pool = self.pools.get(event.pool)
+        if pool is None:
+            if not event.wanted or self._stopping:
+                return []
+            pool = self._open(event.pool)
+        pool.target = event.wanted
+        pool.failed = False
+        pool.provision_failures = 0
         commands: list[Command] = []
-        while self._missing and self._room:
-            pool = self._starved() or self.pools[next(iter(self._missing))]
-            commands.append(self._start(pool))
-            self._to_end_of_line(pool)
-            self._recount(pool)
+        while pool.provisioned > pool.target and pool.ready:
+            context = pool.ready.popleft()
+            if context.state is _IDLE:
+                commands.append(self._stop(context, "not provisioned any more"))
+        commands += (*self._provision(pool), ProvisionedChanged(pool.key))
+        self._forget_if_empty(pool)
         return commands
 
-    def _starved(self) -> Pool | None:
-        """A pool whose tickets wait while it has no context at all: without a place that is given
-        up by another, they would wait for as long as the others are busy. O(pools), only when
-        tickets wait for room."""
-        for key in self._missing:
-            pool = self.pools[key]
-            if len(pool.members) == pool.ending:
-                return pool
-        return None
+    def _provision(self, pool: Pool) -> list[Command]:
+        """Start what the pool is to have and has not, as far as there is room."""
+        commands: list[Command] = []
+        self._unprovisioned.pop(pool.key, None)
+        if pool.retired or pool.failed or self._stopping:
+            return commands
+        while pool.provisioned < pool.target and pool.provisioning < PROVISION_AT_ONCE:
+            commands += self._make_room(pool)
+            if not self._room.has(pool):
+                self._unprovisioned[pool.key] = pool
+                break
+            commands.append(self._start(pool, provisioned=True))
+        return commands
 
-    def _to_end_of_line(self, pool: Pool) -> None:
-        missing = self._missing.pop(pool.key, 0)
-        if missing:
-            self._missing[pool.key] = missing
-
-    def _recount(self, pool: Pool) -> None:
-        """Note how many tickets of `pool` wait without a start that is theirs."""
-        missing = max(0, len(pool.waiting) - pool.starting)
-        self._short += missing - self._missing.get(pool.key, 0)
-        if missing:
-            self._missing[pool.key] = missing
+    def _provisioned_died(self, pool: Pool, context: Lifecycle) -> list[Command]:
+        if context.state in _BEFORE_READY:
+            pool.provisioned -= 1
+            pool.provisioning -= 1
+            pool.provision_failures += 1
+            pool.failed = pool.provision_failures >= PROVISION_ATTEMPTS
         else:
-            self._missing.pop(pool.key, None)
+            self._leave_provisioned(pool)
+        return [*self._provision(pool), ProvisionedChanged(pool.key)]
+
+    @staticmethod
+    def _leave_provisioned(pool: Pool) -> None:
+        pool.provisioned -= 1
+        pool.initialized -= 1
+        pool.share.provisioned -= 1
+        pool.share.allowance.left += 1
+
+    # -- room
+
+    def _make_room(self, pool: Pool) -> list[Command]:
+        """Stop the coldest idle contexts until `pool` may have one more, or none is idle."""
+        commands: list[Command] = []
+        while not self._room.has(pool):
+            victim = self._cold.first()
+            if victim is None:
+                break
+            commands.append(self._stop(victim, "evicted"))
+        return commands
+
+    def _memory_measured(self, event: MemoryMeasured) -> list[Command]:
+        promised = 0
+        for pool in self.pools.values():
+            pool.footprint = event.footprints.get(pool.key, pool.footprint)
+            promised += (pool.starting + pool.provisioning) * pool.footprint
+        self._room.memory = event.room - promised
+        commands: list[Command] = []
+        while self._room.memory < 0:
+            victim = self._cold.first()
+            if victim is None:
+                break
+            commands.append(self._stop(victim, "the host is short of memory"))
+        return commands + self._fill()
+
+    def _fill(self) -> list[Command]:
+        """A start for each ticket that has none coming, as far as there is room: for starved pools
+        first, then for one after the other; then for provisioned contexts that had no room."""
+        commands: list[Command] = []
+        while (pool := self._line.first()) is not None:
+            if not self._room.has(pool):
+                return commands
+            commands.append(self._start(pool))
+            self._line.to_end(pool)
+            self._line.recount(pool)
+        for unprovisioned in list(self._unprovisioned.values()):
+            commands += self._provision(unprovisioned)
+        return commands
+
+    def _start(self, pool: Pool, *, provisioned: bool = False) -> StartContext:
+        context = Lifecycle(self._next_context, pool.key, provisioned=provisioned)
+        self._next_context += 1
+        self.contexts[context.context] = context
+        pool.members[context.context] = context
+        self._room.take(pool)
+        if provisioned:
+            pool.provisioned += 1
+            pool.provisioning += 1
+        else:
+            pool.starting += 1
+        return StartContext(context)
+
+    def _stop(self, context: Lifecycle, reason: str) -> StopContext:
+        context.move(_STOPPING, reason)
+        pool = self.pools[context.pool]
+        pool.ending += 1
+        self._room.give_back(pool)
+        if context.provisioned:
+            self._leave_provisioned(pool)
+        self._line.look_at(pool)
+        return StopContext(context.context, reason)
+
+    # -- what users change
 
     def _pool_retired(self, event: PoolRetired) -> list[Command]:
         pool = self.pools.get(event.pool)
         if pool is None:
             return []
         pool.retired = True
-        commands = self._stop_idle(pool, "drained")
+        pool.target = 0
+        self._unprovisioned.pop(pool.key, None)
+        commands = self._stop_idle(pool, "drained", provisioned=True)
         self._forget_if_empty(pool)
         return commands
 
@@ -221,24 +394,33 @@ class SchedulerState:
         pool = self.pools.get(event.pool)
         return [] if pool is None else self._stop_idle(pool, "dropped while idle")
 
+    def _reserved_set(self, event: ReservedSet) -> list[Command]:
+        share = self.ledger.share(event.function)
+        on_demand = 0
+        for pool in self.pools.values():
+            if pool.share is share:
+                on_demand += len(pool.waiting) + sum(
+                    context.state in _IN_FLIGHT and not context.provisioned
+                    for context in pool.members.values()
+                )
+        self.ledger.reserve(share, event.reserved, on_demand)
+        return []
+
+    def _function_deleted(self, event: FunctionDeleted) -> list[Command]:
+        self._reserved_set(ReservedSet(event.function, None))
+        share = self.ledger.share(event.function)
+        share.deleted = True
+        self.ledger.forget_unused(share)
+        return []
+
     def _tick(self, event: Tick) -> list[Command]:
-        commands: list[Command] = []
         self._wake = None
-        for pool in list(self.pools.values()):
-            idle = pool.idle
-            while idle and (
-                idle[0].state is not _IDLE
-                or idle[0].idle_since + self._policy.idle_timeout <= event.now
-            ):
-                context = idle.popleft()
-                if context.state is _IDLE:
-                    commands.append(self._stop(context, "idle for too long"))
-            if idle:
-                wish = idle[0].idle_since + self._policy.idle_timeout
-                self._wake = wish if self._wake is None else min(self._wake, wish)
-            else:
-                self._forget_if_empty(pool)
-        if self._wake is not None:
+        timeout = self._policy.idle_timeout
+        cold = self._cold.until(event.now - timeout)
+        commands: list[Command] = [self._stop(context, "idle for too long") for context in cold]
+        earliest = self._cold.earliest
+        if earliest is not None:
+            self._wake = earliest + timeout
             commands.append(WakeAt(self._wake))
         return commands
 
@@ -246,7 +428,8 @@ class SchedulerState:
         self._stopping = True
         commands: list[Command] = []
         for pool in self.pools.values():
-            commands += self._stop_idle(pool, "the engine stops")
+            pool.target = 0
+            commands += self._stop_idle(pool, "the engine stops", provisioned=True)
         return commands
 
     def _grace_over(self, _: GraceOver) -> list[Command]:
@@ -254,47 +437,26 @@ class SchedulerState:
         commands: list[Command] = []
         for pool in list(self.pools.values()):
             commands += (Reject(ticket, Refusal.STOPPING, reason) for ticket in pool.waiting)
+            pool.share.allowance.left += len(pool.waiting)
             pool.waiting.clear()
-            self._recount(pool)
+            self._line.recount(pool)
             self._forget_if_empty(pool)
         return commands
 
-    def _stop_idle(self, pool: Pool, reason: str) -> list[Command]:
-        commands: list[Command] = [
-            self._stop(context, reason) for context in pool.idle if context.state is _IDLE
-        ]
-        pool.idle.clear()
+    def _stop_idle(self, pool: Pool, reason: str, *, provisioned: bool = False) -> list[Command]:
+        stacks = (pool.idle, pool.ready) if provisioned else (pool.idle,)
+        commands: list[Command] = []
+        for stack in stacks:
+            commands += (self._stop(item, reason) for item in stack if item.state is _IDLE)
+            stack.clear()
         return commands
 
-    def _start(self, pool: Pool) -> StartContext:
-        context = Lifecycle(self._next_context, pool.key)
-        self._next_context += 1
-        self.contexts[context.context] = context
-        pool.members[context.context] = context
-        pool.starting += 1
-        return StartContext(context)
-
-    def _stop(self, context: Lifecycle, reason: str) -> StopContext:
-        context.move(_STOPPING, reason)
-        self._ending += 1
-        self.pools[context.pool].ending += 1
-        return StopContext(context.context, reason)
-
-    @property
-    def _room(self) -> bool:
-        """Whether one more context may be."""
-        return len(self.contexts) - self._ending < self._policy.max_contexts
-
-    def _coldest(self) -> Lifecycle | None:
-        """The context that has been idle longest, of all pools. O(pools), only when full."""
-        coldest = None
-        for pool in self.pools.values():
-            while pool.idle and pool.idle[0].state is not _IDLE:
-                pool.idle.popleft()
-            if pool.idle and (coldest is None or pool.idle[0].idle_since < coldest.idle_since):
-                coldest = pool.idle[0]
-        return coldest
+    def _open(self, key: str) -> Pool:
+        pool = self.pools[key] = Pool(key, self.ledger.share(function_of(key)))
+        pool.share.pools += 1
+        return pool
 
     def _forget_if_empty(self, pool: Pool) -> None:
-        if pool.empty:
-            self.pools.pop(pool.key, None)
+        if pool.empty and self.pools.pop(pool.key, None) is not None:
+            pool.share.pools -= 1
+            self.ledger.forget_unused(pool.share)

@@ -11,13 +11,30 @@ from samovar.model.function import FunctionVersion
 from samovar.model.invocation import ColdStart, Invocation, Outcome, StartKind
 from samovar.scheduler.commands import Refusal
 
+# AWS's reasons, in the 429's body. Which of them a function gets that scales too fast is
+# unconfirmed: the rate limit's is the nearest. The last two are this engine's own limits; to AWS's
+# clients they are the account's, and the message says what they are.
+_CONCURRENT = "ConcurrentInvocationLimitExceeded"
+_RATE = "FunctionInvocationRateLimitExceeded"
+_THROTTLES = {
+    Refusal.ACCOUNT: _CONCURRENT,
+    Refusal.RESERVED: f"ReservedFunction{_CONCURRENT}",
+    Refusal.SCALING_RATE: _RATE,
+    Refusal.REQUEST_RATE: _RATE,
+    Refusal.RESERVED_SCALING_RATE: f"Reserved{_RATE}",
+    Refusal.RESERVED_REQUEST_RATE: f"Reserved{_RATE}",
+    Refusal.CONTEXTS: _CONCURRENT,
+    Refusal.MEMORY: _CONCURRENT,
+}
+_HOST_LIMITS = (Refusal.CONTEXTS, Refusal.MEMORY)
 _NOT_JSON = "Could not parse request body into json: Could not parse payload into json: "
 
 
 class Ticket:
     """Waits for a context, is its `Run` there, and settles `future` with an Outcome or an error.
 
-    `cold` is set by the driver when this is the first run of the context that was started for it.
+    Of what the driver sets, `cold` says that this is the first run of a context that was started
+    for it, `provisioned` that the context was started ahead of need.
     """
 
     __slots__ = (
@@ -28,6 +45,7 @@ class Ticket:
         "future",
         "init_shown",
         "invocation",
+        "provisioned",
         "started",
         "version",
         "waited",
@@ -47,6 +65,7 @@ class Ticket:
         self.future = future
         self.context_id = ""
         self.waited = False
+        self.provisioned = False
         self.cold: ColdStart | None = None
         self.started = 0.0
         self.init_shown: float | None = None
@@ -65,7 +84,10 @@ class Ticket:
             )
             return
         queued = self.started - self.accepted
-        start = StartKind.COLD if self.cold is not None else StartKind.WARM
+        if self.provisioned:
+            start = StartKind.PROVISIONED
+        else:
+            start = StartKind.COLD if self.cold is not None else StartKind.WARM
         overhead = 0.0
         if verdict.in_handler is not None:
             overhead = verdict.duration - verdict.in_handler
@@ -102,12 +124,15 @@ class Ticket:
     def refuse(self, refusal: Refusal, reason: str) -> None:
         """The scheduler has no context for it."""
         name = self.version.name
-        if refusal is Refusal.CONCURRENCY:
-            limit = "ConcurrentInvocationLimitExceeded"
+        limit = _THROTTLES.get(refusal)
+        if limit is not None:
             self._observer.invocation_throttled(
-                name, self.invocation.qualifier, self.version.version, limit
+                name, self.invocation.qualifier, self.version.version, refusal.value
             )
-            self.fail(ClientError(AWS.TOO_MANY_REQUESTS, "Rate Exceeded.", Reason=limit))
+            message = "Rate Exceeded."
+            if refusal in _HOST_LIMITS:
+                message += f" This engine: {reason}."
+            self.fail(ClientError(AWS.TOO_MANY_REQUESTS, message, Reason=limit))
         elif refusal is Refusal.STOPPING:
             self._observer.invocation_failed(name, "stopping")
             self.fail(EngineError("The engine is stopping; nothing was run."))

@@ -60,12 +60,12 @@ class FakeLauncher:
         self.init_timeout = init_timeout
         self._fetch = fetch
 
-    async def prepare(self, version: FunctionVersion) -> Prepared:
+    async def prepare(self, version: FunctionVersion, provisioned: bool = False) -> Prepared:
         package = 0.0 if self._fetch is None else await self._fetch(version)
         context = FakeContext(self)
         self.contexts.append(context)
         log = LogStream(f"/aws/lambda/{version.name}", "stream", version.name)
-        placement = Placement(version, "/var/task", {}, (), None, log)
+        placement = Placement(version, "/var/task", {}, (), None, log, provisioned=provisioned)
         return Prepared(context, placement, package)
 
     def release(self, context: Context) -> None:
@@ -285,8 +285,9 @@ class FakeContext:
         if run is not None:
             self._answer(*self._last_words(run, code, signal))
         self._out_of_time = False
-        if self._stopping is not None:
-            self._gone(self._stopping)
+        provisioned = self.placement is not None and self.placement.provisioned
+        if provisioned or self._stopping is not None:
+            self._gone(self._stopping or "its process ended")
         elif run is not None:
             listener.context_free(self)
         elif self.lifecycle is not None and self.lifecycle.state is ContextState.INITIALIZING:

@@ -10,6 +10,7 @@ import pytest
 
 from samovar.context.environment import Paths, Region, function_environment, log_stream_name
 from samovar.model.function import CodePackage, Configuration, FunctionVersion
+from samovar.model.invocation import Initialization
 from samovar.registry.rules import RESERVED_VARIABLES
 
 REGION = Region("eu-central-1", "http://127.0.0.1:4566")
@@ -20,8 +21,9 @@ CONFIGURATION = Configuration(
 
 
 def environment(
-    *, region: Region = REGION, paths: Paths = Paths(), start: str = "on-demand",  # noqa: B008
-    version: str = "$LATEST", **configuration: Any,
+    *, region: Region = REGION, paths: Paths = Paths(),  # noqa: B008
+    initialization: Initialization = Initialization.ON_DEMAND, version: str = "$LATEST",
+    **configuration: Any,
 ) -> dict[str, str]:  # fmt: skip
     function = FunctionVersion(
         "my-function",
@@ -32,7 +34,7 @@ def environment(
         0.0,
         version,
     )
-    return function_environment(function, STREAM, start, region, paths)
+    return function_environment(function, STREAM, initialization, region, paths)
 
 
 TABLE = {
@@ -92,8 +94,8 @@ def test_credentials_are_nobodys() -> None:
 
 def test_what_the_configuration_says() -> None:
     made = environment(
-        version="7", start="provisioned-concurrency", memory_size=10240, log_group="/my/group",
-        runtime="python3.11", handler="m.h",
+        version="7", initialization=Initialization.PROVISIONED, memory_size=10240,
+        log_group="/my/group", runtime="python3.11", handler="m.h",
     )  # fmt: skip
     assert made["AWS_LAMBDA_FUNCTION_VERSION"] == "7"
     assert made["AWS_LAMBDA_INITIALIZATION_TYPE"] == "provisioned-concurrency"

@@ -151,6 +151,10 @@ class Stage:
     def alive(self) -> int:
         return sum(life.state is not ContextState.STOPPING for life in self.lives.values())
 
+    def _living(self, pool: str) -> int:
+        stopping = ContextState.STOPPING
+        return sum(life.pool == pool and life.state is not stopping for life in self.lives.values())
+
     # -- the driver's part
 
     def _play(self, event: Event) -> None:
@@ -234,10 +238,14 @@ class Stage:
             assert not (idle and (pool.retired or self.stopping)), "what drains keeps nothing"
             if len(tickets) > len(starting):
                 missing[key] = len(tickets) - len(starting)
-        assert state._missing == missing
-        assert state._short == sum(missing.values()) <= self.policy.max_waiting
-        assert state._ending == len(self.in_state(ContextState.STOPPING))
-        assert state._ending == sum(pool.ending for pool in state.pools.values())
+        line = state._line
+        assert {pool.key: count for pool, count in line._missing.items()} == missing
+        assert line.short == sum(missing.values()) <= self.policy.max_waiting
+        starved = {key for key in missing if not self._living(key)}
+        assert {pool.key for pool in line._starved} == starved
+        assert state._room.living == self.alive()
+        stopping = len(self.in_state(ContextState.STOPPING))
+        assert stopping == sum(pool.ending for pool in state.pools.values())
         if missing:  # whoever has no start of its own waits for room, and there is none
             assert self.alive() == self.policy.max_contexts
             assert not self.idle

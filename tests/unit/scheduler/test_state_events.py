@@ -250,7 +250,7 @@ def test_with_no_room_a_ticket_is_refused_at_once() -> None:
     stage.invoke("a")
     stage.invoke("b")
     refused = stage.invoke("c")
-    assert stage.rejected == {refused: Refusal.CONCURRENCY}
+    assert stage.rejected == {refused: Refusal.CONTEXTS}
     assert stage.reasons[refused] == "2 contexts exist and none is idle"
     assert stage.state.pools.keys() == {"a", "b"}
 

@@ -204,7 +204,7 @@ def test_eviction_passes_over_the_dead_and_never_takes_the_busy() -> None:
     assert stage.stopped == {idle: "evicted"}
     assert stage.running.keys() == {busy}
     refused = stage.invoke("d")
-    assert stage.rejected == {refused: Refusal.CONCURRENCY}
+    assert stage.rejected == {refused: Refusal.CONTEXTS}
 
 
 def test_a_retired_pools_place_goes_to_those_who_wait_before_those_who_come() -> None:

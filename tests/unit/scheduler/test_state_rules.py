@@ -123,7 +123,10 @@ class Scheduling(RuleBasedStateMachine):
         assert stage.state.settled
         assert not stage.state.pools
         assert not stage.state.contexts
-        assert (stage.state._short, stage.state._missing, stage.state._ending) == (0, {}, 0)
+        line, ledger = stage.state._line, stage.state.ledger
+        assert (line.short, line._missing, line._starved) == (0, {}, {})
+        assert stage.state._room.living == 0
+        assert ledger.unreserved.left == stage.policy.account_concurrency
 
 
 def test_any_order_of_events() -> None:

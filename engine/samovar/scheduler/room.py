@@ -1,0 +1,105 @@
+"""Whether one more context may be, and which idle one goes when it may not. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heappop, heappush, heapreplace
+
+from samovar.context.lifecycle import ContextState, Lifecycle
+from samovar.scheduler.pool import Pool
+
+_IDLE = ContextState.IDLE
+
+
+class ColdEnd:
+    """All pools by how long their coldest context has been idle, the longest first.
+
+    A pool stands under a time at which its coldest context was idle already, or later: that time is
+    put right only when the pool's turn has come. So an invocation, which changes what is coldest
+    in a pool of one context, changes nothing here.
+    """
+
+    __slots__ = ("_heap", "_pushed")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Pool]] = []
+        self._pushed = 0  # tells entries of one time apart
+
+    def add(self, pool: Pool, since: float) -> None:
+        """Take in a pool that is not `ranked`, whose coldest context is idle since `since`."""
+        pool.ranked = True
+        self._pushed += 1
+        heappush(self._heap, (since, self._pushed, pool))
+
+    def first(self) -> Lifecycle | None:
+        """The context that has been idle longest; it stays where it is."""
+        heap = self._heap
+        while heap:
+            since, _, pool = heap[0]
+            context = _coldest(pool)
+            if context is None:
+                heappop(heap)
+                pool.ranked = False
+            elif context.idle_since > since:
+                self._pushed += 1
+                heapreplace(heap, (context.idle_since, self._pushed, pool))
+            else:
+                return context
+        return None
+
+    def until(self, idle_since: float) -> Iterator[Lifecycle]:
+        """Contexts idle since `idle_since` or longer, the coldest first; each is to be stopped
+        before the next is asked for."""
+        while True:
+            context = self.first()
+            if context is None or context.idle_since > idle_since:
+                return
+            yield context
+
+    @property
+    def earliest(self) -> float | None:
+        """No context is idle for longer than since then; None if none is idle."""
+        return self._heap[0][0] if self._heap else None
+
+
+def _coldest(pool: Pool) -> Lifecycle | None:
+    idle = pool.idle
+    while idle:
+        if idle[0].state is _IDLE:
+            return idle[0]
+        idle.popleft()  # it died, or was stopped
+    return None
+
+
+class Room:
+    """Contexts that may still be, by their number and by the host's memory."""
+
+    __slots__ = ("living", "max_contexts", "memory")
+
+    def __init__(self, max_contexts: int) -> None:
+        self.max_contexts = max_contexts
+        self.living = 0  # contexts that are not STOPPING: those have no part in what is counted
+        self.memory: int | None = None  # MB left for new contexts; None where nobody measures
+
+    def has(self, pool: Pool) -> bool:
+        """Whether `pool` may have one more context."""
+        return self.living < self.max_contexts and (
+            self.memory is None or self.memory >= pool.footprint
+        )
+
+    @property
+    def full(self) -> bool:
+        """Whether the number is what there is no room by."""
+        return self.living >= self.max_contexts
+
+    def take(self, pool: Pool) -> None:
+        """A context of `pool` starts."""
+        self.living += 1
+        if self.memory is not None:
+            self.memory -= pool.footprint
+
+    def give_back(self, pool: Pool) -> None:
+        """A context of `pool` is told to stop, or died without having been told."""
+        self.living -= 1
+        if self.memory is not None:
+            self.memory += pool.footprint
