@@ -18,6 +18,7 @@ from samovar.context.lifecycle import ContextState, Lifecycle
 from samovar.context.memory_use import resident_mb
 from samovar.logs.platform_lines import iso
 from samovar.metrics.counts import Traffic
+from samovar.metrics.occupancy import Occupancy
 from samovar.model.invocation import Initialization
 from samovar.scheduler.driver import Scheduler
 
@@ -47,6 +48,14 @@ class ContextEntry(TypedDict):
     history: NotRequired[list[str]]
 
 
+class ProvisionedEntry(TypedDict):
+    """A version's provisioned contexts."""
+
+    requested: int
+    ready: int
+    busy: int
+
+
 class VersionEntry(TypedDict):
     """One version: its contexts now, and what it has had to do since the engine's start."""
 
@@ -62,6 +71,8 @@ class VersionEntry(TypedDict):
     errors: int
     cold_starts: dict[str, int]
     throttles: dict[str, int]
+    provisioned: ProvisionedEntry | None
+    spillovers: int
 
 
 class FunctionEntry(TypedDict):
@@ -70,6 +81,7 @@ class FunctionEntry(TypedDict):
     name: str
     function: str
     in_flight: int
+    reserved_concurrency: int | None
     versions: list[VersionEntry]
 
 
@@ -84,12 +96,14 @@ class Totals(TypedDict):
     errors: int
     cold_starts: dict[str, int]
     throttles: dict[str, int]
+    claimed_concurrency: int
 
 
 class Limits(TypedDict):
     """What there may be at most."""
 
     contexts: int
+    account_concurrency: int
 
 
 class Host(TypedDict):
@@ -147,7 +161,7 @@ def _entry(
         "function": pool.function,
         "version": pool.version,
         "generation": pool.generation,
-        "initialization": Initialization.ON_DEMAND.value,
+        "initialization": _initialization(lifecycle, context),
         "state": lifecycle.state.value,
         "state_seconds": None if since is None else _seconds(now - since),
         "pid": (context.pid or None) if context is not None else None,
@@ -160,6 +174,13 @@ def _entry(
     if history:
         entry["history"] = [state.value for state in lifecycle.history]
     return entry
+
+
+def _initialization(lifecycle: Lifecycle, context: Context | None) -> str:
+    if context is not None and context.placement is not None:
+        return context.placement.initialization
+    kind = Initialization.PROVISIONED if lifecycle.provisioned else Initialization.ON_DEMAND
+    return kind.value
 
 
 def _since(lifecycle: Lifecycle, context: Context | None) -> float | None:
@@ -207,6 +228,7 @@ def functions(
     entries: Iterable[ContextEntry],
     waiting: Mapping[str, int],
     traffic: Mapping[str, Mapping[str, Traffic]],
+    occupancy: Occupancy,
     prefix: str,
 ) -> list[FunctionEntry]:
     """By function and version, in the order of their names.
@@ -226,6 +248,15 @@ def functions(
             shown["errors"] = seen.errors
             shown["cold_starts"] = dict(seen.cold_starts)
             shown["throttles"] = dict(seen.throttles)
+            shown["spillovers"] = seen.spillovers
+    for (name, version), use in occupancy.provisioned.items():
+        of(prefix + name, version)["provisioned"] = {
+            "requested": use.requested,
+            "ready": use.ready,
+            "busy": use.busy,
+        }
+    for name in occupancy.reserved:
+        found.setdefault(prefix + name, {})
     for entry in entries:
         _count(of(entry["function"], entry["version"]), entry)
     for key, count in waiting.items():
@@ -238,6 +269,7 @@ def functions(
             "name": function.rpartition(":")[2],
             "function": function,
             "in_flight": sum(one["in_flight"] for one in versions.values()),
+            "reserved_concurrency": occupancy.reserved.get(function.removeprefix(prefix)),
             "versions": [versions[version] for version in sorted(versions, key=_rank)],
         }
         for function, versions in sorted(found.items())
@@ -258,6 +290,8 @@ def _nothing(version: str) -> VersionEntry:
         "errors": 0,
         "cold_starts": {},
         "throttles": {},
+        "provisioned": None,
+        "spillovers": 0,
     }
 
 
@@ -280,7 +314,7 @@ def _rank(version: str) -> tuple[int, str]:
     return (-int(version), "") if version.isdecimal() else (-(10**12), version)
 
 
-def totals(found: Iterable[FunctionEntry]) -> Totals:
+def totals(found: Iterable[FunctionEntry], occupancy: Occupancy) -> Totals:
     """What all functions come to."""
     total: Totals = {
         "contexts": {},
@@ -291,6 +325,7 @@ def totals(found: Iterable[FunctionEntry]) -> Totals:
         "errors": 0,
         "cold_starts": {},
         "throttles": {},
+        "claimed_concurrency": occupancy.claimed,
     }
     for shown in (version for function in found for version in function["versions"]):
         total["waiting"] += shown["waiting"]

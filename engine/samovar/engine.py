@@ -27,6 +27,7 @@ from samovar.clock import Clock, SystemClock
 from samovar.errors import AWS, ClientError, EngineError
 from samovar.logs.journals import LogSink
 from samovar.logs.platform_lines import iso
+from samovar.metrics.occupancy import NOTHING, Occupancy
 from samovar.metrics.prometheus import PrometheusObserver
 from samovar.model.function import DEFAULT_ROLE, Configuration, FunctionVersion
 from samovar.model.invocation import Outcome
@@ -115,6 +116,7 @@ class Engine:
             raise
         self._started = self._clock.monotonic()
         self.metrics.watch_contexts(self._contexts_by_state)
+        self.metrics.watch_occupancy(self._occupancy)
 
     async def stop(self, grace: float = _GRACE) -> None:
         """Let running invocations finish for `grace` seconds, then end everything; idempotent."""
@@ -293,15 +295,19 @@ class Engine:
         scheduler = self._parts.scheduler
         now, time = self._clock.monotonic(), self._clock.wall()
         waiting, traffic = scheduler.waiting(), self.metrics.traffic()
+        occupancy = scheduler.occupancy()
         entries = await census.with_memory(self.contexts(history=history))
-        found = census.functions(entries, waiting, traffic, self._arn_prefix)
+        found = census.functions(entries, waiting, traffic, occupancy, self._arn_prefix)
         return {
             "schema": census.SCHEMA,
             "time": iso(time),
             "uptime_seconds": round(now - self._started, 3),
-            "limits": {"contexts": self.settings.max_contexts},
+            "limits": {
+                "contexts": self.settings.max_contexts,
+                "account_concurrency": self.settings.account_concurrency,
+            },
             "host": census.host(),
-            "totals": census.totals(found),
+            "totals": census.totals(found, occupancy),
             "functions": found,
             "contexts": entries,
         }
@@ -323,6 +329,9 @@ class Engine:
     @property
     def _arn_prefix(self) -> str:
         return f"arn:aws:lambda:{self.settings.region}:{self.settings.account_id}:function:"
+
+    def _occupancy(self) -> Occupancy:
+        return NOTHING if self._running is None else self._running.scheduler.occupancy()
 
     def _contexts_by_state(self) -> Mapping[str, int]:
         if self._running is None:

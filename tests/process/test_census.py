@@ -75,7 +75,8 @@ def test_the_document_is_what_happens(run_engine: RunEngine) -> None:
         assert of_gated["longest_busy_seconds"] >= 0
         assert busy["totals"]["cold_starts"] == {"on-demand": 3}
         assert busy["totals"]["contexts"] == {"busy": 2, "idle": 1}
-        assert busy["limits"] == {"contexts": 1000}
+        assert busy["limits"] == {"contexts": 1000, "account_concurrency": 1000}
+        assert busy["totals"]["claimed_concurrency"] == 2
         assert busy["host"]["memory_mb"] == psutil.virtual_memory().total // MEGABYTE
         # Later.
         assert "history" not in idle["contexts"][0]

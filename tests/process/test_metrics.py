@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.api.house import RawClient, invocation, request
 from tests.process.conftest import RunEngine
 from tests.process.house import Gate, create, eventually, states
+from tests.process.witness import Court
 
 from samovar.doors.http.serving import serving
 from samovar.engine import Engine
@@ -182,6 +184,82 @@ def test_the_numbers_are_those_of_the_traffic(run_engine: RunEngine, checkout: P
             assert seen.get("samovar_cold_starts_total", function="f", **ON_DEMAND) == 1
 
     run_engine(scenario, port=0, max_contexts=4)
+
+
+OF_VERSION = {"function": "f", "version": "$LATEST"}
+OF_F = {"function": "f", **UNQUALIFIED}
+
+
+def check_concurrency(seen: Scrape) -> None:
+    """Two provisioned contexts and one on demand run, of a function that has reserved three."""
+    provisioned = "samovar_provisioned_concurrency"
+    assert seen.get(f"{provisioned}_requested", **OF_VERSION) == 2
+    assert seen.get(f"{provisioned}_ready", **OF_VERSION) == 2
+    assert seen.get(f"{provisioned}_utilization_ratio", **OF_VERSION) == 1
+    assert seen.get("samovar_concurrent_executions", **OF_F) == 3
+    assert seen.get("samovar_account_concurrent_executions") == 3
+    assert seen.get("samovar_account_unreserved_concurrent_executions") == 0
+    assert seen.get("samovar_account_claimed_concurrency") == 3
+    assert seen.get("samovar_account_concurrency_limit") == 1000
+    assert seen.get("samovar_reserved_concurrency", function="f") == 3
+
+
+def check_what_was(seen: Scrape, told: Counter[str]) -> None:
+    """The same beside what the handlers said while it was."""
+    starts = seen.series("samovar_invocation_duration_seconds_count", **OF_F)
+    assert starts == {"provisioned": 2, "cold": 1}
+    kinds = seen.series("samovar_cold_starts_total", **OF_VERSION)
+    assert kinds == {"provisioned-concurrency": 2, "on-demand": 1}
+    assert told == {"init": sum(kinds.values()), "invoke": sum(starts.values())}
+    assert seen.get("samovar_provisioned_spillover_invocations_total", **OF_F) == 1
+    throttles = seen.series("samovar_throttles_total", **OF_F)
+    assert throttles == {"reserved concurrency": 1}
+    assert seen.get("samovar_concurrent_executions", **OF_F) == 0
+
+
+def test_concurrency_is_what_handlers_say_of_it(run_open: RunEngine) -> None:
+    """Two provisioned contexts, three invocations at once, and a fourth that is refused."""
+
+    async def scenario(engine: Engine) -> None:
+        async with Court() as court, serving(engine) as endpoint:
+            port = int(endpoint.rpartition(":")[2])
+            await create(engine, "witness.handler", environment={"INIT_PORT": str(court.port)})
+            version = engine.registry.resolve("f")
+            scheduler = engine._parts.scheduler
+            scheduler.provision(version, 2)
+            await court.reached(2)
+            seen = await Scrape.at(port)
+            assert seen.get("samovar_provisioned_concurrency_requested", **OF_VERSION) == 2
+            assert seen.get("samovar_provisioned_concurrency_ready", **OF_VERSION) == 0
+            court.open(2)
+            await eventually(lambda: scheduler.provisioned(version).ready == 2, "both are ready")
+            scheduler.reserve(version.arn, 3)
+            calls = [court.invoke(engine) for _ in range(2)]
+            await court.reached(2)
+            calls.append(court.invoke(engine))
+            await court.reached(3)
+            court.open_to_the_last()  # from its init to its invocation
+            await eventually(lambda: court.phases().count("invoke") == 3, "all three run")
+            assert await call(port, "f") == 429
+            check_concurrency(await Scrape.at(port))
+            court.open()
+            for one in calls:
+                await one
+            check_what_was(await Scrape.at(port), Counter(court.phases()))
+            document = await engine.census()
+            (entry,) = document["functions"]
+            assert entry["reserved_concurrency"] == 3
+            (shown,) = entry["versions"]
+            assert shown["provisioned"] == {"requested": 2, "ready": 2, "busy": 0}
+            assert shown["spillovers"] == 1
+            assert shown["cold_starts"] == {"provisioned-concurrency": 2, "on-demand": 1}
+            assert sorted(one["initialization"] for one in document["contexts"]) == [
+                "on-demand",
+                "provisioned-concurrency",
+                "provisioned-concurrency",
+            ]
+
+    run_open(scenario, port=0)
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/_samovar/metrics"])

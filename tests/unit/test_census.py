@@ -11,6 +11,7 @@ import pytest
 from samovar import census
 from samovar.census import ContextEntry
 from samovar.metrics.counts import Traffic
+from samovar.metrics.occupancy import NOTHING, ProvisionedUse
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
 
@@ -48,15 +49,21 @@ def test_contexts_are_summed_by_function_and_version() -> None:
     ]
     waiting = {ARN + "f:10#4": 2, ARN + "f:10#5": 1}
     traffic = {
-        "f": {"2": Traffic({"cold": 1, "warm": 4}, 2, 0, {"on-demand": 3}, {"Reserved…": 6})},
+        "f": {"2": Traffic({"cold": 1, "warm": 4}, 2, 3, {"on-demand": 3}, {"Reserved…": 6})},
         "unseen": {"$LATEST": Traffic({"warm": 1})},
     }
-    found = census.functions(entries, waiting, traffic, ARN)
+    use = ProvisionedUse(requested=5, ready=4, busy=2)
+    occupancy = NOTHING._replace(
+        claimed=17, reserved={"f": 9, "quiet": 0}, provisioned={("f", "2"): use}
+    )
+    found = census.functions(entries, waiting, traffic, occupancy, ARN)
     assert [(one["name"], one["function"], one["in_flight"]) for one in found] == [
         ("another", ARN + "another", 0),
         ("f", ARN + "f", 6),
+        ("quiet", ARN + "quiet", 0),
         ("unseen", ARN + "unseen", 0),
     ]
+    assert [one["reserved_concurrency"] for one in found] == [None, 9, 0, None]
     latest, ten, two = found[1]["versions"]
     assert (latest["version"], ten["version"], two["version"]) == ("$LATEST", "10", "2")
     assert latest["contexts"] == {"idle": 2}
@@ -66,7 +73,9 @@ def test_contexts_are_summed_by_function_and_version() -> None:
     assert (two["in_flight"], two["longest_busy_seconds"]) == (3, 4.0)
     assert (two["invocations"], two["errors"]) == ({"cold": 1, "warm": 4}, 2)
     assert (two["cold_starts"], two["throttles"]) == ({"on-demand": 3}, {"Reserved…": 6})
-    total = census.totals(found)
+    assert (two["provisioned"], two["spillovers"]) == (use._asdict(), 3)
+    assert (ten["provisioned"], ten["spillovers"]) == (None, 0)
+    total = census.totals(found, occupancy)
     assert total == {
         "contexts": {"stopping": 1, "idle": 2, "starting": 1, "busy": 2, "reserved": 1},
         "waiting": 3,
@@ -76,12 +85,13 @@ def test_contexts_are_summed_by_function_and_version() -> None:
         "errors": 2,
         "cold_starts": {"on-demand": 3},
         "throttles": {"Reserved…": 6},
+        "claimed_concurrency": 17,
     }
 
 
 def test_nothing_comes_to_nothing() -> None:
-    assert census.functions([], {}, {}, ARN) == []
-    assert not any(census.totals([]).values())
+    assert census.functions([], {}, {}, NOTHING, ARN) == []
+    assert not any(census.totals([], NOTHING).values())
 
 
 @pytest.mark.parametrize(
@@ -92,9 +102,10 @@ def test_nothing_comes_to_nothing() -> None:
         ("`host`:", census.Host),
         ("Of `functions`:", census.FunctionEntry),
         ("Of `versions`:", census.VersionEntry),
+        ("`provisioned`:", census.ProvisionedEntry),
         ("Of `contexts`:", census.ContextEntry),
     ],
-    ids=["document", "limits", "host", "functions", "versions", "contexts"],
+    ids=["document", "limits", "host", "functions", "versions", "provisioned", "contexts"],
 )
 def test_the_page_has_every_key_and_no_other(
     checkout: Path, heading: str, shape: type[object]
@@ -107,5 +118,5 @@ def test_the_page_has_every_key_and_no_other(
 
 def test_the_page_says_what_the_totals_have(checkout: Path) -> None:
     page = (checkout / "docs" / "contexts.md").read_text()
-    sentence = page.partition("`totals` has ")[2].partition(".\n")[0]
+    sentence = page.partition("`totals` has ")[2].partition(": ")[0]
     assert re.findall(r"`(\w+)`", sentence) == list(get_type_hints(census.Totals))

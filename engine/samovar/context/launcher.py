@@ -35,6 +35,11 @@ class Placement:
     provisioned: bool = False
     init_timeout: float | None = None
 
+    @property
+    def initialization(self) -> str:
+        """An Initialization's value: the log says it, too."""
+        return self.log.initialization
+
 
 class Context(Protocol):
     """One execution context. `lifecycle` is moved by the context up to INITIALIZING, then by its

@@ -93,6 +93,57 @@ SPILLOVERS = Metric(
     "Invocations that ran on demand although their version has provisioned concurrency.",
     _INVOKED,
 )
+CONCURRENT_EXECUTIONS = Metric(
+    "samovar_concurrent_executions",
+    Kind.GAUGE,
+    "Invocations in flight: they run, or wait for a context.",
+    _INVOKED,
+)
+ACCOUNT_IN_FLIGHT = Metric(
+    "samovar_account_concurrent_executions",
+    Kind.GAUGE,
+    "Invocations in flight, of all functions.",
+)
+ACCOUNT_UNRESERVED = Metric(
+    "samovar_account_unreserved_concurrent_executions",
+    Kind.GAUGE,
+    "Those of them whose functions have no reserved concurrency.",
+)
+ACCOUNT_CLAIMED = Metric(
+    "samovar_account_claimed_concurrency",
+    Kind.GAUGE,
+    "Concurrency that functions without reserved concurrency can't get on demand any more:"
+    " reserved, provisioned or in flight.",
+)
+ACCOUNT_LIMIT = Metric(
+    "samovar_account_concurrency_limit",
+    Kind.GAUGE,
+    "Invocations that may be in flight at once.",
+)
+RESERVED = Metric(
+    "samovar_reserved_concurrency",
+    Kind.GAUGE,
+    "What a function has reserved; absent where it has reserved nothing.",
+    ("function",),
+)
+PROVISIONED_REQUESTED = Metric(
+    "samovar_provisioned_concurrency_requested",
+    Kind.GAUGE,
+    "Provisioned contexts that a version is to have.",
+    ("function", "version"),
+)
+PROVISIONED_READY = Metric(
+    "samovar_provisioned_concurrency_ready",
+    Kind.GAUGE,
+    "Provisioned contexts that are initialised, busy ones among them.",
+    ("function", "version"),
+)
+PROVISIONED_UTILIZATION = Metric(
+    "samovar_provisioned_concurrency_utilization_ratio",
+    Kind.GAUGE,
+    "The share of these that run an invocation, from 0 to 1.",
+    ("function", "version"),
+)
 ENGINE_ERRORS = Metric(
     "samovar_engine_errors_total",
     Kind.COUNTER,
@@ -136,6 +187,15 @@ ALL = (
     TIMEOUTS,
     THROTTLES,
     SPILLOVERS,
+    CONCURRENT_EXECUTIONS,
+    ACCOUNT_IN_FLIGHT,
+    ACCOUNT_UNRESERVED,
+    ACCOUNT_CLAIMED,
+    ACCOUNT_LIMIT,
+    RESERVED,
+    PROVISIONED_REQUESTED,
+    PROVISIONED_READY,
+    PROVISIONED_UTILIZATION,
     ENGINE_ERRORS,
     UNSIGNED_DEPLOYMENTS,
     CONTEXTS,

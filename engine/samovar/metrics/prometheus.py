@@ -30,6 +30,7 @@ from samovar.metrics.counts import (
     traffic,
 )
 from samovar.metrics.names import Kind, Metric
+from samovar.metrics.occupancy import NOTHING, Occupancy
 
 _DURATION_BOUNDS = names.INVOCATION_DURATION.buckets
 _OVERHEAD_BOUNDS = names.DISPATCH_OVERHEAD.buckets
@@ -45,6 +46,7 @@ class PrometheusObserver(Collector):
         self._functions: dict[str, FunctionCounts] = {}
         self._overhead = Histogram(_OVERHEAD_BOUNDS)
         self._contexts: Callable[[], Mapping[str, int]] = dict
+        self._occupancy: Callable[[], Occupancy] = lambda: NOTHING
         self._zygotes: dict[tuple[str, str], int] = {}
         self._zygote_deaths: dict[tuple[str, str], int] = {}
         self._walls: dict[str, bool] = {}
@@ -54,6 +56,10 @@ class PrometheusObserver(Collector):
         """Ask `by_state` for the number of contexts in each state, at every scrape: four changes of
         state per invocation would cost more to count than the rest together."""
         self._contexts = by_state
+
+    def watch_occupancy(self, read: Callable[[], Occupancy]) -> None:
+        """Ask `read` how much concurrency is taken, at every scrape, for the same reason."""
+        self._occupancy = read
 
     def watch_lost_records(self, counts: Callable[[], Mapping[tuple[str, str], int]]) -> None:
         """Ask `counts` for the log records lost so far by place and reason, at every scrape."""
@@ -161,6 +167,7 @@ class PrometheusObserver(Collector):
         # list() copies a dict in one step: a scrape may run beside the loop's thread.
         for name, counted in list(self._functions.items()):
             _add_function(page, name, counted)
+        _add_occupancy(page, self._occupancy(), self._invoked())
         page.histogram(names.DISPATCH_OVERHEAD, (), self._overhead)
         for state, count in self._contexts().items():
             page.add(names.CONTEXTS, (state,), count)
@@ -173,6 +180,12 @@ class PrometheusObserver(Collector):
         for where, count in self._lost_records().items():
             page.add(names.LOG_RECORDS_LOST, where, count)
         yield from page.families.values()
+
+    def _invoked(self) -> Iterator[tuple[str, str, str]]:
+        """What has been invoked so far, by function, qualifier and version."""
+        for name, counted in list(self._functions.items()):
+            for qualifier, version, _ in list(counted.durations):
+                yield name, qualifier, version
 
     def _function(self, name: str) -> FunctionCounts:
         counted = self._functions.get(name)
@@ -224,6 +237,25 @@ def _add_function(page: _Page, name: str, counted: FunctionCounts) -> None:
     for kind, count in list(counted.engine_errors.items()):
         page.add(names.ENGINE_ERRORS, (name, kind), count)
     page.add(names.UNSIGNED_DEPLOYMENTS, (name,), counted.unsigned)
+
+
+def _add_occupancy(page: _Page, seen: Occupancy, invoked: Iterable[tuple[str, str, str]]) -> None:
+    # A gauge that came and went with its invocations would leave gaps.
+    for key in {*invoked, *seen.in_flight}:
+        page.add(names.CONCURRENT_EXECUTIONS, key, seen.in_flight.get(key, 0))
+    for metric, value in (
+        (names.ACCOUNT_IN_FLIGHT, sum(seen.in_flight.values())),
+        (names.ACCOUNT_UNRESERVED, seen.unreserved),
+        (names.ACCOUNT_CLAIMED, seen.claimed),
+        (names.ACCOUNT_LIMIT, seen.limit),
+    ):
+        page.add(metric, (), value)
+    for name, reserved in seen.reserved.items():
+        page.add(names.RESERVED, (name,), reserved)
+    for pair, use in seen.provisioned.items():
+        page.add(names.PROVISIONED_REQUESTED, pair, use.requested)
+        page.add(names.PROVISIONED_READY, pair, use.ready)
+        page.add(names.PROVISIONED_UTILIZATION, pair, use.utilization)
 
 
 def _family(metric: Metric) -> Family:

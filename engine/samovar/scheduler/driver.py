@@ -17,8 +17,9 @@ from samovar.context.launcher import Context, ContextListener, Launcher
 from samovar.context.lifecycle import ContextState, Lifecycle
 from samovar.errors import SamovarError
 from samovar.metrics.observer import Observer
+from samovar.metrics.occupancy import Occupancy
 from samovar.model.function import FunctionVersion
-from samovar.model.invocation import ColdStart, Initialization, Invocation, Outcome
+from samovar.model.invocation import ColdStart, Invocation, Outcome
 from samovar.scheduler.commands import (
     Command,
     Dispatch,
@@ -43,6 +44,7 @@ from samovar.scheduler.events import (
     StopRequested,
     Tick,
 )
+from samovar.scheduler.occupancy import occupancy
 from samovar.scheduler.policy import Policy
 from samovar.scheduler.state import SchedulerState
 from samovar.scheduler.ticket import Ticket
@@ -84,11 +86,13 @@ class Scheduler(ContextListener):
         observer: Observer,
     ) -> None:
         self.contexts: dict[int, Context] = {}
+        self._policy = policy
         self._state = SchedulerState(policy)
         self._launcher = launcher
         self._clock = clock
         self._observer = observer
         self._versions: dict[str, FunctionVersion] = {}
+        self._provisioned: set[str] = set()  # pools that are to have provisioned contexts
         self._deleted: dict[str, str] = {}  # names of deleted functions by pools that still drain
         self._births: dict[int, _Birth] = {}
         self._starts: set[asyncio.Task[None]] = set()
@@ -116,6 +120,7 @@ class Scheduler(ContextListener):
 
     def retire(self, version: FunctionVersion, *, deleted: bool = False) -> None:
         """Drain the contexts of a version that was changed, or whose function was deleted."""
+        self._provisioned.discard(version.pool)
         self._handle(PoolRetired(version.pool))
         if deleted:
             self._handle(FunctionDeleted(version.arn))
@@ -132,6 +137,9 @@ class Scheduler(ContextListener):
         """Have `count` contexts of `version` initialised from now on; 0: no more."""
         if count:
             self._versions.setdefault(version.pool, version)
+            self._provisioned.add(version.pool)
+        else:
+            self._provisioned.discard(version.pool)
         self._handle(ProvisionRequested(version.pool, count))
         self._forget_versions(version.pool)
 
@@ -188,6 +196,10 @@ class Scheduler(ContextListener):
         pools = list(self._state.pools.values())
         return {pool.key: len(pool.waiting) for pool in pools if pool.waiting}
 
+    def occupancy(self) -> Occupancy:
+        """How much concurrency is taken, and by whom."""
+        return occupancy(self._state, self.contexts, self._policy.account_concurrency)
+
     def versions(self) -> Iterable[FunctionVersion]:
         """The versions that contexts run, are started for, or are waited for."""
         return self._versions.values()
@@ -199,12 +211,13 @@ class Scheduler(ContextListener):
         number = context.lifecycle.context
         birth = self._births.get(number)
         if birth is not None and context.init_seconds is not None:
+            assert context.placement is not None
             version = self._versions[context.lifecycle.pool]
             cold = self._cold_start(context, birth)
             self._observer.cold_start(
                 version.name,
                 version.version,
-                Initialization.ON_DEMAND,
+                context.placement.initialization,
                 environment=cold.environment,
                 package=cold.package,
                 init=cold.init,
@@ -266,6 +279,8 @@ class Scheduler(ContextListener):
         assert lifecycle is not None
         ticket.context_id = f"{number}"
         ticket.provisioned = lifecycle.provisioned
+        if self._provisioned:
+            ticket.spilled = not lifecycle.provisioned and lifecycle.pool in self._provisioned
         if self._births:
             birth = self._births.pop(number, None)
             if birth is not None:

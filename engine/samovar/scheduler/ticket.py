@@ -34,7 +34,8 @@ class Ticket:
     """Waits for a context, is its `Run` there, and settles `future` with an Outcome or an error.
 
     Of what the driver sets, `cold` says that this is the first run of a context that was started
-    for it, `provisioned` that the context was started ahead of need.
+    for it, `provisioned` that the context was started ahead of need, `spilled` that there should
+    have been one such for it.
     """
 
     __slots__ = (
@@ -46,6 +47,7 @@ class Ticket:
         "init_shown",
         "invocation",
         "provisioned",
+        "spilled",
         "started",
         "version",
         "waited",
@@ -66,6 +68,7 @@ class Ticket:
         self.context_id = ""
         self.waited = False
         self.provisioned = False
+        self.spilled = False
         self.cold: ColdStart | None = None
         self.started = 0.0
         self.init_shown: float | None = None
@@ -102,6 +105,10 @@ class Ticket:
             overhead,
             verdict.error_type or "",
         )
+        if self.spilled:
+            self._observer.invocation_spilled_over(
+                version.name, self.invocation.qualifier, version.version
+            )
         if self.future.done():
             return  # the caller went away; the invocation ran to its end all the same
         self.future.set_result(

@@ -26,7 +26,7 @@ from samovar.context.lifecycle import ContextState, Lifecycle
 from samovar.context.run import Run, Verdict
 from samovar.logs.stream import LogStream
 from samovar.model.function import FunctionVersion
-from samovar.model.invocation import Invocation
+from samovar.model.invocation import Initialization, Invocation
 
 _KILLED = 9
 
@@ -64,7 +64,10 @@ class FakeLauncher:
         package = 0.0 if self._fetch is None else await self._fetch(version)
         context = FakeContext(self)
         self.contexts.append(context)
-        log = LogStream(f"/aws/lambda/{version.name}", "stream", version.name)
+        kind = Initialization.PROVISIONED if provisioned else Initialization.ON_DEMAND
+        log = LogStream(
+            f"/aws/lambda/{version.name}", "stream", version.name, initialization=kind.value
+        )
         placement = Placement(version, "/var/task", {}, (), None, log, provisioned=provisioned)
         return Prepared(context, placement, package)
 

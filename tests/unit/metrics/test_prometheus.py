@@ -13,6 +13,7 @@ from samovar.metrics import names
 from samovar.metrics.counts import MAX_ERROR_TYPES, Traffic
 from samovar.metrics.names import Kind, Metric
 from samovar.metrics.observer import Observer, SilentObserver
+from samovar.metrics.occupancy import NOTHING, Occupancy, ProvisionedUse
 from samovar.metrics.prometheus import PrometheusObserver
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -46,6 +47,10 @@ def told_everything() -> PrometheusObserver:
     observer.zygote_started("python3.11", "bare")
     observer.zygote_died("python3.11", "bare", expected=False)
     observer.wall("mount namespace", held=True)
+    use = ProvisionedUse(requested=5, ready=4, busy=1)
+    observer.watch_occupancy(
+        lambda: Occupancy(10, {("f", "live", "3"): 2}, 1, 6, {"f": 5}, {("f", "3"): use})
+    )
     observer.watch_lost_records(lambda: {("files", "the disk refuses them"): 3})
     return observer
 
@@ -115,6 +120,32 @@ def test_start_kinds_are_counted_apart_and_the_overhead_together() -> None:
     }
     assert counts == {"cold": 1, "warm": 2, "provisioned": 1}
     assert value(observer, "samovar_dispatch_overhead_seconds_count") == 4
+
+
+def test_concurrency_is_asked_for_at_every_scrape() -> None:
+    observer = told_everything()
+    in_flight = "samovar_concurrent_executions"
+    assert value(observer, in_flight, function="f", qualifier="live", version="3") == 2
+    # Nothing is in flight there now, but something was.
+    assert value(observer, in_flight, **INVOKED) == 0
+    account = "samovar_account"
+    assert value(observer, f"{account}_concurrent_executions") == 2
+    assert value(observer, f"{account}_unreserved_concurrent_executions") == 1
+    assert value(observer, f"{account}_claimed_concurrency") == 6
+    assert value(observer, f"{account}_concurrency_limit") == 10
+    assert value(observer, "samovar_reserved_concurrency", function="f") == 5
+    provisioned = "samovar_provisioned_concurrency"
+    of_version = {"function": "f", "version": "3"}
+    assert value(observer, f"{provisioned}_requested", **of_version) == 5
+    assert value(observer, f"{provisioned}_ready", **of_version) == 4
+    assert value(observer, f"{provisioned}_utilization_ratio", **of_version) == 0.25
+    observer.watch_occupancy(lambda: NOTHING)
+    assert value(observer, f"{account}_concurrency_limit") == 0
+    assert (f"{provisioned}_ready", frozenset(of_version.items())) not in samples(observer)
+
+
+def test_nothing_of_none_is_no_utilization() -> None:
+    assert ProvisionedUse(requested=5, ready=0, busy=0).utilization == 0
 
 
 def test_cold_starts_are_told_by_phase() -> None:
@@ -192,6 +223,11 @@ def test_a_deleted_functions_series_are_let_go() -> None:
     observer.invocation_finished("other", LATEST, LATEST, "warm", 0.1, 0.0, "")
     observer.function_removed("f")
     observer.function_removed("never seen")
+    functions = {dict(labels).get("function") for _, labels in samples(observer)}
+    # Of "f" there is what is asked for at a scrape, as long as somebody says so.
+    told = {name for name, labels in samples(observer) if dict(labels).get("function") == "f"}
+    assert all("concurren" in name for name in told)
+    observer.watch_occupancy(lambda: NOTHING)
     functions = {dict(labels).get("function") for _, labels in samples(observer)}
     assert functions == {None, "other"}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from samovar.errors import ClientError, EngineError
 from samovar.metrics.observer import SilentObserver
-from samovar.model.function import CodePackage, Configuration, FunctionVersion
+from samovar.model.function import LATEST, CodePackage, Configuration, FunctionVersion
 from samovar.model.invocation import Invocation, Outcome
 from samovar.scheduler.driver import Scheduler
 from samovar.scheduler.policy import Policy
@@ -47,6 +47,9 @@ class Observed(SilentObserver):
 
     def function_removed(self, function: str) -> None:
         self.calls.append(("removed", function))
+
+    def invocation_spilled_over(self, function: str, qualifier: str, version: str) -> None:
+        self.calls.append(("spilled over", function, qualifier, version))
 
     def cold_start(
         self,
@@ -111,11 +114,18 @@ class House:
     # -- what callers do
 
     def submit(
-        self, event: object = "wait", name: str = "f", generation: int = 1, timeout: int = 900
+        self,
+        event: object = "wait",
+        name: str = "f",
+        generation: int = 1,
+        timeout: int = 900,
+        *,
+        qualifier: str = LATEST,
     ) -> Call:
         self._requests += 1
         request = f"r{self._requests}"
         invocation = Invocation(request, ARN + name, json.dumps(event).encode())
+        invocation.qualifier = qualifier
         future = self.scheduler.submit(invocation, version(name, generation, timeout))
         return Call(request, future)
 
