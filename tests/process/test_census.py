@@ -13,6 +13,7 @@ from tests.process.conftest import RunEngine
 from tests.process.house import Gate, create, eventually, result, states, write
 
 from samovar import census
+from samovar.context.lifecycle import ContextState
 from samovar.doors.http.serving import serving
 from samovar.engine import Engine
 
@@ -143,5 +144,30 @@ def test_many_are_looked_at_beside_the_loop(
         here = threading.get_ident()
         assert seen[0] == here
         assert seen[1] != here
+
+    run_open(scenario)
+
+
+def test_an_illegal_transition_is_told_with_what_came_before_it(
+    run_open: RunEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(engine: Engine) -> None:
+        await create(engine, "gate.wait")
+        async with Gate() as gate:
+            call = gate.invoke(engine)
+            await gate.reached(1)
+            (lifecycle,) = engine._parts.scheduler.lifecycles()
+            lifecycle.move(ContextState.IDLE)  # nobody told the scheduler
+            (pid,) = (one["pid"] for one in engine.contexts())
+            gate.open()
+            said = json.loads((await call).payload)
+            assert said["pid"] == pid
+            await eventually(lambda: states(engine) == [], "the context is given up")
+            await eventually(lambda: not psutil.pid_exists(pid or 0), "its process is reaped")
+            assert json.loads((await gate.invoke(engine)).payload)["pid"] != pid
+        (record,) = [one for one in caplog.records if one.name.startswith("samovar.scheduler")]
+        assert record.levelname == "ERROR"
+        way = "starting -> initializing -> idle -> reserved -> busy -> idle"
+        assert f"context 1: idle -> idle is not legal (so far: {way})" in caplog.text
 
     run_open(scenario)

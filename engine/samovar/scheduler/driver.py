@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from samovar.clock import Clock, Timer
 from samovar.context.launcher import Context, ContextListener, Launcher
-from samovar.context.lifecycle import ContextState, Lifecycle
+from samovar.context.lifecycle import ContextState, IllegalTransition, Lifecycle
 from samovar.errors import SamovarError
 from samovar.metrics.observer import Observer
 from samovar.metrics.occupancy import Occupancy
@@ -231,7 +231,13 @@ class Scheduler(ContextListener):
     def context_free(self, context: Context) -> None:
         assert context.lifecycle is not None
         number = context.lifecycle.context
-        self._handle(_new(InvocationEnded, (number, self._clock.monotonic())))
+        try:
+            self._handle(_new(InvocationEnded, (number, self._clock.monotonic())))
+        except (
+            IllegalTransition
+        ) as error:  # a bug of ours: whoever waits has an answer all the same
+            _log.exception("a context is given up, because its states are wrong")
+            self._loop.call_soon(context.abandon, str(error))
 
     def context_gone(self, context: Context, reason: str) -> None:
         assert context.lifecycle is not None
