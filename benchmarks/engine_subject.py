@@ -68,6 +68,10 @@ class EngineSubject(Subject):
                 port=0,
                 max_contexts=contexts,
                 max_waiting=_MAX_WAITING,
+                # What is measured is the engine, not how well it throttles.
+                account_concurrency=1_000_000,
+                scaling_rate=0,
+                request_rate=0,
             )
         )
 

@@ -21,8 +21,9 @@ from samovar.invocation.sync import Invoker
 from samovar.logs.journals import LogSink
 from samovar.logs.keeping import Keeping
 from samovar.metrics.prometheus import PrometheusObserver
+from samovar.model.alias import Alias
 from samovar.model.function import FunctionVersion
-from samovar.registry.functions import FunctionRegistry
+from samovar.registry.functions import FunctionRegistry, Unready
 from samovar.registry.runtimes import Runtimes
 from samovar.scheduler.driver import Scheduler
 from samovar.scheduler.policy import Policy
@@ -108,6 +109,7 @@ class Parts:
             await parts._settle_walls(metrics)
             registry.subscribe(parts)
             registry.make_ready_with(parts.make_ready)
+            registry.resume()
             scheduler.version_over = registry.keep_what_runs(scheduler.versions)
             parts._endings = endings.pop_all()
             return parts
@@ -132,7 +134,17 @@ class Parts:
         if old is not None and (new is None or new.pool != old.pool):
             self.scheduler.retire(old, deleted=new is None)
 
-    async def make_ready(self, version: FunctionVersion) -> None:
+    def version_published(self, version: FunctionVersion) -> None:
+        """Part of RegistryListener: there is nothing to do before somebody invokes it."""
+
+    def version_deleted(self, version: FunctionVersion) -> None:
+        """Part of RegistryListener: drain the version's contexts."""
+        self.scheduler.retire(version)
+
+    def alias_changed(self, function_arn: str, old: Alias | None, new: Alias | None) -> None:
+        """Part of RegistryListener: aliases are resolved when they are invoked."""
+
+    async def make_ready(self, version: FunctionVersion) -> Unready | None:
         """Have a zygote and spares of the version's family, and its layers merged, before it turns
         Active."""
         try:
@@ -141,6 +153,7 @@ class Parts:
                 await self.registry.ensure_extracted(version)
         except (ClientError, EngineError):
             pass  # its interpreter or a package is gone: invoking it says so
+        return None
 
 
 def _node_id(data_dir: Path) -> str:

@@ -243,8 +243,8 @@ class Recorder:
 
     # -- what the tests do
 
-    async def start(self, **settings: Any) -> Context:
-        prepared = await self.rig.launcher.prepare(version(TIMEOUT, **settings))
+    async def start(self, *, provisioned: bool = False, **settings: Any) -> Context:
+        prepared = await self.rig.launcher.prepare(version(TIMEOUT, **settings), provisioned)
         self.context = prepared.context
         self.context.start(self.lifecycle, prepared.placement, self)
         return self.context

@@ -375,6 +375,46 @@ def test_an_init_that_takes_too_long_moves_into_the_run_and_its_time(play: Play)
     play(scenario)
 
 
+@pytest.mark.parametrize("init", ["raise", "exit"])
+def test_a_provisioned_context_is_gone_when_its_init_fails(play: Play, init: str) -> None:
+    async def scenario(recorder: Recorder) -> None:
+        await recorder.start(provisioned=True, init=init)
+        await recorder.until("gone: its process ended")
+        assert recorder.told == ["gone: its process ended"]
+
+    play(scenario)
+
+
+def test_a_provisioned_context_is_gone_with_its_process(play: Play) -> None:
+    async def scenario(first: Recorder) -> None:
+        context = await first.ready(provisioned=True)
+        first.rig.kill(context)
+        await first.until("gone: its process ended")
+        second = Recorder(first.rig)
+        await second.ready(provisioned=True)
+        assert json.loads((await second.result()).payload) == {"calls": 1}
+        second.told.clear()
+        second.run(b'{"do": "exit", "code": 3}')
+        await second.until("gone: its process ended")
+        assert second.told == ["finished", "gone: its process ended"]
+        exited(second.verdicts[-1], "Runtime exited with error: exit status 3")
+
+    play(scenario)
+
+
+def test_a_provisioned_context_has_more_time_for_its_init(play: Play) -> None:
+    async def scenario(recorder: Recorder) -> None:
+        await recorder.start(provisioned=True, init="stay")
+        state = ContextState.INITIALIZING
+        await eventually(lambda: recorder.lifecycle.state is state, "its init has begun")
+        recorder.rig.clock.advance(129.0)
+        assert recorder.told == []
+        recorder.rig.clock.advance(1.0)
+        await recorder.until("gone: its process ended")
+
+    play(scenario)
+
+
 def test_what_prepare_raises_is_an_error_of_ours(play: Play) -> None:
     """A fake raises what the test wants; a real launcher that has stopped says so."""
 

@@ -160,7 +160,10 @@ def test_as_many_contexts_as_may_be_and_then_429(run_engine: RunEngine) -> None:
                 assert refused.value.message == (
                     "Rate Exceeded. This engine: 2 contexts exist and none is idle."
                 )
-                assert refused.value.extra == {"Reason": "ConcurrentInvocationLimitExceeded"}
+                assert refused.value.extra == {
+                    "Reason": "ConcurrentInvocationLimitExceeded",
+                    "retryAfterSeconds": "1",
+                }
             gate.open()
             await asyncio.gather(*calls)
         assert (await result(engine, name="other"))["globals"] == 1

@@ -41,6 +41,11 @@ class Placement:
         return self.log.initialization
 
 
+def long_init_timeout(version: FunctionVersion) -> float:
+    """Seconds for an init that no invocation waits for (AWS, «Lambda runtime environment»)."""
+    return float(max(130, version.configuration.timeout))
+
+
 class Context(Protocol):
     """One execution context. `lifecycle` is moved by the context up to INITIALIZING, then by its
     listener; `init_began` is monotonic, `init_seconds` None after an init that failed."""

@@ -14,7 +14,7 @@ from samovar.context import launch_plan
 from samovar.context.context import ExecutionContext
 from samovar.context.environment import Paths, Region, function_environment, log_stream_name
 from samovar.context.launch_plan import Family
-from samovar.context.launcher import Context, Placement, Prepared
+from samovar.context.launcher import Context, Placement, Prepared, long_init_timeout
 from samovar.context.nursery import Nursery
 from samovar.context.sweep import end_strays
 from samovar.logs.stream import Level, LogStream
@@ -38,11 +38,6 @@ class Extracted(Protocol):
 Extract = Callable[[FunctionVersion], Awaitable[Extracted]]
 # Raises ClientError if a version may not run on this interpreter.
 DemandVersion = Callable[[FunctionVersion, Interpreter], None]
-
-
-def long_init_timeout(version: FunctionVersion) -> float:
-    """Seconds for an init that no invocation waits for (AWS, «Lambda runtime environment»)."""
-    return float(max(130, version.configuration.timeout))
 
 
 def _any_version(version: FunctionVersion, interpreter: Interpreter) -> None:

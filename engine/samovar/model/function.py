@@ -122,6 +122,10 @@ class FunctionVersion:
 
     `generation` counts the changes of code or configuration; contexts of an older generation
     drain. `last_modified` is seconds since the epoch.
+
+    `last_number` is known of `$LATEST` alone: the highest number that a version of the function was
+    ever given, 0 before the first. `latest_description` is known of the others: the description
+    that `$LATEST` had when they were published, which may not be theirs.
     """
 
     name: str
@@ -138,12 +142,19 @@ class FunctionVersion:
     update_status: UpdateStatus | None = None
     update_reason: str | None = None
     update_reason_code: str | None = None
+    last_number: int = 0
+    latest_description: str = ""
     pool: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         # Built once here because the scheduler looks it up on every invocation.
         key = f"{self.arn}:{self.version}#{self.generation}"
         object.__setattr__(self, "pool", key)
+
+    @property
+    def qualified_arn(self) -> str:
+        """The ARN of just this version."""
+        return f"{self.arn}:{self.version}"
 
     @property
     def preload(self) -> str:

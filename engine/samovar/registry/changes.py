@@ -3,7 +3,8 @@ memory, then told."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from samovar.clock import Clock
@@ -16,10 +17,12 @@ from samovar.registry.code_signing_configs import CodeSigningConfigs
 from samovar.registry.index import Entry, Index
 from samovar.registry.kept_packages import KeptPackages
 from samovar.registry.layer_index import LayerIndex
+from samovar.registry.publishing import Publishing
 from samovar.registry.records import FUNCTION, Tags, to_stored
 from samovar.registry.runtimes import Runtimes
-from samovar.registry.settling import Settling, Tell
+from samovar.registry.settling import Settling
 from samovar.registry.sources import CodeSource, Module, Received, Receiver
+from samovar.registry.telling import Listeners
 from samovar.registry.underway import UnderWay
 from samovar.registry.writing import Writer
 from samovar.settings import Settings
@@ -41,6 +44,7 @@ class NewFunction:
     tags: Mapping[str, str] = field(default_factory=dict)
     code_signing_config: str | None = None  # an ARN
     layers: Sequence[str] = ()  # ARNs of layer versions
+    publish: bool = False  # as version 1
 
 
 class Changes:
@@ -60,7 +64,8 @@ class Changes:
         settling: Settling,
         clock: Clock,
         settings: Settings,
-        tell: Tell,
+        publishing: Publishing,
+        listeners: Listeners,
     ) -> None:
         self._index = index
         self._layers = layers
@@ -73,7 +78,8 @@ class Changes:
         self._settling = settling
         self._clock = clock
         self._settings = settings
-        self._tell = tell
+        self._publishing = publishing
+        self._listeners = listeners
         self.demand_runtime_may_change: Callable[[Entry], None] = lambda _: None
 
     async def create(self, new: NewFunction) -> FunctionVersion:
@@ -95,15 +101,31 @@ class Changes:
                 configuration = replace(configuration, layers=self._layers.attached(new.layers))
                 rules.check_unzipped(received.unzipped, configuration.layers)
                 new = replace(new, configuration=configuration)
-                async with self._underway.lock(name):
-                    entry = await self._write_new(name, new, received.code)
+                frozen = self._frozen(received.code, new.publish)
+                async with frozen as published, self._underway.lock(name):
+                    entry = await self._write_new(name, new, received.code, published)
         self._signing.deployed(name, new.code_signing_config)
         self._settling.start(entry)
-        return entry.shown
+        shown = entry.shown
+        for version in entry.versions.values():
+            self._settling.start_published(entry, version.version)
+            shown = version
+        return shown
 
-    async def _write_new(self, name: str, new: NewFunction, code: CodePackage) -> Entry:
+    @asynccontextmanager
+    async def _frozen(self, code: CodePackage, publish: bool) -> AsyncIterator[CodePackage | None]:
+        """`code` as a version keeps it; None if it is not to be published."""
+        if not publish:
+            yield None
+            return
+        async with self._publishing.frozen(code) as frozen:
+            yield frozen
+
+    async def _write_new(
+        self, name: str, new: NewFunction, code: CodePackage, published: CodePackage | None
+    ) -> Entry:
         self._demand_free(name)
-        self._packages.demand_room(code.size)
+        self._packages.demand_room(code.size + (published.size if published else 0))
         arn = self._index.arn(name)
         function = transitions.created(
             name,
@@ -114,7 +136,11 @@ class Changes:
             now=self._clock.wall(),
         )
         node = self._writer.node
-        writes = [Put(to_stored(function, node), None)]
+        versions = []
+        if published is not None:
+            function, version, _ = self._publishing.plan(function, None, published)
+            versions.append(version)
+        writes = [Put(to_stored(made, node), None) for made in (function, *versions)]
         kept = Tags(arn, transitions.new_revision(), dict(new.tags)) if new.tags else None
         if kept is not None:
             writes.append(Put(kept.stored(node), None))
@@ -127,12 +153,17 @@ class Changes:
             writes.append(Put(config.stored(node), None))
             attached.append(config)
         await self._writer.write(arn, *writes)
-        entry = Entry(function, kept, attached)
+        entry = Entry(function, kept, attached, versions)
         self._index.add(entry)
         return entry
 
     async def update_code(
-        self, name: str, source: CodeSource, revision_id: str | None, dry_run: bool
+        self,
+        name: str,
+        source: CodeSource,
+        revision_id: str | None,
+        dry_run: bool,
+        publish: bool,
     ) -> FunctionVersion:
         """See `FunctionRegistry.update_code`."""
         # Asked before the code is fetched, which takes long, and again when it is there.
@@ -159,7 +190,8 @@ class Changes:
 
         async with self._packages.arrival():
             received = await self._receiver.receive(source)
-            updated = await self._update(entry, revision_id, change)
+            async with self._frozen(received.code, publish) as frozen:
+                updated = await self._update(entry, revision_id, change, frozen)
         self._signing.deployed(name, config)
         return updated
 
@@ -215,17 +247,36 @@ class Changes:
         entry: Entry,
         revision_id: str | None,
         change: Callable[[FunctionVersion], FunctionVersion],
+        published: CodePackage | None = None,
     ) -> FunctionVersion:
+        """Carry out `change`; with `published`, the code of it as a version keeps it, in one
+        durable write with the version, which is returned then."""
         # What is under way is refused and not waited for; asked again once the lock is held.
         transitions.demand_settled(entry.shown)
         async with self._underway.holding(entry):
             transitions.demand_settled(entry.shown)
             transitions.demand_revision(entry.shown, revision_id)
-            function = change(entry.shown)
-            await self._writer.replace(entry, function)
+            shown = entry.shown
+            function = change(shown)
+            version, is_new = None, False
+            writes = []
+            if published is not None:
+                function, version, is_new = self._publishing.plan(function, entry, published)
+                if is_new:
+                    self._packages.demand_room(
+                        function.code.size - shown.code.size + version.code.size
+                    )
+                    writes.append(Put(to_stored(version, self._writer.node), None))
+            writes.append(Put(to_stored(function, self._writer.node), shown.revision_id))
+            await self._writer.write(function.arn, *writes)
+            entry.show(function)
             entry.settled.clear()
+            if version is not None and is_new:
+                entry.keep(version)
         self._settling.start(entry)
-        return function
+        if version is not None and is_new:
+            self._settling.start_published(entry, version.version)
+        return version or function
 
     async def delete(self, name: str) -> None:
         """See `FunctionRegistry.delete`."""
@@ -234,8 +285,12 @@ class Changes:
             arn = entry.shown.arn
             await self._writer.write(arn, Remove(FUNCTION, arn, entry.shown.revision_id))
             self._index.remove(name)
+            for alias in entry.aliases.values():
+                self._listeners.alias_changed(arn, alias, None)
+            for version in entry.versions.values():
+                self._listeners.version_deleted(version)
             if entry.serving is not None:
-                self._tell(entry.serving, None)
+                self._listeners.function_changed(entry.serving, None)
         await self._packages.let_go()
 
     def _updated(

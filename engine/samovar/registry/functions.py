@@ -5,15 +5,15 @@ Reads come from memory; changes go through `changes`.
 
 from __future__ import annotations
 
-import logging
+import random
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Protocol
 
 from samovar.clock import Clock
 from samovar.errors import AWS, ClientError
 from samovar.metrics.observer import Observer
-from samovar.model.function import FunctionVersion
+from samovar.model.function import LATEST, FunctionVersion
 from samovar.registry import restoring, transitions
+from samovar.registry.aliases import Aliases
 from samovar.registry.attaching import Attaching
 from samovar.registry.changes import Changes, NewFunction
 from samovar.registry.code_signing import CodeSigning
@@ -23,11 +23,12 @@ from samovar.registry.kept_packages import ExtractedTree, KeptPackages
 from samovar.registry.layer_index import LayerIndex
 from samovar.registry.layers import LayerRegistry
 from samovar.registry.permissions import Permissions
+from samovar.registry.publishing import Publishing
 from samovar.registry.recursion import Recursion
 from samovar.registry.reloading import Reloading
 from samovar.registry.runtime_management import RuntimeManagements, demand_runtime_may_change
 from samovar.registry.runtimes import Runtimes
-from samovar.registry.settling import MakeReady, Settling
+from samovar.registry.settling import MakeReady, Settling, Unready
 from samovar.registry.sources import (
     CodeSource,
     Directory,
@@ -38,6 +39,7 @@ from samovar.registry.sources import (
     ZipBytes,
 )
 from samovar.registry.tags import is_code_signing_config, tagged_function
+from samovar.registry.telling import Listeners, RegistryListener
 from samovar.registry.transitions import ConfigurationChanges
 from samovar.registry.underway import UnderWay
 from samovar.registry.writing import Writer
@@ -57,18 +59,9 @@ __all__ = [
     "NewFunction",
     "RegistryListener",
     "S3Object",
+    "Unready",
     "ZipBytes",
 ]
-
-_log = logging.getLogger(__name__)
-
-
-class RegistryListener(Protocol):
-    """Told when what invocations of a function run has changed."""
-
-    def function_changed(self, old: FunctionVersion | None, new: FunctionVersion | None) -> None:
-        """`old` is None for a new function, `new` for a deleted one. Called on the loop, in the
-        order of the changes, after they are durable and visible; must not block or raise."""
 
 
 class FunctionRegistry:
@@ -86,25 +79,39 @@ class FunctionRegistry:
         clock: Clock,
         settings: Settings,
         node_id: str,
+        draw: Callable[[], float] = random.random,
     ) -> None:
+        """`draw` gives numbers from 0 to below 1, one for each invocation of an alias that stands
+        for two versions."""
         self.runtimes = runtimes
         self._store = store
         self._code = code
         self._settings = settings
-        self._listeners: dict[int, RegistryListener] = {}
-        index = self._index = Index(settings.region, settings.account_id)
+        listeners = self._listeners = Listeners()
+        index = self._index = Index(settings.region, settings.account_id, draw)
         layers = LayerIndex(settings.region, settings.account_id)
         underway = self._underway = UnderWay(index)
         writer = Writer(store, node_id)
         self._packages = KeptPackages(code, index, layers, underway, clock, settings)
         self._receiver = Receiver(code, settings, self._packages.hot_reload)
         self._configs = CodeSigningConfigs(index, writer, clock, settings)
-        self._settling = Settling(index, underway, writer, self._packages, clock, self._tell)
+        self._settling = Settling(index, underway, writer, self._packages, clock, listeners)
         reloading = Reloading(
-            index, underway, writer, self._configs, self._settling, clock, self._tell
+            index, underway, writer, self._configs, self._settling, clock, listeners
         )
         self._packages.hot_reload.changed = reloading.reload
         self._packages.demand_stand_in = reloading.demand_stand_in
+        self.versions = Publishing(
+            index,
+            underway,
+            writer,
+            self._receiver,
+            self._packages,
+            self._settling,
+            clock,
+            listeners,
+        )
+        self.aliases = Aliases(index, underway, writer, listeners)
         self._changes = Changes(
             index=index,
             layers=layers,
@@ -117,7 +124,8 @@ class FunctionRegistry:
             settling=self._settling,
             clock=clock,
             settings=settings,
-            tell=self._tell,
+            publishing=self.versions,
+            listeners=listeners,
         )
         self._changes.demand_runtime_may_change = demand_runtime_may_change
         attaching = self._attaching = Attaching(index, underway, writer)
@@ -167,23 +175,33 @@ class FunctionRegistry:
     # Reading: synchronous, from memory.
 
     def resolve(self, name: str, qualifier: str | None = None) -> FunctionVersion:
-        """What an invocation of `name` runs now: while an update is in progress, the old version.
+        """What an invocation of `name` runs now: while an update is in progress, the old version;
+        for an alias of two versions, one that is drawn.
 
         On the path of every invocation. Raises ClientError: 404 for an unknown function or
-        qualifier (only $LATEST exists), 409 while the function is Pending.
+        qualifier, 409 while the version is Pending, or when it has Failed.
         """
         return self._index.resolve(name, qualifier)
 
     def get(self, name: str, qualifier: str | None = None) -> FunctionVersion:
-        """What GetFunction shows; raises ClientError (404)."""
-        return self._index.entry(name, qualifier).shown
+        """What GetFunction shows, for an alias its (first) version; raises ClientError (404)."""
+        return self._index.shown(name, qualifier)
 
-    def list(self, marker: str | None = None, max_items: int | None = None) -> FunctionPage:
-        """A page of functions in the order of their names: at most 50, at most `max_items`.
+    def list(
+        self,
+        marker: str | None = None,
+        max_items: int | None = None,
+        *,
+        all_versions: bool = False,
+    ) -> FunctionPage:
+        """A page of functions in the order of their names: at most 50, at most `max_items`; or of
+        all their versions.
 
         `marker` is an earlier page's `next_marker`. Raises ClientError for any other, and unless
         `max_items` is between 1 and 10000.
         """
+        if all_versions:
+            return self._index.page_of_all(marker, max_items)
         return self._index.page(marker, max_items)
 
     def account_usage(self) -> AccountUsage:
@@ -199,13 +217,7 @@ class FunctionRegistry:
 
     def subscribe(self, listener: RegistryListener) -> Callable[[], None]:
         """Tell `listener` of changes from now on; call what is returned to end it."""
-        key = id(listener)
-        self._listeners[key] = listener
-
-        def unsubscribe() -> None:
-            self._listeners.pop(key, None)
-
-        return unsubscribe
+        return self._listeners.add(listener)
 
     def observe_with(self, observer: Observer) -> None:
         """Tell `observer` of packages that are let through without a signature."""
@@ -215,6 +227,11 @@ class FunctionRegistry:
         """Await `make_ready(version)` before a version turns Active; it must not raise."""
         self._settling.make_ready = make_ready
 
+    def resume(self) -> None:
+        """Carry on, in the background, with published versions that an earlier engine left
+        Pending: after `make_ready_with`, because they are made ready."""
+        self._settling.resume()
+
     def keep_what_runs(
         self, running: Callable[[], Iterable[FunctionVersion]]
     ) -> Callable[[], None]:
@@ -223,8 +240,16 @@ class FunctionRegistry:
         self._packages.running = running
         return self._packages.look_again
 
-    async def wait_settled(self, name: str) -> FunctionVersion:
-        """Wait until nothing is under way for the function, and return it; raises 404."""
+    async def wait_settled(self, name: str, qualifier: str | None = None) -> FunctionVersion:
+        """Wait until nothing is under way for the function, or for one of its published versions,
+        and return it; raises 404."""
+        while qualifier is not None and qualifier != LATEST:
+            version = self._index.shown(name, qualifier)
+            if version.version == LATEST:  # an alias of it
+                break
+            if transitions.is_settled(version):
+                return version
+            await self._index.entry(name).next_change()
         while True:
             entry = self._index.entry(name)
             if transitions.is_settled(entry.shown):
@@ -243,7 +268,8 @@ class FunctionRegistry:
     # Changing.
 
     async def create(self, new: NewFunction) -> FunctionVersion:
-        """Create a function; it is returned Pending and turns Active by itself."""
+        """Create a function; it is returned Pending and turns Active by itself. Returned is its
+        version 1 if it is published with it."""
         return await self._underway.carry_out(self._changes.create(new))
 
     async def update_code(
@@ -253,13 +279,16 @@ class FunctionRegistry:
         *,
         revision_id: str | None = None,
         dry_run: bool = False,
+        publish: bool = False,
     ) -> FunctionVersion:
         """Replace the code; returned with its update in progress.
 
         `revision_id`: refuse (412) if the function has another one. `dry_run`: check everything,
-        change nothing, and return what the function would be like with the new code.
+        change nothing, and return what the function would be like with the new code. `publish`: it
+        is published with it, in one durable write, and the version is returned, Pending; the
+        last one if neither code nor configuration has changed since.
         """
-        change = self._changes.update_code(name, source, revision_id, dry_run)
+        change = self._changes.update_code(name, source, revision_id, dry_run, publish)
         return await self._underway.carry_out(change)
 
     async def update_configuration(
@@ -271,7 +300,7 @@ class FunctionRegistry:
         return await self._underway.carry_out(change)
 
     async def delete(self, name: str) -> None:
-        """Delete a function and its tags, whatever is under way for it."""
+        """Delete a function with its versions, aliases and tags, whatever is under way for it."""
         await self._underway.carry_out(self._changes.delete(name))
 
     async def tag(self, resource: str, tags: Mapping[str, str]) -> None:
@@ -303,11 +332,3 @@ class FunctionRegistry:
         return tagged_function(
             resource, region=self._settings.region, account=self._settings.account_id
         )
-
-    def _tell(self, old: FunctionVersion | None, new: FunctionVersion | None) -> None:
-        for listener in tuple(self._listeners.values()):
-            try:
-                listener.function_changed(old, new)
-            except Exception:
-                # The change has happened: the others must hear of it all the same.
-                _log.exception("a listener of the registry failed")

@@ -77,6 +77,7 @@ class KeptPackages:
         self._arrivals = 0
         self._timer: Timer | None = None
         self._put_off = False  # something may be collected once what hinders it now is over
+        self._held: list[CodePackage] = []  # copies of hot reload's that are being read
 
     async def close(self) -> None:
         """Wait for what is being extracted, once no changes are under way; idempotent."""
@@ -147,6 +148,23 @@ class KeptPackages:
                     "anew: that brings it back."
                 ) from gone
             raise
+
+    @asynccontextmanager
+    async def held(
+        self, code: CodePackage, function: FunctionVersion | None
+    ) -> AsyncIterator[Path]:
+        """The copy that hot reload has of `code`, which stays as it is meanwhile. `function` is
+        the one that runs it, if one does already. Raises EngineError."""
+
+        def demand_stand_in(found: CodePackage) -> None:
+            if function is not None:
+                self.demand_stand_in(function, found)
+
+        self._held.append(code)
+        try:
+            yield await self.hot_reload.tree(code, demand_stand_in)
+        finally:
+            self._held.remove(code)
 
     def catch_up(self, code: CodePackage) -> None:
         """Ask hot reload once more for what a function may have missed while it was made."""
@@ -222,9 +240,8 @@ class KeptPackages:
         keep = self._elsewhere | {layer.code.sha256 for layer in self._layers.versions()}
         merged = set(self._merged_elsewhere)
         for entry in self._index:
-            _note(entry.shown, keep, merged)
-            if entry.serving is not None:
-                _note(entry.serving, keep, merged)
+            for version in entry.referred():
+                _note(version, keep, merged)
         keep.update(*merged)
         return keep, merged
 
@@ -255,7 +272,8 @@ class KeptPackages:
             await self.hot_reload.keep_only(self._index.directories())
 
     def _live_packages(self) -> Collection[CodePackage]:
-        return [*self._index.packages(), *(version.code for version in self.running())]
+        running = (version.code for version in self.running())
+        return [*self._index.packages(), *running, *self._held]
 
 
 def _note(version: FunctionVersion, keep: set[str], merged: set[tuple[str, ...]]) -> None:

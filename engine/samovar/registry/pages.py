@@ -28,13 +28,19 @@ def page(names: Sequence[str], marker: str | None, max_items: int | None, operat
     Raises ClientError for a marker that is not one of `operation`, and unless `max_items` is
     between 1 and 10000.
     """
-    if max_items is not None:
-        rules.check_range("maxItems", max_items, (1, limits.LIST_MAX_ITEMS))
-    count = min(max_items or limits.LIST_PAGE, limits.LIST_PAGE)
+    count = page_size(max_items)
     start = bisect_right(names, marker_key(marker, operation)) if marker else 0
     found = names[start : start + count]
     more = start + count < len(names)
     return Page(found, marker_of(found[-1]) if more else None)
+
+
+def page_size(max_items: int | None) -> int:
+    """How many items a page may have; raises ClientError unless `max_items` is between 1 and
+    10000."""
+    if max_items is not None:
+        rules.check_range("maxItems", max_items, (1, limits.LIST_MAX_ITEMS))
+    return min(max_items or limits.LIST_PAGE, limits.LIST_PAGE)
 
 
 def marker_of(key: str) -> str:

@@ -12,7 +12,8 @@ from samovar.registry import rules, transitions
 from samovar.registry.code_signing_configs import CodeSigningConfigs
 from samovar.registry.index import Entry, Index
 from samovar.registry.live.tree import LiveFault
-from samovar.registry.settling import Settling, Tell
+from samovar.registry.settling import Settling
+from samovar.registry.telling import Listeners
 from samovar.registry.underway import UnderWay
 from samovar.registry.writing import Writer
 
@@ -30,7 +31,7 @@ class Reloading:
         signing: CodeSigningConfigs,
         settling: Settling,
         clock: Clock,
-        tell: Tell,
+        listeners: Listeners,
     ) -> None:
         self._index = index
         self._underway = underway
@@ -38,7 +39,7 @@ class Reloading:
         self._signing = signing
         self._settling = settling
         self._clock = clock
-        self._tell = tell
+        self._listeners = listeners
 
     async def reload(self, found: CodePackage | LiveFault, directory: str) -> None:
         """Have the functions of `directory` run what was found there, or say why they can't.
@@ -113,5 +114,5 @@ class Reloading:
         await self._writer.replace(entry, function)
         old, entry.serving = entry.serving, function
         _log.info("%s is reloaded from %s", function.name, found.directory)
-        self._tell(old, function)
+        self._listeners.function_changed(old, function)
         self._signing.deployed(function.name, self._signing.of_function(entry))

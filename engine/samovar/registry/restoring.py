@@ -7,12 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from samovar.errors import ClientError, EngineError
+from samovar.model.alias import Alias
+from samovar.model.function import LATEST, FunctionVersion
 from samovar.model.policy import Policy
 from samovar.registry.attached import KINDS, Attached, Kind
 from samovar.registry.code_signing_configs import CodeSigningConfigs
 from samovar.registry.index import Entry, Index
 from samovar.registry.kept_packages import layer_hashes
-from samovar.registry.records import FUNCTION, TAGS, Tags, from_stored
+from samovar.registry.records import (
+    ALIAS,
+    FUNCTION,
+    TAGS,
+    VERSION,
+    Tags,
+    alias_from_stored,
+    from_stored,
+)
 from samovar.registry.recursion import RecursiveLoop
 from samovar.registry.runtime_management import RuntimeManagement
 from samovar.stores.protocols import Record
@@ -47,23 +57,43 @@ def functions(records: Sequence[Record], index: Index, configs: CodeSigningConfi
     come to light in the middle of an invocation."""
     tags = {record.key: Tags.of(record) for record in records if record.kind == TAGS}
     attached: defaultdict[str, list[Attached]] = defaultdict(list)
+    versions: defaultdict[str, list[FunctionVersion]] = defaultdict(list)
+    aliases: defaultdict[str, list[Alias]] = defaultdict(list)
     for record in records:
         if record.kind in KINDS:
             attachment = _attached(record)
             attached[attachment.function].append(attachment)
+        elif record.kind == VERSION:
+            version = from_stored(record)
+            versions[version.arn].append(version)
+        elif record.kind == ALIAS and record.owner is not None:
+            aliases[record.owner[1]].append(alias_from_stored(record))
     found = Found([], set(), set())
     for record in records:
         if record.kind != FUNCTION:
             continue
         function = from_stored(record)
-        if function.arn == index.arn(function.name):
-            entry = Entry(function, tags.get(function.arn), attached[function.arn])
+        arn = function.arn
+        if arn == index.arn(function.name):
+            entry = Entry(function, tags.get(arn), attached[arn], versions[arn], aliases[arn])
             _demand_config(entry, configs)
+            _demand_versions(entry)
             found.functions.append(entry)
         else:
-            found.elsewhere.add(function.code.sha256)
-            found.merged_elsewhere.add(layer_hashes(function))
+            for version in (function, *versions[arn]):
+                found.elsewhere.add(version.code.sha256)
+                found.merged_elsewhere.add(layer_hashes(version))
     return found
+
+
+def _demand_versions(entry: Entry) -> None:
+    for alias in entry.aliases.values():
+        for version in alias.versions:
+            if version != LATEST and version not in entry.versions:
+                raise EngineError(
+                    f"The stored record of the alias {alias.arn} is damaged: there is no version "
+                    f"{version!r}"
+                )
 
 
 def _attached(record: Record) -> Attached:

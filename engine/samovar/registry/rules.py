@@ -70,7 +70,7 @@ def check_configuration(configuration: Configuration) -> None:
         )
     _check_text("handler", configuration.handler, limits.HANDLER_LENGTH, _HANDLER)
     _check_text("role", configuration.role, limits.ROLE_LENGTH, _ROLE)
-    _check_text("description", configuration.description, limits.DESCRIPTION_LENGTH)
+    check_description(configuration.description)
     if configuration.log_group is not None:
         _check_text(
             "loggingConfig.logGroup", configuration.log_group, limits.LOG_GROUP_LENGTH, _LOG_GROUP
@@ -136,9 +136,14 @@ def check_environment(variables: Mapping[str, str]) -> None:
         )
 
 
+def check_description(description: str) -> None:
+    """The rules for the description of anything; raises ClientError."""
+    _check_text("description", description, limits.DESCRIPTION_LENGTH)
+
+
 def check_layer(description: str, license_info: str | None) -> None:
     """The rules for what a layer version says of itself; raises ClientError."""
-    _check_text("description", description, limits.DESCRIPTION_LENGTH)
+    check_description(description)
     _check_text("licenseInfo", license_info or "", limits.LICENSE_LENGTH)
 
 

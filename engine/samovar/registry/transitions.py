@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from samovar.errors import AWS, ClientError
+from samovar.model.alias import Alias
 from samovar.model.function import (
     CodePackage,
     Configuration,
@@ -125,6 +126,79 @@ def settled(function: FunctionVersion) -> FunctionVersion:
     )
 
 
+def published(
+    latest: FunctionVersion,
+    number: int,
+    code: CodePackage,
+    description: str | None,
+    *,
+    generation: int,
+    now: float,
+) -> FunctionVersion:
+    """The version `number` of a function, Pending: `latest` as it is now, with `code` as its code,
+    and with a description of its own if one is given."""
+    own = latest.configuration.description
+    return replace(
+        latest,
+        version=str(number),
+        configuration=replace(
+            latest.configuration, description=own if description is None else description
+        ),
+        code=code,
+        revision_id=new_revision(),
+        last_modified=now,
+        generation=generation,
+        state=State.PENDING,
+        state_reason=_REASON,
+        state_reason_code=_REASON_CODE,
+        update_status=None,
+        update_reason=None,
+        update_reason_code=None,
+        last_number=0,
+        latest_description=own,
+    )
+
+
+def numbered(latest: FunctionVersion, number: int) -> FunctionVersion:
+    """`latest` that remembers the number of the last version."""
+    return replace(latest, last_number=number)
+
+
+def is_unchanged(
+    latest: FunctionVersion, last: FunctionVersion, code: CodePackage, description: str | None
+) -> bool:
+    """Whether to publish `latest`, with `code` and `description`, would only repeat `last`.
+
+    A description that is given is compared with that of `last`; otherwise, whether `$LATEST`'s is
+    the one that it was then. A version that Failed is no result, and is not repeated (unconfirmed).
+    """
+    if last.state is State.FAILED:
+        return False
+    described = (
+        latest.configuration.description == last.latest_description
+        if description is None
+        else description == last.configuration.description
+    )
+    alike = replace(latest.configuration, description="") == replace(
+        last.configuration, description=""
+    )
+    # How the code is preloaded is judged anew by each Samovar, and is no part of it.
+    same = (code.sha256, code.import_paths) == (last.code.sha256, last.code.import_paths)
+    return described and alike and same
+
+
+def ready(version: FunctionVersion) -> FunctionVersion:
+    """What comes of a published version; it keeps its revision."""
+    return replace(settled(version), revision_id=version.revision_id)
+
+
+def failed(version: FunctionVersion, reason: str, code: str) -> FunctionVersion:
+    """A published version that could not be made ready; it keeps its revision."""
+    return replace(
+        version, state=State.FAILED, state_reason=reason, state_reason_code=code, update_status=None
+    )
+
+
 def reloaded(
     function: FunctionVersion, code: CodePackage, *, generation: int, now: float
 ) -> FunctionVersion:
@@ -181,11 +255,13 @@ def revised(function: FunctionVersion) -> FunctionVersion:
 
 
 def demand_revision(
-    function: FunctionVersion, revision_id: str | None, operation: str = "GetFunction/GetAlias"
+    present: FunctionVersion | Alias,
+    revision_id: str | None,
+    operation: str = "GetFunction/GetAlias",
 ) -> None:
-    """Raise AWS's 412 if a revision is given and it is not the function's; `operation` is where
+    """Raise AWS's 412 if a revision is given and it is not that of `present`; `operation` is where
     the error sends the caller."""
-    if revision_id is not None and revision_id != function.revision_id:
+    if revision_id is not None and revision_id != present.revision_id:
         raise ClientError(
             AWS.PRECONDITION_FAILED,
             "The Revision Id provided does not match the latest Revision Id. Call the "

@@ -35,6 +35,10 @@ class Writer:
 
     async def replace(self, entry: Entry, function: FunctionVersion) -> None:
         """Have `entry` show `function`, which is written first; raises as `write` does."""
-        change = Put(to_stored(function, self.node), entry.shown.revision_id)
-        await self.write(function.arn, change)
+        await self.rewrite(entry.shown, function)
         entry.show(function)
+
+    async def rewrite(self, old: FunctionVersion, new: FunctionVersion) -> None:
+        """Write `new` in the place of `old`, an earlier form of the same version; raises as `write`
+        does."""
+        await self.write(new.arn, Put(to_stored(new, self.node), old.revision_id))

@@ -125,7 +125,9 @@ class Scheduler(ContextListener):
         if deleted:
             self._handle(FunctionDeleted(version.arn))
             self._observer.function_removed(version.name)
-            self._deleted[version.pool] = version.name
+            # Its published versions may drain longer than $LATEST.
+            draining = (key for key, one in self._versions.items() if one.name == version.name)
+            self._deleted |= dict.fromkeys([version.pool, *draining], version.name)
         self._forget_versions(version.pool)
 
     def reserve(self, function: str, concurrency: int | None) -> None:

@@ -26,6 +26,8 @@ _THROTTLES = {
     Refusal.CONTEXTS: _CONCURRENT,
     Refusal.MEMORY: _CONCURRENT,
 }
+# Seconds that the caller is told to wait (unconfirmed): rates are counted by the second.
+_RETRY_AFTER = "1"
 _HOST_LIMITS = (Refusal.CONTEXTS, Refusal.MEMORY)
 _NOT_JSON = "Could not parse request body into json: Could not parse payload into json: "
 
@@ -139,7 +141,8 @@ class Ticket:
             message = "Rate Exceeded."
             if refusal in _HOST_LIMITS:
                 message += f" This engine: {reason}."
-            self.fail(ClientError(AWS.TOO_MANY_REQUESTS, message, Reason=limit))
+            told = {"Reason": limit, "retryAfterSeconds": _RETRY_AFTER}
+            self.fail(ClientError(AWS.TOO_MANY_REQUESTS, message, **told))
         elif refusal is Refusal.STOPPING:
             self._observer.invocation_failed(name, "stopping")
             self.fail(EngineError("The engine is stopping; nothing was run."))

@@ -21,7 +21,13 @@ from typing import Any
 
 from samovar.clock import Clock, Timer
 from samovar.context import verdict
-from samovar.context.launcher import Context, ContextListener, Placement, Prepared
+from samovar.context.launcher import (
+    Context,
+    ContextListener,
+    Placement,
+    Prepared,
+    long_init_timeout,
+)
 from samovar.context.lifecycle import ContextState, Lifecycle
 from samovar.context.run import Run, Verdict
 from samovar.logs.stream import LogStream
@@ -68,7 +74,12 @@ class FakeLauncher:
         log = LogStream(
             f"/aws/lambda/{version.name}", "stream", version.name, initialization=kind.value
         )
-        placement = Placement(version, "/var/task", {}, (), None, log, provisioned=provisioned)
+        timeout = long_init_timeout(version) if provisioned else None
+        placement = Placement(
+            *(version, "/var/task", {}, (), None, log),
+            provisioned=provisioned,
+            init_timeout=timeout,
+        )
         return Prepared(context, placement, package)
 
     def release(self, context: Context) -> None:
@@ -131,7 +142,9 @@ class FakeContext:
             self._loop.call_soon(self._gone, self._lost)
             return
         lifecycle.move(ContextState.INITIALIZING)
-        self._timer = self._clock.call_later(self._launcher.init_timeout, self._expired)
+        self._timer = self._clock.call_later(
+            placement.init_timeout or self._launcher.init_timeout, self._expired
+        )
         self._do(self._first_init())
 
     def run(self, run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,8 +14,15 @@ import pytest
 from tests.unit.registry.zips import handler_zip
 
 from samovar.errors import AwsError, ClientError, EngineError
+from samovar.model.alias import Alias
 from samovar.model.function import Configuration, FunctionVersion
-from samovar.registry.functions import CodeSource, FunctionRegistry, NewFunction, ZipBytes
+from samovar.registry.functions import (
+    CodeSource,
+    ConfigurationChanges,
+    FunctionRegistry,
+    NewFunction,
+    ZipBytes,
+)
 from samovar.registry.runtimes import Interpreter, Runtimes
 from samovar.settings import Settings
 from samovar.stores.code_files import FileCodeStore
@@ -122,9 +130,21 @@ class Listener:
     """Writes down what it is told."""
 
     told: list[tuple[FunctionVersion | None, FunctionVersion | None]] = field(default_factory=list)
+    of_versions: list[tuple[str, str]] = field(default_factory=list)  # what, and which
+    of_aliases: list[tuple[Alias | None, Alias | None]] = field(default_factory=list)
 
     def function_changed(self, old: FunctionVersion | None, new: FunctionVersion | None) -> None:
         self.told.append((old, new))
+
+    def version_published(self, version: FunctionVersion) -> None:
+        self.of_versions.append(("published", version.version))
+
+    def version_deleted(self, version: FunctionVersion) -> None:
+        self.of_versions.append(("deleted", version.version))
+
+    def alias_changed(self, function_arn: str, old: Alias | None, new: Alias | None) -> None:
+        assert function_arn == PREFIX + "f"
+        self.of_aliases.append((old, new))
 
 
 @dataclass
@@ -142,18 +162,31 @@ class House:
         await self.registry.create(new(name, **changes))
         return await self.registry.wait_settled(name)
 
+    async def published(self, name: str = "f", **given: Any) -> FunctionVersion:
+        """A version of a function, once it is Active."""
+        version = await self.registry.versions.publish(name, **given)
+        return await self.registry.wait_settled(name, version.version)
+
+    async def changed(self, name: str = "f", **changes: Any) -> FunctionVersion:
+        """$LATEST with another configuration, once it is in force."""
+        await self.registry.update_configuration(name, ConfigurationChanges(**changes))
+        return await self.registry.wait_settled(name)
+
 
 @asynccontextmanager
-async def house(data_dir: Path, **settings: Any) -> AsyncIterator[House]:
+async def house(
+    data_dir: Path, draw: Callable[[], float] = random.random, **settings: Any
+) -> AsyncIterator[House]:
     store = SlowStore(SqliteRecordStore(data_dir))
     code = FileCodeStore(data_dir)
     clock = HandClock()
     registry = FunctionRegistry(
-        store, code, RUNTIMES, clock, Settings(data_dir=data_dir, **settings), "node-a"
+        store, code, RUNTIMES, clock, Settings(data_dir=data_dir, **settings), "node-a", draw
     )
     listener = Listener()
     registry.subscribe(listener)
     await registry.open()
+    registry.resume()
     try:
         async with asyncio.timeout(60):  # a test that would hang fails
             yield House(registry, store, code, clock, listener)
@@ -188,9 +221,9 @@ def new(
 Check = Callable[[House], Awaitable[None]]
 
 
-def run(data_dir: Path, check: Check, **settings: str) -> None:
+def run(data_dir: Path, check: Check, **given: Any) -> None:
     async def opened() -> None:
-        async with house(data_dir, **settings) as home:
+        async with house(data_dir, **given) as home:
             await check(home)
 
     asyncio.run(opened())

@@ -21,6 +21,14 @@ LAYER = "arn:aws:lambda:us-east-1:000000000000:layer:l"
 
 DAMAGED = {
     "function": ["{", "{}", "[]", "null", '{"document":1}'],
+    "version": ["{", "{}", "[]", "null", '{"document":1}'],
+    "alias": [
+        *("{", "{}", "[]", "null", '{"document":1}'),
+        '{"document":1,"name":"a","function_version":"7","description":"","additional":null}',
+        '{"document":1,"name":"a","function_version":"1","description":"","additional":["7",1]}',
+        '{"document":1,"name":"a","function_version":"1","description":"","additional":"x"}',
+        '{"document":1,"name":"b","function_version":"1","description":"","additional":null}',
+    ],
     "tags": ["{", "1", '["abc"]'],
     "policy": ["{", "{}", "[]", "1", '{"Statement":[{}]}', '{"Statement":[1]}'],
     "recursion": ["{", "{}", '"Maybe"', "null"],
@@ -42,6 +50,8 @@ async def everything(home: House) -> None:
         replace(new(tags={"a": "b"}), code_signing_config=config, layers=[arn])
     )
     await home.registry.wait_settled("f")
+    await home.published()
+    await home.registry.aliases.create("f", "a", "1")
     await home.registry.permissions.add("f", None, replace(statement, resource=ARN))
     await home.registry.recursion.put("f", RecursiveLoop.ALLOW)
     on_update = RuntimeManagement(UpdateRuntimeOn.FUNCTION_UPDATE)
@@ -78,7 +88,12 @@ def test_a_layer_version_that_has_lost_its_layer(tmp_path: Path) -> None:
 
 def test_a_record_under_another_key(tmp_path: Path) -> None:
     run(tmp_path, everything)
-    for kind, key in (("layer-version", LAYER + ":2"), ("function", ARN + "g")):
+    for kind, key in (
+        ("layer-version", LAYER + ":2"),
+        ("function", ARN + "g"),
+        ("version", ARN + ":2"),
+        ("alias", ARN + ":b"),
+    ):
         with closing(sqlite3.connect(tmp_path / "samovar.db", isolation_level=None)) as database:
             columns = "revision, document, node, owner_kind, owner_key"
             database.execute(

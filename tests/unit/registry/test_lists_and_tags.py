@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.unit.registry.house import PREFIX, House, new, refused, run
+from tests.unit.registry.house import PREFIX, House, Listener, new, refused, run
 from tests.unit.registry.zips import handler_zip
 
 from samovar.errors import AWS, ClientError
@@ -78,7 +78,7 @@ def test_tags(tmp_path: Path) -> None:
 def test_a_listener_that_fails_does_not_stop_the_others(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Failing:
+    class Failing(Listener):
         def function_changed(self, old: object, new: object) -> None:
             raise ZeroDivisionError
 
@@ -86,7 +86,7 @@ def test_a_listener_that_fails_does_not_stop_the_others(
         unsubscribe = home.registry.subscribe(Failing())
         later: list[object] = []
 
-        class Later:
+        class Later(Listener):
             def function_changed(self, old: object, new: object) -> None:
                 later.append(new)
 

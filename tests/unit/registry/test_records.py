@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samovar.errors import EngineError
+from samovar.model.alias import Alias
 from samovar.model.function import (
     AttachedLayer,
     CodePackage,
@@ -18,7 +19,12 @@ from samovar.model.function import (
     State,
     UpdateStatus,
 )
-from samovar.registry.records import from_stored, to_stored
+from samovar.registry.records import (
+    alias_from_stored,
+    alias_to_stored,
+    from_stored,
+    to_stored,
+)
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
 functions = st.builds(
@@ -45,6 +51,7 @@ functions = st.builds(
     generation=st.integers(1),
     state=st.sampled_from(State),
     state_reason=st.none() | text,
+    last_number=st.integers(0),
     update_status=st.none() | st.sampled_from(UpdateStatus),
 )
 
@@ -61,6 +68,36 @@ def test_there_and_back(function: FunctionVersion) -> None:
     assert back == function
     assert back.pool == function.pool
     assert type(back.code.import_paths) is tuple
+
+
+@given(functions, st.integers(1), text)
+def test_a_version_goes_with_its_function(
+    function: FunctionVersion, number: int, description: str
+) -> None:
+    version = replace(function, version=str(number), latest_description=description)
+    stored = to_stored(version, "node-a")
+    assert (stored.key, stored.owner) == (version.qualified_arn, ("function", function.arn))
+    assert from_stored(stored) == version
+
+
+@given(text, text, text, text, st.none() | st.tuples(text, st.floats(0, 1)))
+def test_an_alias_there_and_back(
+    name: str, version: str, description: str, revision: str, additional: tuple[str, float] | None
+) -> None:
+    alias = Alias(name, f"arn:{name}", version, description, revision, additional)
+    stored = alias_to_stored(alias, "arn", "node-a")
+    assert (stored.key, stored.owner) == (alias.arn, ("function", "arn"))
+    assert alias_from_stored(stored) == alias
+
+
+def test_a_document_from_before_there_were_versions() -> None:
+    function = FunctionVersion(
+        "f", "arn:f", Configuration("h", "r", "x"), CodePackage("0", 1), "r1", 0.0
+    )
+    stored = to_stored(function, "node-a")
+    document = json.loads(stored.document)
+    del document["last_number"], document["latest_description"]
+    assert from_stored(replace(stored, document=json.dumps(document))) == function
 
 
 def damaged(text: str) -> str:

@@ -19,9 +19,10 @@ from samovar.registry.functions import ConfigurationChanges
 
 KILLED = """
 import asyncio, os, signal, sys
+from dataclasses import replace
 from pathlib import Path
 from samovar.registry.functions import ConfigurationChanges
-from tests.unit.registry.house import house, new
+from tests.unit.registry.house import OTHER, house, new
 
 async def main():
     async with house(Path(sys.argv[1])) as home:
@@ -29,6 +30,19 @@ async def main():
             await home.active(tags={"a": "b"})
             home.store.hold(after=1)
             await home.registry.update_configuration("f", ConfigurationChanges(timeout=9))
+        elif sys.argv[2] == "publish":
+            await home.active(timeout=9, tags={"a": "b"})
+            home.store.hold(after=1)
+            await home.registry.versions.publish("f")
+        elif sys.argv[2] == "update and publish":
+            await home.active(tags={"a": "b"}, timeout=9)
+            home.store.hold(after=1)
+            await home.registry.update_code("f", OTHER, publish=True)
+        elif sys.argv[2] == "create and publish":
+            home.store.hold(after=1)
+            await home.registry.create(
+                replace(new(timeout=9, tags={"a": "b"}), publish=True)
+            )
         else:
             home.store.hold(after=1)
             await home.registry.create(new(timeout=9, tags={"a": "b"}))
@@ -67,7 +81,9 @@ def test_a_restart_finds_everything_as_it_was(tmp_path: Path) -> None:
     run(tmp_path, second)
 
 
-@pytest.mark.parametrize("moment", ["create", "update"])
+@pytest.mark.parametrize(
+    "moment", ["create", "update", "publish", "update and publish", "create and publish"]
+)
 def test_a_kill_in_between_is_finished_at_the_next_start(
     tmp_path: Path, checkout: Path, moment: str
 ) -> None:
@@ -85,7 +101,14 @@ def test_a_kill_in_between_is_finished_at_the_next_start(
         found = home.registry.resolve("f")
         assert (found.state, found.update_status) == (State.ACTIVE, UpdateStatus.SUCCESSFUL)
         assert found.configuration.timeout == 9
-        assert found.revision_id != done.stdout.strip()
+        if moment != "publish":  # of $LATEST nothing was under way
+            assert found.revision_id != done.stdout.strip()
+        if "publish" in moment:
+            version = await home.registry.wait_settled("f", "1")
+            assert (version.state, version.code) == (State.ACTIVE, found.code)
+            assert home.registry.resolve("f", "1") == version
+            assert (await home.published()) == version  # the promise was kept; nothing is new
+            assert (await home.published(description="next")).version == "2"
         assert home.registry.tags_of("f") == {"a": "b"}
         assert (await home.registry.ensure_extracted(found)).path.is_dir()
 

@@ -249,7 +249,10 @@ def test_as_many_as_may_be_and_then_throttled() -> None:
         message = "Rate Exceeded. This engine: 1 contexts exist and none is idle."
         assert isinstance(error, ClientError)
         assert (error.error, error.message) == (AWS.TOO_MANY_REQUESTS, message)
-        assert error.extra == {"Reason": "ConcurrentInvocationLimitExceeded"}
+        assert error.extra == {
+            "Reason": "ConcurrentInvocationLimitExceeded",
+            "retryAfterSeconds": "1",
+        }
         assert house.observed.calls[-1] == ("throttled", "other", "contexts")
         assert list(house.scheduler._versions) == [version().pool]  # nothing is kept of the other
         house.release(call)
