@@ -20,6 +20,7 @@ from samovar.errors import ClientError, EngineError
 from samovar.invocation.sync import Invoker
 from samovar.logs.journals import LogSink
 from samovar.logs.keeping import Keeping
+from samovar.metrics.observer import Observer
 from samovar.metrics.prometheus import PrometheusObserver
 from samovar.model.alias import Alias
 from samovar.model.function import FunctionVersion
@@ -43,6 +44,7 @@ class Parts:
     scheduler: Scheduler
     invoker: Invoker
     keeping: Keeping
+    _observer: Observer
     _endings: AsyncExitStack
 
     @classmethod
@@ -105,7 +107,9 @@ class Parts:
                 metrics,
             )
             invoker = Invoker(registry.resolve, scheduler, clock, registry.recursion.get)
-            parts = cls(registry, nursery, provisioner, scheduler, invoker, keeping, endings)
+            parts = cls(
+                registry, nursery, provisioner, scheduler, invoker, keeping, metrics, endings
+            )
             await parts._settle_walls(metrics)
             registry.subscribe(parts)
             registry.make_ready_with(parts.make_ready)
@@ -139,10 +143,14 @@ class Parts:
 
     def version_deleted(self, version: FunctionVersion) -> None:
         """Part of RegistryListener: drain the version's contexts."""
-        self.scheduler.retire(version)
+        self.scheduler.retire(version, deleted=True)
 
     def alias_changed(self, function_arn: str, old: Alias | None, new: Alias | None) -> None:
-        """Part of RegistryListener: aliases are resolved when they are invoked."""
+        """Part of RegistryListener: aliases are resolved when they are invoked, but what is counted
+        under their names ends."""
+        if old is not None:
+            versions = frozenset(() if new is None else new.versions)
+            self._observer.alias_changed(function_arn.rpartition(":")[2], old.name, versions)
 
     async def make_ready(self, version: FunctionVersion) -> Unready | None:
         """Have a zygote and spares of the version's family, and its layers merged, before it turns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -260,6 +261,51 @@ def test_concurrency_is_what_handlers_say_of_it(run_open: RunEngine) -> None:
             ]
 
     run_open(scenario, port=0)
+
+
+async def publish(engine: Engine, edition: str) -> str:
+    await engine.update_function("f", environment={"EDITION": edition})
+    version = await engine.registry.versions.publish("f")
+    await engine.registry.wait_settled("f", version.version)
+    return version.version
+
+
+def test_an_aliass_invocations_are_counted_by_what_they_came_to(run_open: RunEngine) -> None:
+    async def scenario(engine: Engine) -> None:
+        await create(engine, "events.handler")
+        one, two = [await publish(engine, edition) for edition in ("old", "new")]
+        await engine.registry.aliases.create("f", "live", one, routing={two: 0.5})
+        said: Counter[tuple[str, str]] = Counter()
+        for qualifier in (*["live"] * 20, one, "$LATEST", None):
+            outcome = await engine.invoke("f", qualifier=qualifier)
+            ran = json.loads(outcome.payload)["version"]
+            said[qualifier or "$LATEST", ran] += 1
+        assert {("live", one), ("live", two)} < set(said)
+
+        def counted() -> Counter[tuple[str, str]]:
+            seen = Scrape(engine.metrics_text().decode())
+            name = "samovar_invocation_duration_seconds_count"
+            found: Counter[tuple[str, str]] = Counter()
+            for qualifier, version in said:
+                starts = seen.series(name, function="f", qualifier=qualifier, version=version)
+                if starts:
+                    found[qualifier, version] = int(sum(starts.values()))
+            return found
+
+        assert counted() == said
+        await engine.registry.aliases.update("f", "live", function_version=two, routing={})
+        assert counted() == {key: n for key, n in said.items() if key != ("live", one)}
+        await engine.registry.versions.delete("f", one)
+        left = {("live", two), ("$LATEST", "$LATEST")}
+        assert counted() == {key: n for key, n in said.items() if key in left}
+        await engine.registry.aliases.delete("f", "live")
+        assert set(counted()) == {("$LATEST", "$LATEST")}
+        cold = Scrape(engine.metrics_text().decode()).series(
+            "samovar_cold_starts_total", function="f", kind="on-demand"
+        )
+        assert cold == {"$LATEST": 1, two: 1}
+
+    run_open(scenario)
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/_samovar/metrics"])

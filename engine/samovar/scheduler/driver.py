@@ -18,7 +18,7 @@ from samovar.context.lifecycle import ContextState, IllegalTransition, Lifecycle
 from samovar.errors import SamovarError
 from samovar.metrics.observer import Observer
 from samovar.metrics.occupancy import Occupancy
-from samovar.model.function import FunctionVersion
+from samovar.model.function import LATEST, FunctionVersion
 from samovar.model.invocation import ColdStart, Invocation, Outcome
 from samovar.scheduler.commands import (
     Command,
@@ -93,7 +93,9 @@ class Scheduler(ContextListener):
         self._observer = observer
         self._versions: dict[str, FunctionVersion] = {}
         self._provisioned: set[str] = set()  # pools that are to have provisioned contexts
-        self._deleted: dict[str, str] = {}  # names of deleted functions by pools that still drain
+        # What was deleted, by pools that still drain: a function's name, and the version, or none
+        # where it was the whole function.
+        self._deleted: dict[str, tuple[str, str | None]] = {}
         self._births: dict[int, _Birth] = {}
         self._starts: set[asyncio.Task[None]] = set()
         self._wake: Timer | None = None
@@ -122,12 +124,15 @@ class Scheduler(ContextListener):
         """Drain the contexts of a version that was changed, or whose function was deleted."""
         self._provisioned.discard(version.pool)
         self._handle(PoolRetired(version.pool))
-        if deleted:
+        if deleted and version.version != LATEST:
+            self._observer.version_removed(version.name, version.version)
+            self._deleted[version.pool] = (version.name, version.version)
+        elif deleted:
             self._handle(FunctionDeleted(version.arn))
             self._observer.function_removed(version.name)
             # Its published versions may drain longer than $LATEST.
             draining = (key for key, one in self._versions.items() if one.name == version.name)
-            self._deleted |= dict.fromkeys([version.pool, *draining], version.name)
+            self._deleted |= dict.fromkeys([version.pool, *draining], (version.name, None))
         self._forget_versions(version.pool)
 
     def reserve(self, function: str, concurrency: int | None) -> None:
@@ -332,9 +337,13 @@ class Scheduler(ContextListener):
             return
         if self._versions.pop(pool, None) is not None:
             self.version_over()
-        # Once more: what ended after its function's deletion was still counted.
-        name = self._deleted.pop(pool, None)
-        if name is not None and all(version.name != name for version in self._versions.values()):
+        # Once more: what ended after its deletion was still counted.
+        name, deleted = self._deleted.pop(pool, (None, None))
+        if name is None:
+            return
+        if deleted is not None:
+            self._observer.version_removed(name, deleted)
+        elif all(version.name != name for version in self._versions.values()):
             self._observer.function_removed(name)
 
     def _tick(self) -> None:

@@ -48,6 +48,9 @@ class Observed(SilentObserver):
     def function_removed(self, function: str) -> None:
         self.calls.append(("removed", function))
 
+    def version_removed(self, function: str, version: str) -> None:
+        self.calls.append(("version removed", function, version))
+
     def invocation_spilled_over(self, function: str, qualifier: str, version: str) -> None:
         self.calls.append(("spilled over", function, qualifier, version))
 
