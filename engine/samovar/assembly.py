@@ -21,6 +21,7 @@ from samovar.errors import ClientError, EngineError
 from samovar.invocation.sync import Invoker
 from samovar.logs.journals import LogSink
 from samovar.logs.keeping import Keeping
+from samovar.metrics.observer import Observer
 from samovar.metrics.prometheus import PrometheusObserver
 from samovar.model.alias import Alias
 from samovar.model.function import FunctionVersion
@@ -47,6 +48,7 @@ class Parts:
     invoker: Invoker
     keeping: Keeping
     memory: MemoryGauge
+    _observer: Observer
     _endings: AsyncExitStack
 
     @classmethod
@@ -127,6 +129,7 @@ class Parts:
                 invoker,
                 keeping,
                 memory,
+                metrics,
                 endings,
             )
             await parts._settle_walls(metrics)
@@ -174,10 +177,14 @@ class Parts:
 
     def version_deleted(self, version: FunctionVersion) -> None:
         """Part of RegistryListener: drain the version's contexts."""
-        self.scheduler.retire(version)
+        self.scheduler.retire(version, deleted=True)
 
     def alias_changed(self, function_arn: str, old: Alias | None, new: Alias | None) -> None:
-        """Part of RegistryListener: aliases are resolved when they are invoked."""
+        """Part of RegistryListener: aliases are resolved when they are invoked, but what is counted
+        under their names ends."""
+        if old is not None:
+            versions = frozenset(() if new is None else new.versions)
+            self._observer.alias_changed(function_arn.rpartition(":")[2], old.name, versions)
 
     async def make_ready(self, version: FunctionVersion) -> Unready | None:
         """Have a zygote and spares of the version's family, and its layers merged, before it turns

@@ -12,7 +12,7 @@ import json
 import socket
 import struct
 import zipfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,8 +136,8 @@ class PretendEngine:
     def metrics_text(self) -> bytes:
         return b"# HELP samovar_up x\nsamovar_up 1\n"
 
-    def contexts(self) -> Sequence[dict[str, Any]]:
-        return [{"context": "c-1", "state": "idle"}]
+    async def census(self, *, history: bool) -> dict[str, Any]:
+        return {"contexts": [{"context": 1, "state": "idle"}], "asked": history}
 
     def not_ready(self) -> str | None:
         return self.reason

@@ -58,8 +58,13 @@ def test_metrics(tmp_path: Path, path: str) -> None:
 
 def test_contexts(tmp_path: Path) -> None:
     async def scene(it: House) -> None:
-        reply = await ask(it, "GET", "/_samovar/contexts")
-        assert reply.json == {"contexts": [{"context": "c-1", "state": "idle"}]}
+        shown = [{"context": 1, "state": "idle"}]
+        for query, history in (("", False), ("?history", True), ("?history=1", True)):
+            reply = await ask(it, "GET", "/_samovar/contexts" + query)
+            assert (reply.status, reply.json) == (200, {"contexts": shown, "asked": history})
+        reply = await ask(it, "GET", "/_samovar/contexts?function=f")
+        assert (reply.status, reply.headers["x-amzn-errortype"]) == (400, "ValidationException")
+        assert "no parameter 'function'" in reply.json["message"]
 
     run(tmp_path, scene)
 
