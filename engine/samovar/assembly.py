@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -13,6 +13,7 @@ from samovar.context import launch_plan, sweep
 from samovar.context.context import Surroundings
 from samovar.context.deadlines import Deadlines
 from samovar.context.environment import Region
+from samovar.context.host_memory import HostMemory, MemoryGauge, own_group
 from samovar.context.launch_plan import Family
 from samovar.context.nursery import Nursery
 from samovar.context.provision import Provisioner
@@ -20,6 +21,7 @@ from samovar.errors import ClientError, EngineError
 from samovar.invocation.sync import Invoker
 from samovar.logs.journals import LogSink
 from samovar.logs.keeping import Keeping
+from samovar.metrics.observer import Observer
 from samovar.metrics.prometheus import PrometheusObserver
 from samovar.model.alias import Alias
 from samovar.model.function import FunctionVersion
@@ -45,6 +47,8 @@ class Parts:
     provisioning: Provisioning
     invoker: Invoker
     keeping: Keeping
+    memory: MemoryGauge
+    _observer: Observer
     _endings: AsyncExitStack
 
     @classmethod
@@ -55,6 +59,8 @@ class Parts:
         clock: Clock,
         sink: LogSink | None,
         runtimes: Runtimes | None,
+        *,
+        memory: MemoryGauge | None,
     ) -> Self:
         """Parts that work, on a data directory that this process holds the lock of; whatever is
         raised, nothing is left open."""
@@ -63,6 +69,10 @@ class Parts:
             with told(run):
                 sweep.sweep(run)
                 premises = launch_plan.prepare(settings.data_dir / "code" / "tree", run)
+            if memory is None:
+                memory = endings.enter_context(
+                    closing(HostMemory(settings.memory_reserve, group=own_group()))
+                )
             registry = FunctionRegistry(
                 SqliteRecordStore(settings.data_dir),
                 FileCodeStore(settings.data_dir),
@@ -105,12 +115,22 @@ class Parts:
                 provisioner,
                 clock,
                 metrics,
+                memory,
             )
             invoker = Invoker(registry.resolve, scheduler, clock, registry.recursion.get)
             provisioning = Provisioning(registry, scheduler)
             endings.callback(provisioning.close)
             parts = cls(
-                registry, nursery, provisioner, scheduler, provisioning, invoker, keeping, endings
+                registry,
+                nursery,
+                provisioner,
+                scheduler,
+                provisioning,
+                invoker,
+                keeping,
+                memory,
+                metrics,
+                endings,
             )
             await parts._settle_walls(metrics)
             for arn, reserved in registry.concurrency.reservations():
@@ -157,10 +177,14 @@ class Parts:
 
     def version_deleted(self, version: FunctionVersion) -> None:
         """Part of RegistryListener: drain the version's contexts."""
-        self.scheduler.retire(version)
+        self.scheduler.retire(version, deleted=True)
 
     def alias_changed(self, function_arn: str, old: Alias | None, new: Alias | None) -> None:
-        """Part of RegistryListener: aliases are resolved when they are invoked."""
+        """Part of RegistryListener: aliases are resolved when they are invoked, but what is counted
+        under their names ends."""
+        if old is not None:
+            versions = frozenset(() if new is None else new.versions)
+            self._observer.alias_changed(function_arn.rpartition(":")[2], old.name, versions)
 
     async def make_ready(self, version: FunctionVersion) -> Unready | None:
         """Have a zygote and spares of the version's family, and its layers merged, before it turns

@@ -132,6 +132,7 @@ class BlockingEngine:
     drop_idle_contexts = _asked(Engine.drop_idle_contexts)
     report = _asked(Engine.report)
     contexts = _asked(Engine.contexts)
+    census = _awaited(Engine.census)
     metrics_text = _asked(Engine.metrics_text)
 
     # Written out: a type checker can't see through a wrapper that `changes` has no «self».

@@ -20,10 +20,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from samovar import census
 from samovar.assembly import Parts
+from samovar.census import ContextEntry, Document
 from samovar.clock import Clock, SystemClock
+from samovar.context.host_memory import MemoryGauge
 from samovar.errors import AWS, ClientError, EngineError
 from samovar.logs.journals import LogSink
+from samovar.logs.platform_lines import iso
+from samovar.metrics.occupancy import NOTHING, Occupancy
 from samovar.metrics.prometheus import PrometheusObserver
 from samovar.model.function import DEFAULT_ROLE, Configuration, FunctionVersion
 from samovar.model.invocation import Outcome
@@ -74,14 +79,18 @@ class Engine:
         clock: Clock | None = None,
         log_sink: LogSink | None = None,
         runtimes: Runtimes | None = None,
+        memory: MemoryGauge | None = None,
     ) -> None:
         """`log_sink` gets everything that functions write, and the platform's lines; `runtimes`
-        are the interpreters to serve, which this host is searched for when none are given."""
+        are the interpreters to serve, which this host is searched for when none are given; `memory`
+        says how much of it new contexts may take, which the kernel is asked for otherwise."""
         self.settings = settings or Settings()
         self.metrics = PrometheusObserver()
         self._clock: Clock = clock or SystemClock()
         self._sink = log_sink
         self._runtimes = runtimes
+        self._memory = memory
+        self._started = 0.0
         self._lock = DataDirectoryLock(self.settings.data_dir)
         self._running: Parts | None = None
 
@@ -105,12 +114,16 @@ class Engine:
         self._lock.acquire()
         try:
             self._running = await Parts.assemble(
-                self.settings, self.metrics, self._clock, self._sink, self._runtimes
+                *(self.settings, self.metrics, self._clock, self._sink, self._runtimes),
+                memory=self._memory,
             )
         except BaseException:
             self._lock.release()
             raise
+        self._started = self._clock.monotonic()
         self.metrics.watch_contexts(self._contexts_by_state)
+        self.metrics.watch_memory(self.memory_room)
+        self.metrics.watch_occupancy(self._occupancy)
 
     async def stop(self, grace: float = _GRACE) -> None:
         """Let running invocations finish for `grace` seconds, then end everything; idempotent."""
@@ -307,31 +320,37 @@ class Engine:
         """All metrics in the Prometheus text format."""
         return self.metrics.text()
 
-    def contexts(self) -> list[dict[str, Any]]:
-        """Every context, oldest first: its function, state and history."""
-        now = self._clock.monotonic()
-        shown = []
-        for lifecycle in self._parts.scheduler.lifecycles():
-            context = self._parts.scheduler.contexts.get(lifecycle.context)
-            arn, _, rest = lifecycle.pool.rpartition(":")
-            version, _, generation = rest.partition("#")
-            entry: dict[str, Any] = {
-                "context": lifecycle.context,
-                "function": arn,
-                "version": version,
-                "generation": int(generation),
-                "state": lifecycle.state.value,
-            }
-            if context is not None:
-                entry |= {
-                    "pid": context.pid or None,
-                    "invocations": context.invocations,
-                    "max_memory_used_mb": context.memory_used,
-                }
-            if lifecycle.idle_since:
-                entry["idle_seconds"] = round(max(0.0, now - lifecycle.idle_since), 3)
-            shown.append(entry)
-        return shown
+    def contexts(self, *, history: bool = False) -> list[ContextEntry]:
+        """Every context, oldest first; with `history`, its last states, too."""
+        return census.contexts(self._parts.scheduler, self._clock, history=history)
+
+    async def census(self, *, history: bool = False) -> Document:
+        """Every context with its memory, and what each function has had to do: the document of
+        docs/contexts.md."""
+        scheduler = self._parts.scheduler
+        now, time = self._clock.monotonic(), self._clock.wall()
+        waiting, traffic = scheduler.waiting(), self.metrics.traffic()
+        occupancy = scheduler.occupancy()
+        entries = await census.with_memory(self.contexts(history=history))
+        found = census.functions(entries, waiting, traffic, occupancy, self._arn_prefix)
+        return {
+            "schema": census.SCHEMA,
+            "time": iso(time),
+            "uptime_seconds": round(now - self._started, 3),
+            "limits": {
+                "contexts": self.settings.max_contexts,
+                "account_concurrency": self.settings.account_concurrency,
+            },
+            "host": census.host(),
+            "totals": census.totals(found, occupancy),
+            "functions": found,
+            "contexts": entries,
+        }
+
+    def memory_room(self) -> int | None:
+        """MB that new contexts may take, negative where more is used than should be; None when the
+        engine does not run."""
+        return None if self._running is None else self._running.memory.room()
 
     def not_ready(self) -> str | None:
         """Why this engine can't take invocations now; None when it can."""
@@ -346,6 +365,13 @@ class Engine:
         if self._running is None:
             raise EngineError("the engine is not running: enter it with `async with`, or start it")
         return self._running
+
+    @property
+    def _arn_prefix(self) -> str:
+        return f"arn:aws:lambda:{self.settings.region}:{self.settings.account_id}:function:"
+
+    def _occupancy(self) -> Occupancy:
+        return NOTHING if self._running is None else self._running.scheduler.occupancy()
 
     def _contexts_by_state(self) -> Mapping[str, int]:
         if self._running is None:

@@ -12,7 +12,7 @@ import json
 import socket
 import struct
 import zipfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +64,7 @@ class PretendEngine:
     entered: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     finished: list[str] = field(default_factory=list)
     reason: str | None = None
+    room: int | None = None
     dropped: list[tuple[str, str | None]] = field(default_factory=list)
 
     def submit(self, name: str, payload: bytes, **told: Any) -> asyncio.Future[Outcome]:
@@ -124,6 +125,9 @@ class PretendEngine:
             cold_start=ColdStart(0.0015, 0.02, 0.1) if failed else None,
         )
 
+    def memory_room(self) -> int | None:
+        return self.room
+
     def drop_idle_contexts(self, name: str, *, qualifier: str | None = None) -> int:
         self.registry.resolve(name, qualifier)
         self.dropped.append((name, qualifier))
@@ -132,8 +136,8 @@ class PretendEngine:
     def metrics_text(self) -> bytes:
         return b"# HELP samovar_up x\nsamovar_up 1\n"
 
-    def contexts(self) -> Sequence[dict[str, Any]]:
-        return [{"context": "c-1", "state": "idle"}]
+    async def census(self, *, history: bool) -> dict[str, Any]:
+        return {"contexts": [{"context": 1, "state": "idle"}], "asked": history}
 
     def not_ready(self) -> str | None:
         return self.reason

@@ -96,6 +96,10 @@ _FURNITURE: dict[str, tuple[str, dict[str, Any]]] = {
         "/2015-03-31/functions/f/policy",
         {"StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": "*"},
     ),
+    "CreateAlias": (
+        "/2015-03-31/functions/f/aliases",
+        {"Name": "live", "FunctionVersion": "$LATEST"},
+    ),
     "PutProvisionedConcurrencyConfig": (
         "/2019-09-30/functions/f/provisioned-concurrency?Qualifier=1",
         {"ProvisionedConcurrentExecutions": 1},
@@ -107,6 +111,8 @@ _FURNITURE: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 _NEEDS: dict[str, tuple[str, ...]] = {
+    "GetAlias": ("CreateAlias",),
+    "UpdateAlias": ("CreateAlias",),
     "GetProvisionedConcurrencyConfig": ("PutProvisionedConcurrencyConfig",),
     "GetPolicy": ("AddPermission",),
     "RemovePermission": ("AddPermission",),

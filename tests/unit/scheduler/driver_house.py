@@ -9,7 +9,7 @@ from typing import Any
 
 from samovar.errors import ClientError, EngineError
 from samovar.metrics.observer import SilentObserver
-from samovar.model.function import CodePackage, Configuration, FunctionVersion
+from samovar.model.function import LATEST, CodePackage, Configuration, FunctionVersion
 from samovar.model.invocation import Invocation, Outcome
 from samovar.scheduler.driver import Scheduler
 from samovar.scheduler.policy import Policy
@@ -25,12 +25,21 @@ class Observed(SilentObserver):
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
 
-    def invocation_finished(
-        self, function: str, start: str, duration: float, overhead: float, error_type: str
+    def invocation_finished(  # noqa: PLR0917 - see Observer
+        self,
+        function: str,
+        qualifier: str,
+        version: str,
+        start: str,
+        duration: float,
+        overhead: float,
+        error_type: str,
     ) -> None:
         self.calls.append(("finished", function, start, duration, overhead, error_type))
 
-    def invocation_throttled(self, function: str, reason: str) -> None:
+    def invocation_throttled(
+        self, function: str, qualifier: str, version: str, reason: str
+    ) -> None:
         self.calls.append(("throttled", function, reason))
 
     def invocation_failed(self, function: str, kind: str) -> None:
@@ -39,15 +48,42 @@ class Observed(SilentObserver):
     def function_removed(self, function: str) -> None:
         self.calls.append(("removed", function))
 
-    def cold_start(self, function: str, environment: float, package: float, init: float) -> None:
+    def version_removed(self, function: str, version: str) -> None:
+        self.calls.append(("version removed", function, version))
+
+    def invocation_spilled_over(self, function: str, qualifier: str, version: str) -> None:
+        self.calls.append(("spilled over", function, qualifier, version))
+
+    def cold_start(
+        self,
+        function: str,
+        version: str,
+        kind: str,
+        *,
+        environment: float,
+        package: float,
+        init: float,
+    ) -> None:
         self.calls.append(("cold", function, environment, package, init))
+
+
+class Gauge:
+    """A `MemoryGauge` that says what the test says, and counts how often it is asked."""
+
+    def __init__(self, mb: int) -> None:
+        self.mb = mb
+        self.looks = 0
+
+    def room(self) -> int:
+        self.looks += 1
+        return self.mb
 
 
 class House:
     """Handlers wait for `release`, unless the event says «now»; inits, where `slow_init` is set,
     for `loaded`; and getting a package, where `slow_fetch` is set, for `fetched`."""
 
-    def __init__(self, **policy: int) -> None:
+    def __init__(self, memory: Gauge | None = None, **policy: int) -> None:
         self.clock = ManualClock()
         self.observed = Observed()
         self.launcher = FakeLauncher(self._handle, self.clock, init=self._init, fetch=self._fetch)
@@ -56,6 +92,7 @@ class House:
             self.launcher,
             self.clock,
             self.observed,
+            memory,
         )
         self.slow_init = self.slow_fetch = False
         self.refused: Exception | None = None  # what getting a package raises
@@ -93,11 +130,18 @@ class House:
     # -- what callers do
 
     def submit(
-        self, event: object = "wait", name: str = "f", generation: int = 1, timeout: int = 900
+        self,
+        event: object = "wait",
+        name: str = "f",
+        generation: int = 1,
+        timeout: int = 900,
+        *,
+        qualifier: str = LATEST,
     ) -> Call:
         self._requests += 1
         request = f"r{self._requests}"
         invocation = Invocation(request, ARN + name, json.dumps(event).encode())
+        invocation.qualifier = qualifier
         future = self.scheduler.submit(invocation, version(name, generation, timeout))
         return Call(request, future)
 
@@ -165,14 +209,14 @@ async def settle() -> None:
 Scenario = Callable[[House], Awaitable[None]]
 
 
-def play(scenario: Scenario, **policy: int) -> None:
+def play(scenario: Scenario, memory: Gauge | None = None, **policy: int) -> None:
     """Run a scenario; nothing may be raised in a callback, and at the end nothing is left."""
     raised: list[object] = []
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, about: raised.append(about))
-        house = House(**policy)
+        house = House(memory, **policy)
         await scenario(house)
         await house.stop()
         await settle()

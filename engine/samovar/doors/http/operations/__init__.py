@@ -6,6 +6,7 @@ Invoke and InvokeWithResponseStream are not among them: they have paths of their
 
 from samovar.doors.http.operations import (
     account,
+    aliases,
     code_signing,
     concurrency,
     function_settings,
@@ -15,6 +16,7 @@ from samovar.doors.http.operations import (
     permissions,
     provisioned,
     tags,
+    versions,
 )
 from samovar.doors.http.operations.table import Operation
 
@@ -22,6 +24,8 @@ OPERATIONS: dict[str, Operation] = {
     operation.name: operation
     for operation in (
         *functions.OPERATIONS,
+        *versions.OPERATIONS,
+        *aliases.OPERATIONS,
         *layers.OPERATIONS,
         *permissions.OPERATIONS,
         *code_signing.OPERATIONS,
