@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -13,6 +13,7 @@ from samovar.context import launch_plan, sweep
 from samovar.context.context import Surroundings
 from samovar.context.deadlines import Deadlines
 from samovar.context.environment import Region
+from samovar.context.host_memory import HostMemory, MemoryGauge, own_group
 from samovar.context.launch_plan import Family
 from samovar.context.nursery import Nursery
 from samovar.context.provision import Provisioner
@@ -28,6 +29,7 @@ from samovar.registry.functions import FunctionRegistry, Unready
 from samovar.registry.runtimes import Runtimes
 from samovar.scheduler.driver import Scheduler
 from samovar.scheduler.policy import Policy
+from samovar.scheduler.provisioning import Provisioning
 from samovar.settings import Settings
 from samovar.stores.code_files import FileCodeStore
 from samovar.stores.faults import told
@@ -42,8 +44,10 @@ class Parts:
     nursery: Nursery
     provisioner: Provisioner
     scheduler: Scheduler
+    provisioning: Provisioning
     invoker: Invoker
     keeping: Keeping
+    memory: MemoryGauge
     _observer: Observer
     _endings: AsyncExitStack
 
@@ -55,6 +59,8 @@ class Parts:
         clock: Clock,
         sink: LogSink | None,
         runtimes: Runtimes | None,
+        *,
+        memory: MemoryGauge | None,
     ) -> Self:
         """Parts that work, on a data directory that this process holds the lock of; whatever is
         raised, nothing is left open."""
@@ -63,6 +69,10 @@ class Parts:
             with told(run):
                 sweep.sweep(run)
                 premises = launch_plan.prepare(settings.data_dir / "code" / "tree", run)
+            if memory is None:
+                memory = endings.enter_context(
+                    closing(HostMemory(settings.memory_reserve, group=own_group()))
+                )
             registry = FunctionRegistry(
                 SqliteRecordStore(settings.data_dir),
                 FileCodeStore(settings.data_dir),
@@ -105,15 +115,31 @@ class Parts:
                 provisioner,
                 clock,
                 metrics,
+                memory,
             )
             invoker = Invoker(registry.resolve, scheduler, clock, registry.recursion.get)
+            provisioning = Provisioning(registry, scheduler)
+            endings.callback(provisioning.close)
             parts = cls(
-                registry, nursery, provisioner, scheduler, invoker, keeping, metrics, endings
+                registry,
+                nursery,
+                provisioner,
+                scheduler,
+                provisioning,
+                invoker,
+                keeping,
+                memory,
+                metrics,
+                endings,
             )
             await parts._settle_walls(metrics)
+            for arn, reserved in registry.concurrency.reservations():
+                scheduler.reserve(arn, reserved)
             registry.subscribe(parts)
+            registry.subscribe(provisioning)
             registry.make_ready_with(parts.make_ready)
             registry.resume()
+            provisioning.restore()
             scheduler.version_over = registry.keep_what_runs(scheduler.versions)
             parts._endings = endings.pop_all()
             return parts
@@ -137,6 +163,14 @@ class Parts:
             self.keeping.expect(new.name)
         if old is not None and (new is None or new.pool != old.pool):
             self.scheduler.retire(old, deleted=new is None)
+
+    def provisioned_changed(self, function_arn: str) -> None:
+        """Part of RegistryListener: see `Provisioning`, which is another one."""
+
+    def concurrency_changed(self, function_arn: str, reserved: int | None) -> None:
+        """Part of RegistryListener: admit no more of a function than it has reserved, and no others
+        in its places."""
+        self.scheduler.reserve(function_arn, reserved)
 
     def version_published(self, version: FunctionVersion) -> None:
         """Part of RegistryListener: there is nothing to do before somebody invokes it."""

@@ -23,6 +23,7 @@ from typing import Any, Self
 from samovar import census
 from samovar.assembly import Parts
 from samovar.clock import Clock, SystemClock
+from samovar.context.host_memory import MemoryGauge
 from samovar.errors import AWS, ClientError, EngineError
 from samovar.logs.journals import LogSink
 from samovar.logs.platform_lines import iso
@@ -32,6 +33,7 @@ from samovar.model.census import SCHEMA, ContextEntry, Document
 from samovar.model.function import DEFAULT_ROLE, Configuration, FunctionVersion
 from samovar.model.invocation import Outcome
 from samovar.model.layer import LayerVersion
+from samovar.model.provisioning import ShownConfig
 from samovar.registry.functions import (
     CodeSource,
     ConfigurationChanges,
@@ -77,14 +79,17 @@ class Engine:
         clock: Clock | None = None,
         log_sink: LogSink | None = None,
         runtimes: Runtimes | None = None,
+        memory: MemoryGauge | None = None,
     ) -> None:
         """`log_sink` gets everything that functions write, and the platform's lines; `runtimes`
-        are the interpreters to serve, which this host is searched for when none are given."""
+        are the interpreters to serve, which this host is searched for when none are given; `memory`
+        says how much of it new contexts may take, which the kernel is asked for otherwise."""
         self.settings = settings or Settings()
         self.metrics = PrometheusObserver()
         self._clock: Clock = clock or SystemClock()
         self._sink = log_sink
         self._runtimes = runtimes
+        self._memory = memory
         self._started = 0.0
         self._lock = DataDirectoryLock(self.settings.data_dir)
         self._running: Parts | None = None
@@ -109,13 +114,15 @@ class Engine:
         self._lock.acquire()
         try:
             self._running = await Parts.assemble(
-                self.settings, self.metrics, self._clock, self._sink, self._runtimes
+                *(self.settings, self.metrics, self._clock, self._sink, self._runtimes),
+                memory=self._memory,
             )
         except BaseException:
             self._lock.release()
             raise
         self._started = self._clock.monotonic()
         self.metrics.watch_contexts(self._contexts_by_state)
+        self.metrics.watch_memory(self.memory_room)
         self.metrics.watch_occupancy(self._occupancy)
 
     async def stop(self, grace: float = _GRACE) -> None:
@@ -191,6 +198,34 @@ class Engine:
     async def delete_function(self, name: str) -> None:
         """Delete a function; running invocations finish. Raises ClientError."""
         await self.registry.delete(name)
+
+    async def put_function_concurrency(self, name: str, reserved: int) -> None:
+        """Reserve concurrency for a function, which then gets neither less nor more; 0 turns it
+        off. Raises ClientError."""
+        await self.registry.concurrency.put(name, None, reserved)
+
+    async def delete_function_concurrency(self, name: str) -> None:
+        """Give up what a function has reserved; nothing is no error. Raises ClientError."""
+        await self.registry.concurrency.delete(name)
+
+    async def put_provisioned_concurrency(
+        self, name: str, qualifier: str, contexts: int
+    ) -> ShownConfig:
+        """Keep that many contexts of a version, or of what an alias stands for, initialised, and
+        wait until they are.
+
+        The status of what is returned is READY, or FAILED if the init failed time and again; then
+        `progress.failure` has AWS's reason. Raises ClientError; EngineError when the engine stops
+        meanwhile.
+        """
+        parts = self._parts
+        await parts.registry.provisioned.put(name, qualifier, contexts)
+        return await parts.provisioning.wait_settled(name, qualifier)
+
+    async def delete_provisioned_concurrency(self, name: str, qualifier: str) -> None:
+        """Keep no more contexts for an alias or a version; nothing is no error. Raises
+        ClientError."""
+        await self.registry.provisioned.delete(name, qualifier)
 
     async def publish_layer(
         self, name: str, *, content: Directory | ZipBytes | Path | bytes, description: str = ""
@@ -311,6 +346,11 @@ class Engine:
             "functions": found,
             "contexts": entries,
         }
+
+    def memory_room(self) -> int | None:
+        """MB that new contexts may take, negative where more is used than should be; None when the
+        engine does not run."""
+        return None if self._running is None else self._running.memory.room()
 
     def not_ready(self) -> str | None:
         """Why this engine can't take invocations now; None when it can."""

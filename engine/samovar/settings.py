@@ -81,6 +81,9 @@ class Settings:
     account_concurrency: int = _setting(
         "invocations that may be in flight at once, of all functions (AWS's account limit)", 1000
     )
+    unreserved_minimum: int = _setting(
+        "of account_concurrency, what no function may reserve; at most a tenth of it, or 10", 100
+    )
     scaling_rate: int = _setting(
         "contexts that one function may start on demand in ten seconds, as on AWS; 0: no limit",
         1000,
@@ -89,6 +92,11 @@ class Settings:
         "requests per second that a function may have for each unit of its concurrency, reserved "
         "or the account's, as on AWS; 0: no limit",
         10,
+    )
+    memory_reserve: int | None = _setting(
+        "MB of memory that new contexts leave free; if not set a twentieth of all, within 64 and "
+        "1024",
+        None,
     )
     worker_uid: int = _setting("uid and gid of functions when the engine runs as root", 51051)
     log_files: bool = _setting(
@@ -154,6 +162,12 @@ class Settings:
         need(self.spares >= 0, "spares", "must not be negative")
         need(self.max_contexts >= 1, "max_contexts", "must be at least 1")
         need(self.max_waiting >= 0, "max_waiting", "must not be negative")
+        need(self.unreserved_minimum >= 0, "unreserved_minimum", "must not be negative")
+        need(
+            self.memory_reserve is None or self.memory_reserve >= 0,
+            "memory_reserve",
+            "must not be negative",
+        )
         need(self.log_size >= 65536, "log_size", "must be at least 65536")
         need(self.log_size_total >= self.log_size, "log_size_total", "must not be below log_size")
         need(
@@ -215,6 +229,7 @@ _SWITCHES = {
 }
 _PARSERS: Mapping[str, Any] = {
     "int": int,
+    "int | None": int,
     "float": float,
     "Path": lambda text: Path(text).expanduser(),
     "Path | None": lambda text: Path(text).expanduser(),
@@ -239,7 +254,12 @@ def parse(name: str, text: str) -> Any:
     """The value of setting `name` from its text form; raises SettingsError."""
     kind = next(str(item.type) for item in fields(Settings) if item.name == name)
     parser = _PARSERS.get(kind, _parse_pairs)
-    wanted = {"int": "a whole number", "float": "a number", "bool": "on or off"}.get(kind, kind)
+    wanted = {
+        "int": "a whole number",
+        "int | None": "a whole number",
+        "float": "a number",
+        "bool": "on or off",
+    }.get(kind, kind)
     try:
         return parser(text)
     except (ValueError, KeyError) as error:

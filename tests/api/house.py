@@ -64,6 +64,7 @@ class PretendEngine:
     entered: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     finished: list[str] = field(default_factory=list)
     reason: str | None = None
+    room: int | None = None
     dropped: list[tuple[str, str | None]] = field(default_factory=list)
 
     def submit(self, name: str, payload: bytes, **told: Any) -> asyncio.Future[Outcome]:
@@ -123,6 +124,9 @@ class PretendEngine:
             log_tail=b"END\n\xff" if log_tail else b"",
             cold_start=ColdStart(0.0015, 0.02, 0.1) if failed else None,
         )
+
+    def memory_room(self) -> int | None:
+        return self.room
 
     def drop_idle_contexts(self, name: str, *, qualifier: str | None = None) -> int:
         self.registry.resolve(name, qualifier)
@@ -199,9 +203,12 @@ def package(text: str = "def handler(event, context):\n    return event\n") -> b
 
 @asynccontextmanager
 async def house(
-    data_dir: Path, limits: ConnectionLimits | None = None, verifier: Verifier | None = None
+    data_dir: Path,
+    limits: ConnectionLimits | None = None,
+    verifier: Verifier | None = None,
+    **chosen: Any,
 ) -> AsyncIterator[House]:
-    settings = Settings(data_dir=data_dir, port=0)
+    settings = Settings(data_dir=data_dir, port=0, **chosen)
     registry = FunctionRegistry(
         SqliteRecordStore(data_dir),
         FileCodeStore(data_dir),
@@ -234,11 +241,12 @@ def run(
     scene: Callable[[House], Awaitable[T]],
     limits: ConnectionLimits | None = None,
     verifier: Verifier | None = None,
+    **chosen: Any,
 ) -> T:
     """Play `scene` in a house of its own, on a loop of its own."""
 
     async def play() -> T:
-        async with house(data_dir, limits, verifier) as it:
+        async with house(data_dir, limits, verifier, **chosen) as it:
             return await scene(it)
 
     with asyncio.Runner(loop_factory=LOOP["factory"]) as runner:

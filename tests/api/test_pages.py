@@ -28,6 +28,8 @@ def test_health(tmp_path: Path, path: str) -> None:
         it.engine.reason = "not ready, and alive all the same"
         reply = await ask(it, "GET", path)
         assert (reply.status, reply.json) == (200, {"status": "ok"})
+        it.engine.room = -12
+        assert (await ask(it, "GET", path)).json == {"status": "ok", "memory_room_mb": -12}
 
     run(tmp_path, scene)
 
@@ -129,7 +131,7 @@ def test_head_has_headers_only(tmp_path: Path) -> None:
         ("GET", "/2015-03-31/nothing", 404, "UnknownOperationException"),
         ("PATCH", "/2015-03-31/functions/f", 404, "UnknownOperationException"),
         ("GET", "/2015-03-31/functions/f/invocations", 404, "UnknownOperationException"),
-        ("DELETE", "/2015-03-31/functions/f/aliases/a", 501, "NotImplementedException"),
+        ("GET", "/2025-11-30/capacity-providers", 501, "NotImplementedException"),
         ("GET", "/2015-03-31/functions?MaxItems=x", 400, "SerializationException"),
     ],
 )

@@ -27,6 +27,8 @@ DEFAULTS: dict[str, Any] = {
 }
 # What the service may choose where a block says nothing.
 COMPUTED = ("Architectures", "EphemeralStorage", "LoggingConfig", "TracingConfig")
+_RESERVED = "ReservedConcurrentExecutions"
+_BY_ITSELF = {"ZipFile", _RESERVED}
 _OF_CODE = {"ZipFile", "Architectures"}
 # What an update says to take a block away again.
 _TAKEN_AWAY: dict[str, Any] = {
@@ -52,19 +54,20 @@ class Function:
         self.name = name
 
     def create(self, given: dict[str, Any]) -> dict[str, Any]:
-        sent = {name: value for name, value in given.items() if name != "ZipFile"}
+        sent = {name: value for name, value in given.items() if name not in _BY_ITSELF}
         for name in ("Description", "MemorySize", "PackageType", "Timeout"):
             sent.setdefault(name, DEFAULTS[name])
         self.aws.create_function(
             FunctionName=self.name, Code={"ZipFile": given["ZipFile"]}, Publish=False, **sent
         )
         self._until("State", "Active", "Pending")
+        self._reserve({}, given)
         return self.read()
 
     def update(self, before: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         changed = {name for name in {*before, *given} if before.get(name) != given.get(name)}
         changed -= {name for name in COMPUTED if name not in given}
-        of_configuration = changed - _OF_CODE - {"Tags"}
+        of_configuration = changed - _OF_CODE - {"Tags", _RESERVED}
         if changed & {"Tags"}:
             self._retag(before.get("Tags", {}), given.get("Tags", {}))
         if of_configuration:
@@ -79,6 +82,7 @@ class Function:
                 FunctionName=self.name, **{name: given[name] for name in {*_OF_CODE} & {*given}}
             )
             self._until("LastUpdateStatus", "Successful", "InProgress")
+        self._reserve(before, given)
         return self.read()
 
     def read(self) -> dict[str, Any]:
@@ -110,6 +114,16 @@ class Function:
         except self.aws.exceptions.ResourceNotFoundException:
             return
         raise AssertionError("a deleted function is there")
+
+    def _reserve(self, before: dict[str, Any], given: dict[str, Any]) -> None:
+        """The last step of both; -1, which is the default, stands for nothing reserved."""
+        wanted = given.get(_RESERVED, -1)
+        if wanted == before.get(_RESERVED, -1):
+            return
+        if wanted >= 0:
+            self.aws.put_function_concurrency(FunctionName=self.name, **{_RESERVED: wanted})
+        else:
+            self.aws.delete_function_concurrency(FunctionName=self.name)
 
     def _retag(self, before: dict[str, str], after: dict[str, str]) -> None:
         arn = self.aws.get_function(FunctionName=self.name)["Configuration"]["FunctionArn"]

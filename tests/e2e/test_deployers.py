@@ -132,7 +132,6 @@ NOT_THERE = {("GetFunction", 0), ("ListLayerVersions", 4), ("GetAlias", 9)}
 NOT_YET = {
     *("CreateAlias", "GetAlias", "UpdateAlias", "PublishVersion"),
     *("CreateEventSourceMapping", "ListEventSourceMappings"),
-    *("PutFunctionConcurrency", "DeleteFunctionConcurrency"),
     *("CreateFunctionUrlConfig", "GetFunctionUrlConfig"),
 }
 

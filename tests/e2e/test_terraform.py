@@ -69,6 +69,16 @@ def test_updates_in_the_order_of_the_provider(aws: Any) -> None:
     function.delete()
 
 
+def test_reserved_concurrency(aws: Any) -> None:
+    function = Function(aws, "f")
+    given = {**LEAST, "ReservedConcurrentExecutions": 5}
+    settled(function, given, function.create(given))
+    for wanted in (0, 7, -1):
+        before, given = given, {**LEAST, "ReservedConcurrentExecutions": wanted}
+        settled(function, given, function.update(before, given))
+    function.delete()
+
+
 def test_a_permission(aws: Any) -> None:
     aws.create_function(**new("f"))
     asked = {

@@ -12,6 +12,7 @@ import uvloop
 from tests.process.house import Log
 
 from samovar.clock import Clock
+from samovar.context.host_memory import MemoryGauge
 from samovar.engine import Engine
 from samovar.registry.runtimes import Runtimes
 from samovar.settings import Isolation, Settings
@@ -51,6 +52,7 @@ class RunEngine:
         scenario: Callable[[Engine], Awaitable[T]],
         *,
         clock: Clock | None = None,
+        memory: MemoryGauge | None = None,
         **settings: Any,
     ) -> T:
         async def run() -> T:
@@ -60,6 +62,7 @@ class RunEngine:
                     clock=clock,
                     log_sink=self.log,
                     runtimes=self.runtimes,
+                    memory=memory,
                 )
                 async with engine:
                     return await scenario(engine)

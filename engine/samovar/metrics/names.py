@@ -157,6 +157,11 @@ UNSIGNED_DEPLOYMENTS = Metric(
     ("function",),
 )
 CONTEXTS = Metric("samovar_contexts", Kind.GAUGE, "Contexts that exist, by state.", ("state",))
+MEMORY_ROOM = Metric(
+    "samovar_memory_room_bytes",
+    Kind.GAUGE,
+    "Memory that new contexts may take, `memory_reserve` left free; negative: more is in use.",
+)
 ZYGOTES = Metric("samovar_zygotes", Kind.GAUGE, "Zygotes that answer.", ("interpreter", "preload"))
 ZYGOTE_DEATHS = Metric(
     "samovar_zygote_deaths_total",
@@ -199,6 +204,7 @@ ALL = (
     ENGINE_ERRORS,
     UNSIGNED_DEPLOYMENTS,
     CONTEXTS,
+    MEMORY_ROOM,
     ZYGOTES,
     ZYGOTE_DEATHS,
     WALL,

@@ -34,6 +34,7 @@ from samovar.metrics.occupancy import NOTHING, Occupancy
 
 _DURATION_BOUNDS = names.INVOCATION_DURATION.buckets
 _OVERHEAD_BOUNDS = names.DISPATCH_OVERHEAD.buckets
+_MB = 1 << 20
 
 
 class PrometheusObserver(Collector):
@@ -46,6 +47,7 @@ class PrometheusObserver(Collector):
         self._functions: dict[str, FunctionCounts] = {}
         self._overhead = Histogram(_OVERHEAD_BOUNDS)
         self._contexts: Callable[[], Mapping[str, int]] = dict
+        self._memory: Callable[[], int | None] = lambda: None
         self._occupancy: Callable[[], Occupancy] = lambda: NOTHING
         self._zygotes: dict[tuple[str, str], int] = {}
         self._zygote_deaths: dict[tuple[str, str], int] = {}
@@ -56,6 +58,10 @@ class PrometheusObserver(Collector):
         """Ask `by_state` for the number of contexts in each state, at every scrape: four changes of
         state per invocation would cost more to count than the rest together."""
         self._contexts = by_state
+
+    def watch_memory(self, room: Callable[[], int | None]) -> None:
+        """Ask `room` for the MB that new contexts may take (None: not known), at every scrape."""
+        self._memory = room
 
     def watch_occupancy(self, read: Callable[[], Occupancy]) -> None:
         """Ask `read` how much concurrency is taken, at every scrape, for the same reason."""
@@ -171,6 +177,8 @@ class PrometheusObserver(Collector):
         page.histogram(names.DISPATCH_OVERHEAD, (), self._overhead)
         for state, count in self._contexts().items():
             page.add(names.CONTEXTS, (state,), count)
+        if (room := self._memory()) is not None:
+            page.add(names.MEMORY_ROOM, (), room * _MB)
         for family, count in list(self._zygotes.items()):
             page.add(names.ZYGOTES, family, count)
         for family, count in list(self._zygote_deaths.items()):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from samovar.clock import Clock, Timer
+from samovar.context.host_memory import MemoryGauge
 from samovar.context.launcher import Context, ContextListener, Launcher
 from samovar.context.lifecycle import ContextState, IllegalTransition, Lifecycle
 from samovar.errors import SamovarError
@@ -24,6 +25,7 @@ from samovar.scheduler.commands import (
     Command,
     Dispatch,
     ProvisionedChanged,
+    Refusal,
     Reject,
     StartContext,
     StopContext,
@@ -44,6 +46,7 @@ from samovar.scheduler.events import (
     StopRequested,
     Tick,
 )
+from samovar.scheduler.memory_watch import MemoryWatch
 from samovar.scheduler.occupancy import occupancy
 from samovar.scheduler.policy import Policy
 from samovar.scheduler.state import SchedulerState
@@ -51,6 +54,7 @@ from samovar.scheduler.ticket import Ticket
 
 _log = logging.getLogger(__name__)
 _new = tuple.__new__  # a named tuple's own is a Python function: twice the cost
+_SHORTAGE_PAUSE = 60.0  # seconds until the log says again that memory is short
 _INIT_FAILURE = "FUNCTION_ERROR_INIT_FAILURE"  # AWS's StatusReason
 
 
@@ -84,7 +88,9 @@ class Scheduler(ContextListener):
         launcher: Launcher,
         clock: Clock,
         observer: Observer,
+        memory: MemoryGauge | None = None,
     ) -> None:
+        """Without `memory` nobody asks how much of it there is."""
         self.contexts: dict[int, Context] = {}
         self._policy = policy
         self._state = SchedulerState(policy)
@@ -101,6 +107,10 @@ class Scheduler(ContextListener):
         self._wake: Timer | None = None
         self._settled: asyncio.Event | None = None
         self._loop = asyncio.get_running_loop()
+        self._memory: MemoryWatch | None = None
+        if memory is not None:
+            self._memory = MemoryWatch(memory, clock, self.contexts, self._handle)
+        self._shortage_told = float("-inf")
         # Called when nothing runs one of `versions` any more; not on the way of an invocation.
         self.version_over: Callable[[], None] = lambda: None
         # Called with a version after each change of what `provisioned` says of it.
@@ -117,6 +127,8 @@ class Scheduler(ContextListener):
         pool = version.pool
         if pool not in self._versions:
             self._versions[pool] = version
+            if self._memory is not None:
+                self._memory.renew()
         self._handle(_new(InvokeRequested, (pool, ticket, now)))
         return future
 
@@ -184,6 +196,8 @@ class Scheduler(ContextListener):
         """Answer whoever still runs or waits, and end all contexts."""
         if self._wake is not None:
             self._wake.cancel()
+        if self._memory is not None:
+            self._memory.stop()
         self._handle(GraceOver())
         for task in list(self._starts):
             task.cancel()
@@ -267,6 +281,8 @@ class Scheduler(ContextListener):
             task = self._loop.create_task(self._start(command.lifecycle))
             self._starts.add(task)
             task.add_done_callback(self._starts.discard)
+            if self._memory is not None:
+                self._memory.renew()
         elif isinstance(command, StopContext):
             context = self.contexts.get(command.context)
             if context is not None:
@@ -275,6 +291,8 @@ class Scheduler(ContextListener):
                 context.stop(command.reason)
         elif isinstance(command, Reject):
             command.ticket.refuse(command.refusal, command.reason)
+            if command.refusal is Refusal.MEMORY:
+                self._tell_shortage(command.ticket.version.name)
             self._forget_versions(command.ticket.version.pool)
         elif isinstance(command, WakeAt):
             if self._wake is not None:
@@ -345,6 +363,16 @@ class Scheduler(ContextListener):
             self._observer.version_removed(name, deleted)
         elif all(version.name != name for version in self._versions.values()):
             self._observer.function_removed(name)
+
+    def _tell_shortage(self, name: str) -> None:
+        now = self._clock.monotonic()
+        if now >= self._shortage_told + _SHORTAGE_PAUSE:
+            self._shortage_told = now
+            _log.warning(
+                "%s is throttled: the host has no memory for another context, and none is idle "
+                "(told once a minute; samovar_throttles_total counts them)",
+                name,
+            )
 
     def _tick(self) -> None:
         self._wake = None

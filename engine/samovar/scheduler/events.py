@@ -77,7 +77,7 @@ class ProvisionRequested(NamedTuple):
 
 class MemoryMeasured(NamedTuple):
     """`room`: MB that the host can give to new contexts; below zero it is short of memory.
-    `footprints`: the largest context of each pool, MB, as far as they were measured."""
+    `footprints`: the largest context of a pool, MB, of those pools that are measured anew."""
 
     room: int
     footprints: Mapping[str, int]

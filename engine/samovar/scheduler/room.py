@@ -74,12 +74,13 @@ def _coldest(pool: Pool) -> Lifecycle | None:
 class Room:
     """Contexts that may still be, by their number and by the host's memory."""
 
-    __slots__ = ("living", "max_contexts", "memory")
+    __slots__ = ("living", "max_contexts", "memory", "promised")
 
     def __init__(self, max_contexts: int) -> None:
         self.max_contexts = max_contexts
         self.living = 0  # contexts that are not STOPPING: those have no part in what is counted
         self.memory: int | None = None  # MB left for new contexts; None where nobody measures
+        self.promised = 0  # MB for contexts that are not ready: no measurement has them all yet
 
     def has(self, pool: Pool) -> bool:
         """Whether `pool` may have one more context."""
@@ -95,8 +96,18 @@ class Room:
     def take(self, pool: Pool) -> None:
         """A context of `pool` starts."""
         self.living += 1
+        self.promised += pool.footprint
         if self.memory is not None:
             self.memory -= pool.footprint
+
+    def settle(self, pool: Pool) -> None:
+        """A context of `pool` is ready, or will never be: what it takes is measured from now on."""
+        self.promised -= pool.footprint
+
+    def resize(self, pool: Pool, footprint: int) -> None:
+        """Contexts of `pool` need another size than was thought."""
+        self.promised += (footprint - pool.footprint) * (pool.starting + pool.provisioning)
+        pool.footprint = footprint
 
     def give_back(self, pool: Pool) -> None:
         """A context of `pool` is told to stop, or died without having been told."""

@@ -40,6 +40,7 @@ from samovar.scheduler.events import (
 from samovar.scheduler.ledger import ConcurrencyLedger
 from samovar.scheduler.line import Line
 from samovar.scheduler.policy import (
+    FOOTPRINT,
     PROVISION_AT_ONCE,
     PROVISION_ATTEMPTS,
     START_ATTEMPTS,
@@ -69,6 +70,9 @@ class SchedulerState:
         self._next_context = 1
         self._wake: float | None = None
         self._line = Line()
+        # MB, the largest that was measured of each pool: a pool that was empty for a while has it
+        # again, until it is retired.
+        self._footprints: dict[str, int] = {}
         self._unprovisioned: dict[str, Pool] = {}  # pools with no room for what they are to have
         self._stopping = False
         self._handlers: dict[type[Event], Callable[[Any], list[Command]]] = {
@@ -186,6 +190,7 @@ class SchedulerState:
             return []
         pool = self.pools[context.pool]
         context.move(_IDLE)
+        self._room.settle(pool)
         commands: list[Command] = []
         if context.provisioned:
             pool.provisioning -= 1
@@ -242,6 +247,8 @@ class SchedulerState:
         else:
             self._room.give_back(pool)
             self._line.to_end(pool)
+            if context.state in _BEFORE_READY:
+                self._room.settle(pool)
             if context.state in _IN_FLIGHT:
                 self._end_flight(pool, context)
             if context.provisioned:
@@ -327,11 +334,13 @@ class SchedulerState:
         return commands
 
     def _memory_measured(self, event: MemoryMeasured) -> list[Command]:
-        promised = 0
-        for pool in self.pools.values():
-            pool.footprint = event.footprints.get(pool.key, pool.footprint)
-            promised += (pool.starting + pool.provisioning) * pool.footprint
-        self._room.memory = event.room - promised
+        for key, footprint in event.footprints.items():
+            pool = self.pools.get(key)
+            if pool is None or pool.retired or footprint <= self._footprints.get(key, 0):
+                continue
+            self._footprints[key] = footprint
+            self._room.resize(pool, footprint)
+        self._room.memory = event.room - self._room.promised
         commands: list[Command] = []
         while self._room.memory < 0:
             victim = self._cold.first()
@@ -380,6 +389,7 @@ class SchedulerState:
     # -- what users change
 
     def _pool_retired(self, event: PoolRetired) -> list[Command]:
+        self._footprints.pop(event.pool, None)
         pool = self.pools.get(event.pool)
         if pool is None:
             return []
@@ -454,6 +464,7 @@ class SchedulerState:
     def _open(self, key: str) -> Pool:
         pool = self.pools[key] = Pool(key, self.ledger.share(function_of(key)))
         pool.share.pools += 1
+        pool.footprint = self._footprints.get(key, FOOTPRINT)
         return pool
 
     def _forget_if_empty(self, pool: Pool) -> None:

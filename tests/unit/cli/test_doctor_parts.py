@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from samovar.context.control_groups import Group
 from samovar.doors.cli.doctor import cgroups, disk, host, inside, kernel
-from samovar.doors.cli.doctor.cgroups import Group
 from samovar.doors.cli.doctor.facts import Verdict
 from samovar.doors.cli.doctor.trial import Start, Trial
 from samovar.settings import Isolation, Settings
@@ -109,36 +109,12 @@ def test_an_interpreter_is_judged_by_its_cold_start() -> None:
 
 # control groups
 
-V1 = """\
-36 32 0:31 / /sys/fs/cgroup/memory rw,nosuid - cgroup cgroup rw,memory
-37 32 0:32 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid - cgroup cgroup rw,cpu,cpuacct
-38 32 0:33 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
-39 32 0:34 / /sys ro - sysfs sysfs ro
-"""
 
-
-def test_our_own_groups_are_found_in_version_1() -> None:
-    found = cgroups.own_groups("4:memory:/nowhere/x\n2:cpu,cpuacct:/\n0::/\n", V1)
-    # A group that is out of sight is looked for at the top of what is in sight.
-    assert found["memory"] == Group(1, Path("/sys/fs/cgroup/memory"))
-    assert found["cpu"] == Group(1, Path("/sys/fs/cgroup/cpu,cpuacct"))
-    assert found["pids"].version == 2  # not taken by version 1
-
-
-def test_our_own_group_is_found_in_version_2_within_what_a_container_sees(tmp_path: Path) -> None:
-    (tmp_path / "inner").mkdir()
-    mounts = f"38 32 0:33 /docker/abc {tmp_path} rw - cgroup2 cgroup2 rw,nsdelegate\n"
-    found = cgroups.own_groups("0::/docker/abc/inner\n", mounts)
-    assert set(found.values()) == {Group(2, tmp_path / "inner")}
-    assert set(found) == {"memory", "pids", "cpu"}
-
-
-def test_without_control_groups_each_limit_is_a_warning(tmp_path: Path) -> None:
-    assert cgroups.own_groups("0::/\n", "") == {}
+def test_a_limit_is_not_set_where_there_is_no_control_group(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     # A directory is no control group: the file with the limit does not come by itself.
     with pytest.raises(FileNotFoundError):
-        cgroups.try_limit("memory", Group(2, tmp_path))
+        cgroups.try_limit("memory", Group(2, tmp_path, tmp_path))
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 

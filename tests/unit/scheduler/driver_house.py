@@ -67,11 +67,23 @@ class Observed(SilentObserver):
         self.calls.append(("cold", function, environment, package, init))
 
 
+class Gauge:
+    """A `MemoryGauge` that says what the test says, and counts how often it is asked."""
+
+    def __init__(self, mb: int) -> None:
+        self.mb = mb
+        self.looks = 0
+
+    def room(self) -> int:
+        self.looks += 1
+        return self.mb
+
+
 class House:
     """Handlers wait for `release`, unless the event says «now»; inits, where `slow_init` is set,
     for `loaded`; and getting a package, where `slow_fetch` is set, for `fetched`."""
 
-    def __init__(self, **policy: int) -> None:
+    def __init__(self, memory: Gauge | None = None, **policy: int) -> None:
         self.clock = ManualClock()
         self.observed = Observed()
         self.launcher = FakeLauncher(self._handle, self.clock, init=self._init, fetch=self._fetch)
@@ -80,6 +92,7 @@ class House:
             self.launcher,
             self.clock,
             self.observed,
+            memory,
         )
         self.slow_init = self.slow_fetch = False
         self.refused: Exception | None = None  # what getting a package raises
@@ -196,14 +209,14 @@ async def settle() -> None:
 Scenario = Callable[[House], Awaitable[None]]
 
 
-def play(scenario: Scenario, **policy: int) -> None:
+def play(scenario: Scenario, memory: Gauge | None = None, **policy: int) -> None:
     """Run a scenario; nothing may be raised in a callback, and at the end nothing is left."""
     raised: list[object] = []
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, about: raised.append(about))
-        house = House(**policy)
+        house = House(memory, **policy)
         await scenario(house)
         await house.stop()
         await settle()

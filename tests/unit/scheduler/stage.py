@@ -26,6 +26,7 @@ from samovar.scheduler.events import (
     IdleDropped,
     InvocationEnded,
     InvokeRequested,
+    MemoryMeasured,
     PoolRetired,
     StopRequested,
     Tick,
@@ -110,6 +111,10 @@ class Stage:
         self._play(IdleDropped(pool))
         assert busy <= self.running.keys(), "whoever runs is not disturbed"
         assert self.idle.keys() == others, "none of the pool's own is idle, and all others' are"
+
+    def measure(self, room: int, footprints: dict[str, int]) -> None:
+        """The host has `room` MB for new contexts."""
+        self._play(MemoryMeasured(room, footprints))
 
     def tick(self) -> None:
         """The wake-up that was wished for, or one that nobody wished for."""

@@ -83,8 +83,11 @@ class AdminPages:
         return aws_error(faults.NOT_FOUND, f"There is no page {path[:200]}. There are: {known}.")
 
     def _health(self) -> Reply:
-        """Alive: it answers, whatever else is wrong."""
-        return json_reply(200, {"status": "ok"})
+        """Alive: it answers, whatever else is wrong; and what there is room for."""
+        room = self._engine.memory_room()
+        return json_reply(
+            200, {"status": "ok"} | ({} if room is None else {"memory_room_mb": room})
+        )
 
     def _ready(self) -> Reply:
         reason = self._engine.not_ready()

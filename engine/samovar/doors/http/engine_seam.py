@@ -54,5 +54,8 @@ class ServedEngine(Protocol):
         """Every execution context, and what functions have had to do: docs/contexts.md. With
         `history` each context has its last states."""
 
+    def memory_room(self) -> int | None:
+        """MB that new contexts may take; None where that is not known."""
+
     def not_ready(self) -> str | None:
         """Why this engine can't take invocations now; None when it can."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from samovar.context.control_groups import Group, own_groups
 from samovar.doors.cli.doctor.facts import Fact, Verdict
 
 # The file that holds the limit, and a value that limits nothing: versions 1 and 2.
@@ -21,14 +21,6 @@ _ADVICE = (
     "run as root, or have control groups delegated (systemd: Delegate=yes; containers: a writable "
     "/sys/fs/cgroup)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Our own control group for one controller. `version` is 1 or 2."""
-
-    version: int
-    directory: Path
 
 
 def look() -> list[Fact]:
@@ -56,42 +48,6 @@ def _look(name: str, group: Group | None, attempt: Callable[[str, Group], None])
 def _refused(name: str, reason: str) -> Fact:
     finding = f"{_MEANING[name]} can't be enforced: {reason}"
     return Fact(f"limits: {name}", finding, Verdict.WARNING, _ADVICE)
-
-
-def own_groups(groups: str, mounts: str) -> dict[str, Group]:
-    """Our own group by controller, from the texts of /proc/self/cgroup and mountinfo."""
-    places: dict[str, tuple[str, str]] = {}  # by controller, «» for version 2: mount point, root
-    for line in mounts.splitlines():
-        before, _, after = line.partition(" - ")
-        fields, kind = before.split(), after.split()
-        if len(fields) < 5 or len(kind) < 3:
-            continue
-        if kind[0] == "cgroup2":
-            places.setdefault("", (fields[4], fields[3]))
-        elif kind[0] == "cgroup":
-            for option in kind[2].split(","):
-                places.setdefault(option, (fields[4], fields[3]))
-    found: dict[str, Group] = {}
-    for line in groups.splitlines():
-        _, controllers, path = line.split(":", 2)
-        for controller in controllers.split(","):
-            if controller not in places or (controller and controller not in _LIMITS):
-                continue
-            directory = _within(*places[controller], path)
-            if controller:
-                found[controller] = Group(1, directory)
-            else:  # version 2: all that version 1 has not taken
-                for name in _LIMITS:
-                    found.setdefault(name, Group(2, directory))
-    return found
-
-
-def _within(point: str, root: str, path: str) -> Path:
-    """Where the group `path` is: a container may have only a part of the tree, mounted from
-    `root` on."""
-    inner = path.removeprefix(root) if root != "/" else path
-    directory = Path(point) / inner.strip("/")
-    return directory if directory.is_dir() else Path(point)
 
 
 def try_limit(name: str, group: Group) -> None:

@@ -8,11 +8,11 @@ import os
 import resource
 import shutil
 import socket
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
-
+from samovar.context.host_memory import HostMemory, own_group
 from samovar.doors.cli.doctor.facts import Fact, Verdict, existing_part, number
 from samovar.settings import Settings
 
@@ -79,14 +79,23 @@ def processes(contexts: int) -> Fact:
     )
 
 
-def memory(contexts: int) -> Fact:
-    """Idle contexts only: what a function itself takes comes on top."""
-    available = psutil.virtual_memory().available
+def memory(contexts: int, reserve: int | None = None) -> Fact:
+    """Idle contexts only: what a function itself takes comes on top. `reserve` as in the settings.
+
+    The control groups are this command's own: an engine may be started in others.
+    """
+    with closing(HostMemory(reserve, group=own_group())) as gauge:
+        room, where = gauge.look()
+        kept = gauge.reserve
     wanted = contexts * BYTES_PER_CONTEXT
-    finding = f"{available / 1e9:.1f} GB; {contexts} idle contexts take {wanted / 1e9:.1f} GB"
-    if available >= wanted:
+    finding = (
+        f"room for {room * (1 << 20) / 1e9:.1f} GB of contexts on {where}, {kept} MB kept free; "
+        f"{contexts} idle ones take {wanted / 1e9:.1f} GB"
+    )
+    if room * (1 << 20) >= wanted:
         return Fact("memory", finding)
-    return Fact("memory", finding, Verdict.WARNING, "lower --max-contexts")
+    advice = "lower --max-contexts, or free memory: cold starts are refused where there is no room"
+    return Fact("memory", finding, Verdict.WARNING, advice)
 
 
 def pipes() -> Fact:
@@ -132,8 +141,9 @@ def _is_samovar(host: str, wanted: int) -> bool:
     connection = http.client.HTTPConnection(host, wanted, timeout=_PATIENCE)
     try:
         connection.request("GET", "/_samovar/health")
-        return bool(json.loads(connection.getresponse().read()) == {"status": "ok"})
-    except (OSError, ValueError, http.client.HTTPException):
+        told = json.loads(connection.getresponse().read())
+        return bool(told["status"] == "ok" and "memory_room_mb" in told)
+    except (OSError, ValueError, TypeError, KeyError, http.client.HTTPException):
         return False
     finally:
         connection.close()
@@ -162,7 +172,7 @@ def look(settings: Settings) -> list[Fact]:
         data_directory(settings.data_dir),
         descriptors(contexts),
         processes(contexts),
-        memory(contexts),
+        memory(contexts, settings.memory_reserve),
         pipes(),
         port(settings.host, settings.port),
         clock(),
