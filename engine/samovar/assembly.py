@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,13 +47,14 @@ class Parts:
     _endings: AsyncExitStack
 
     @classmethod
-    async def assemble(
+    async def assemble(  # noqa: PLR0917 - what an engine was given
         cls,
         settings: Settings,
         metrics: PrometheusObserver,
         clock: Clock,
         sink: LogSink | None,
         runtimes: Runtimes | None,
+        draw: Callable[[], float],
     ) -> Self:
         """Parts that work, on a data directory that this process holds the lock of; whatever is
         raised, nothing is left open."""
@@ -68,6 +70,7 @@ class Parts:
                 clock,
                 settings,
                 _node_id(settings.data_dir),
+                draw,
             )
             registry.observe_with(metrics)
             await registry.open()

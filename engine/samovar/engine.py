@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import resource
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +26,8 @@ from samovar.clock import Clock, SystemClock
 from samovar.errors import AWS, ClientError, EngineError
 from samovar.logs.journals import LogSink
 from samovar.metrics.prometheus import PrometheusObserver
-from samovar.model.function import DEFAULT_ROLE, Configuration, FunctionVersion
+from samovar.model.alias import Alias
+from samovar.model.function import DEFAULT_ROLE, Configuration, FunctionVersion, State
 from samovar.model.invocation import Outcome
 from samovar.model.layer import LayerVersion
 from samovar.registry.functions import (
@@ -73,14 +75,17 @@ class Engine:
         clock: Clock | None = None,
         log_sink: LogSink | None = None,
         runtimes: Runtimes | None = None,
+        draw: Callable[[], float] = random.random,
     ) -> None:
         """`log_sink` gets everything that functions write, and the platform's lines; `runtimes`
-        are the interpreters to serve, which this host is searched for when none are given."""
+        are the interpreters to serve, which this host is searched for when none are given; `draw`
+        gives numbers from 0 to below 1, one for each invocation of an alias of two versions."""
         self.settings = settings or Settings()
         self.metrics = PrometheusObserver()
         self._clock: Clock = clock or SystemClock()
         self._sink = log_sink
         self._runtimes = runtimes
+        self._draw = draw
         self._lock = DataDirectoryLock(self.settings.data_dir)
         self._running: Parts | None = None
 
@@ -104,7 +109,7 @@ class Engine:
         self._lock.acquire()
         try:
             self._running = await Parts.assemble(
-                self.settings, self.metrics, self._clock, self._sink, self._runtimes
+                self.settings, self.metrics, self._clock, self._sink, self._runtimes, self._draw
             )
         except BaseException:
             self._lock.release()
@@ -145,13 +150,15 @@ class Engine:
         tags: Mapping[str, str] | None = None,
         layers: Sequence[str] = (),
         watch: bool = False,
+        publish: bool = False,
     ) -> FunctionVersion:
         """Create a function and wait until it is Active.
 
         `code`: a directory, the path or the bytes of a zip, or «package.module:function» importable
         here (which also says handler and runtime). `runtime` defaults to the running interpreter's;
         `layers` are the ARNs of layer versions (see `publish_layer`). With `watch`, a directory's
-        later changes are taken in as they happen (docs/hot-reload.md). Raises ClientError.
+        later changes are taken in as they happen (docs/hot-reload.md). With `publish`, it is
+        published as version 1, which is returned. Raises ClientError.
         """
         configuration = Configuration(
             handler=handler,
@@ -164,26 +171,125 @@ class Engine:
             environment=environment,
         )
         source = _source(code, watch)
-        new = NewFunction(name, configuration, source, dict(tags or {}), layers=layers)
-        await self.registry.create(new)
-        return await self.registry.wait_settled(name)
+        new = NewFunction(
+            name, configuration, source, dict(tags or {}), layers=layers, publish=publish
+        )
+        made = await self.registry.create(new)
+        await self.registry.wait_settled(name)
+        return await self._ready(made)
 
     async def update_function(
-        self, name: str, *, code: Code | None = None, watch: bool = False, **changes: Any
+        self,
+        name: str,
+        *,
+        code: Code | None = None,
+        watch: bool = False,
+        publish: bool = False,
+        **changes: Any,
     ) -> FunctionVersion:
         """Replace the code, change the configuration (fields of ConfigurationChanges), or both;
-        wait until it is in force. `watch` goes with `code`, as in `create_function`. Raises
-        ClientError; TypeError for an unknown field."""
+        wait until it is in force. `watch` goes with `code`, as in `create_function`. With
+        `publish`, what comes of it is published, and that version is returned. Raises ClientError;
+        TypeError for an unknown field."""
         if changes:
             await self.registry.update_configuration(name, ConfigurationChanges(**changes))
             await self.registry.wait_settled(name)
         if code is not None:
             await self.registry.update_code(name, _source(code, watch))
-        return await self.registry.wait_settled(name)
+        updated = await self.registry.wait_settled(name)
+        return await self.publish_version(name) if publish else updated
 
     async def delete_function(self, name: str) -> None:
-        """Delete a function; running invocations finish. Raises ClientError."""
+        """Delete a function with its versions and aliases; running invocations finish. Raises
+        ClientError."""
         await self.registry.delete(name)
+
+    # -- versions and aliases
+
+    async def publish_version(
+        self, name: str, *, description: str | None = None
+    ) -> FunctionVersion:
+        """Publish $LATEST as it is now and wait until the version is Active; the last version if
+        nothing has changed since. Raises ClientError, also when it can't be made ready."""
+        return await self._ready(
+            await self.registry.versions.publish(name, description=description)
+        )
+
+    async def list_versions(self, name: str) -> tuple[FunctionVersion, ...]:
+        """All versions of a function: $LATEST, then by number. Raises ClientError."""
+        found: list[FunctionVersion] = []
+        marker: str | None = None
+        while True:
+            page = self.registry.versions.list(name, marker)
+            found += page.functions
+            marker = page.next_marker
+            if marker is None:
+                return tuple(found)
+
+    async def delete_version(self, name: str, version: str) -> None:
+        """Delete a version that no alias stands for; running invocations finish. Raises
+        ClientError."""
+        await self.registry.versions.delete(name, version)
+
+    async def create_alias(
+        self,
+        name: str,
+        alias: str,
+        version: str,
+        *,
+        description: str = "",
+        routing: Mapping[str, float] | None = None,
+    ) -> Alias:
+        """Give a version a name that it is invoked by. `routing` is a second version and the share
+        of invocations that it gets, from 0 to 1. Raises ClientError."""
+        return await self.registry.aliases.create(
+            name, alias, version, description=description, routing=routing
+        )
+
+    async def update_alias(
+        self,
+        name: str,
+        alias: str,
+        *,
+        version: str | None = None,
+        description: str | None = None,
+        routing: Mapping[str, float] | None = None,
+    ) -> Alias:
+        """Change what is given; invocations that run already stay where they are. An empty
+        `routing` takes a second version away. Raises ClientError."""
+        return await self.registry.aliases.update(
+            name, alias, function_version=version, description=description, routing=routing
+        )
+
+    async def get_alias(self, name: str, alias: str) -> Alias:
+        """An alias; raises ClientError if there is none."""
+        return self.registry.aliases.get(name, alias)
+
+    async def list_aliases(self, name: str) -> tuple[Alias, ...]:
+        """All aliases of a function by name. Raises ClientError."""
+        found: list[Alias] = []
+        marker: str | None = None
+        while True:
+            page = self.registry.aliases.list(name, marker=marker)
+            found += page.aliases
+            marker = page.next_marker
+            if marker is None:
+                return tuple(found)
+
+    async def delete_alias(self, name: str, alias: str) -> None:
+        """Delete an alias; one that isn't there is no error. Raises ClientError."""
+        await self.registry.aliases.delete(name, alias)
+
+    async def _ready(self, version: FunctionVersion) -> FunctionVersion:
+        done = await self.registry.wait_settled(version.name, version.version)
+        if done.state is State.FAILED:
+            raise ClientError(
+                AWS.RESOURCE_CONFLICT,
+                f"{done.qualified_arn} could not be made ready: {done.state_reason}",
+            )
+        return done
+
+    # -- layers
 
     async def publish_layer(
         self, name: str, *, content: Directory | ZipBytes | Path | bytes, description: str = ""

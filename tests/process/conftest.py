@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,6 +52,7 @@ class RunEngine:
         scenario: Callable[[Engine], Awaitable[T]],
         *,
         clock: Clock | None = None,
+        draw: Callable[[], float] = random.random,
         **settings: Any,
     ) -> T:
         async def run() -> T:
@@ -60,6 +62,7 @@ class RunEngine:
                     clock=clock,
                     log_sink=self.log,
                     runtimes=self.runtimes,
+                    draw=draw,
                 )
                 async with engine:
                     return await scenario(engine)
