@@ -22,7 +22,6 @@ from typing import Any, Self
 
 from samovar import census
 from samovar.assembly import Parts
-from samovar.census import ContextEntry, Document
 from samovar.clock import Clock, SystemClock
 from samovar.context.host_memory import MemoryGauge
 from samovar.errors import AWS, ClientError, EngineError
@@ -30,6 +29,7 @@ from samovar.logs.journals import LogSink
 from samovar.logs.platform_lines import iso
 from samovar.metrics.occupancy import NOTHING, Occupancy
 from samovar.metrics.prometheus import PrometheusObserver
+from samovar.model.census import SCHEMA, ContextEntry, Document
 from samovar.model.function import DEFAULT_ROLE, Configuration, FunctionVersion
 from samovar.model.invocation import Outcome
 from samovar.model.layer import LayerVersion
@@ -334,7 +334,7 @@ class Engine:
         entries = await census.with_memory(self.contexts(history=history))
         found = census.functions(entries, waiting, traffic, occupancy, self._arn_prefix)
         return {
-            "schema": census.SCHEMA,
+            "schema": SCHEMA,
             "time": iso(time),
             "uptime_seconds": round(now - self._started, 3),
             "limits": {

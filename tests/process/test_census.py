@@ -16,6 +16,7 @@ from samovar import census
 from samovar.context.lifecycle import ContextState
 from samovar.doors.http.serving import serving
 from samovar.engine import Engine
+from samovar.model import census as shapes
 
 MEGABYTE = 2**20
 
@@ -31,13 +32,13 @@ async def asked(endpoint: str, path: str = "/_samovar/contexts") -> Any:
 def demand_shape(document: Any) -> None:
     """Every key that the page promises, in every part, and no other."""
     for shape, parts in (
-        (census.Document, [document]),
-        (census.Limits, [document["limits"]]),
-        (census.Host, [document["host"]]),
-        (census.Totals, [document["totals"]]),
-        (census.FunctionEntry, document["functions"]),
-        (census.VersionEntry, [v for f in document["functions"] for v in f["versions"]]),
-        (census.ContextEntry, document["contexts"]),
+        (shapes.Document, [document]),
+        (shapes.Limits, [document["limits"]]),
+        (shapes.Host, [document["host"]]),
+        (shapes.Totals, [document["totals"]]),
+        (shapes.FunctionEntry, document["functions"]),
+        (shapes.VersionEntry, [v for f in document["functions"] for v in f["versions"]]),
+        (shapes.ContextEntry, document["contexts"]),
     ):
         for part in parts:
             assert set(part) == set(get_type_hints(shape))

@@ -9,9 +9,10 @@ from typing import Any, get_type_hints
 import pytest
 
 from samovar import census
-from samovar.census import ContextEntry
 from samovar.metrics.counts import Traffic
 from samovar.metrics.occupancy import NOTHING, ProvisionedUse
+from samovar.model import census as shapes
+from samovar.model.census import ContextEntry
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
 
@@ -97,13 +98,13 @@ def test_nothing_comes_to_nothing() -> None:
 @pytest.mark.parametrize(
     ("heading", "shape"),
     [
-        ("Keys may be added", census.Document),
-        ("`limits`:", census.Limits),
-        ("`host`:", census.Host),
-        ("Of `functions`:", census.FunctionEntry),
-        ("Of `versions`:", census.VersionEntry),
-        ("`provisioned`:", census.ProvisionedEntry),
-        ("Of `contexts`:", census.ContextEntry),
+        ("Keys may be added", shapes.Document),
+        ("`limits`:", shapes.Limits),
+        ("`host`:", shapes.Host),
+        ("Of `functions`:", shapes.FunctionEntry),
+        ("Of `versions`:", shapes.VersionEntry),
+        ("`provisioned`:", shapes.ProvisionedEntry),
+        ("Of `contexts`:", shapes.ContextEntry),
     ],
     ids=["document", "limits", "host", "functions", "versions", "provisioned", "contexts"],
 )
@@ -119,4 +120,4 @@ def test_the_page_has_every_key_and_no_other(
 def test_the_page_says_what_the_totals_have(checkout: Path) -> None:
     page = (checkout / "docs" / "contexts.md").read_text()
     sentence = page.partition("`totals` has ")[2].partition(": ")[0]
-    assert re.findall(r"`(\w+)`", sentence) == list(get_type_hints(census.Totals))
+    assert re.findall(r"`(\w+)`", sentence) == list(get_type_hints(shapes.Totals))
