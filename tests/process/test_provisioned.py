@@ -275,33 +275,6 @@ def refusal(error: BaseException | None) -> dict[str, str]:
 RESERVED = {"Reason": "ReservedFunctionConcurrentInvocationLimitExceeded"}
 
 
-def test_what_a_function_has_reserved_is_its_most(run_open: RunEngine) -> None:
-    async def scenario(engine: Engine) -> None:
-        async with Court() as court:
-            await publish(engine, court)
-            await engine.put_function_concurrency("f", 0)
-            (refused,) = await asyncio.gather(engine.invoke("f"), return_exceptions=True)
-            assert refusal(refused).items() >= RESERVED.items()  # type: ignore[arg-type]
-            assert court.heard == []
-            await engine.put_function_concurrency("f", 1)
-            calls = at_the_gate(engine, court, 1)
-            await court.reached(1)
-            court.open()
-            await told(calls)
-
-    async def later(engine: Engine) -> None:
-        await engine.put_function_concurrency("f", 0)
-
-    async def restarted(engine: Engine) -> None:
-        (refused,) = await asyncio.gather(engine.invoke("f"), return_exceptions=True)
-        assert refusal(refused).items() >= RESERVED.items()  # type: ignore[arg-type]
-        await engine.delete_function_concurrency("f")
-
-    run_open(scenario)
-    run_open(later)
-    run_open(restarted)
-
-
 def test_all_that_is_reserved_is_provisioned(run_open: RunEngine) -> None:
     async def scenario(engine: Engine) -> None:
         async with Court() as court:
