@@ -36,11 +36,11 @@ def shown(reply: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in reply.items() if k not in ("ResponseMetadata", "LastModified")}
 
 
-def config(requested: int, ready: int, status: str) -> dict[str, Any]:
+def config(requested: int, ready: int, status: str, allocated: int | None = None) -> dict[str, Any]:
     return {
         "RequestedProvisionedConcurrentExecutions": requested,
         "AvailableProvisionedConcurrentExecutions": ready,
-        "AllocatedProvisionedConcurrentExecutions": ready,
+        "AllocatedProvisionedConcurrentExecutions": ready if allocated is None else allocated,
         "Status": status,
     }
 
@@ -63,9 +63,10 @@ def test_the_life_of_a_config(tmp_path: Path) -> None:
         assert shown(put) == config(5, 0, "IN_PROGRESS")
         for there, expected in (
             (Progress(), config(5, 0, "IN_PROGRESS")),
-            (Progress(3), config(5, 3, "IN_PROGRESS")),
-            (Progress(3, FAILURE), {**config(5, 3, "FAILED"), "StatusReason": FAILURE}),
-            (Progress(5), config(5, 5, "READY")),
+            (Progress(3, 3), config(5, 3, "IN_PROGRESS")),
+            (Progress(3, 3, FAILURE), {**config(5, 3, "FAILED"), "StatusReason": FAILURE}),
+            (Progress(4, 5), config(5, 4, "READY", 5)),  # one is being replaced
+            (Progress(5, 5), config(5, 5, "READY")),
         ):
             progress.append(there)
             assert shown(await it.call(GET, **of())) == expected

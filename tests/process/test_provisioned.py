@@ -72,17 +72,17 @@ def test_five_provisioned_and_five_at_once_are_no_cold_start(run_engine: RunEngi
             await publish(engine, court)
             putting = asyncio.create_task(provision(engine, "1", 5))
             await court.reached(5)  # all five import at the same time, and wait there
-            assert shown(engine) == (ProvisionedStatus.IN_PROGRESS, Progress(0))
+            assert shown(engine) == (ProvisionedStatus.IN_PROGRESS, Progress())
             court.open(2)
             await eventually(lambda: shown(engine)[1].ready == 2, "two of them are ready")
             assert shown(engine)[0] is ProvisionedStatus.IN_PROGRESS
             court.open(3)
-            assert (await putting).progress == Progress(5)
-            assert shown(engine) == (ProvisionedStatus.READY, Progress(5))
+            assert (await putting).progress == Progress(5, 5)
+            assert shown(engine) == (ProvisionedStatus.READY, Progress(5, 5))
             calls = at_the_gate(engine, court, 5)
             await court.reached(5)
             assert court.phases() == ["init"] * 5 + ["invoke"] * 5
-            assert shown(engine) == (ProvisionedStatus.READY, Progress(5))  # busy ones are there
+            assert shown(engine) == (ProvisionedStatus.READY, Progress(5, 5))  # busy ones are there
             # A sixth spills over to a context on demand, and has a cold start.
             calls += at_the_gate(engine, court, 1)
             await court.reached(6)
@@ -138,11 +138,11 @@ def test_one_that_is_killed_is_replaced(run_engine: RunEngine, busy: bool) -> No
             victim = next(one for one in engine.contexts() if one["state"] == wanted)
             os.kill(worker_of(engine, str(victim["context"])), signal.SIGKILL)
             await court.reached(len(calls) + 1)  # the next one imports
-            assert shown(engine) == (ProvisionedStatus.IN_PROGRESS, Progress(1))
+            assert shown(engine) == (ProvisionedStatus.READY, Progress(1, 2))
             for call in calls:
                 assert error(await call)["errorType"] == "Runtime.ExitError"
             court.open()
-            await ready(engine)
+            await eventually(lambda: shown(engine)[1].ready == 2, "there are two again")
             assert victim["context"] not in [one["context"] for one in engine.contexts()]
             found = await told([asyncio.create_task(engine.invoke("f", qualifier="1"))])
             assert found[0]["type"] == PROVISIONED
@@ -181,7 +181,7 @@ def test_an_alias_takes_its_contexts_along(run_engine: RunEngine) -> None:
             court.open(2)
             await putting
             await engine.registry.aliases.update("f", "live", function_version="2")
-            assert shown(engine, "live") == (ProvisionedStatus.IN_PROGRESS, Progress(0))
+            assert shown(engine, "live") == (ProvisionedStatus.IN_PROGRESS, Progress())
             await court.reached(2)
             versions = [one["version"] for one in engine.contexts() if one["state"] != "stopping"]
             assert versions == ["2", "2"]
@@ -218,7 +218,7 @@ def test_a_restart_restores_them(run_engine: RunEngine) -> None:
         await provision(engine, "live", 2)
 
     async def after(engine: Engine) -> None:
-        assert shown(engine, "live") == (ProvisionedStatus.IN_PROGRESS, Progress(0))
+        assert shown(engine, "live") == (ProvisionedStatus.IN_PROGRESS, Progress())
         await ready(engine, "live")
         outcome = await engine.invoke("f", qualifier="live")
         assert (outcome.start, outcome.executed_version) == (StartKind.PROVISIONED, "1")
@@ -273,33 +273,6 @@ def refusal(error: BaseException | None) -> dict[str, str]:
 
 
 RESERVED = {"Reason": "ReservedFunctionConcurrentInvocationLimitExceeded"}
-
-
-def test_what_a_function_has_reserved_is_its_most(run_open: RunEngine) -> None:
-    async def scenario(engine: Engine) -> None:
-        async with Court() as court:
-            await publish(engine, court)
-            await engine.put_function_concurrency("f", 0)
-            (refused,) = await asyncio.gather(engine.invoke("f"), return_exceptions=True)
-            assert refusal(refused).items() >= RESERVED.items()  # type: ignore[arg-type]
-            assert court.heard == []
-            await engine.put_function_concurrency("f", 1)
-            calls = at_the_gate(engine, court, 1)
-            await court.reached(1)
-            court.open()
-            await told(calls)
-
-    async def later(engine: Engine) -> None:
-        await engine.put_function_concurrency("f", 0)
-
-    async def restarted(engine: Engine) -> None:
-        (refused,) = await asyncio.gather(engine.invoke("f"), return_exceptions=True)
-        assert refusal(refused).items() >= RESERVED.items()  # type: ignore[arg-type]
-        await engine.delete_function_concurrency("f")
-
-    run_open(scenario)
-    run_open(later)
-    run_open(restarted)
 
 
 def test_all_that_is_reserved_is_provisioned(run_open: RunEngine) -> None:

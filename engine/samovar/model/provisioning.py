@@ -18,10 +18,15 @@ class ProvisionedStatus(StrEnum):
 
 
 class Progress(NamedTuple):
-    """What has come of a config: contexts that are there and initialised, busy ones too, and why
-    there will be no more (AWS: FUNCTION_ERROR_INIT_FAILURE)."""
+    """What has come of a config.
+
+    `ready`: contexts that are there and initialised, busy ones too; `allocated`: how many there
+    have been at once since it was put or moved; `failure`: why there will be no more (AWS:
+    FUNCTION_ERROR_INIT_FAILURE).
+    """
 
     ready: int = 0
+    allocated: int = 0
     failure: str | None = None
 
 
@@ -83,10 +88,12 @@ class ShownConfig(NamedTuple):
 
     @property
     def status(self) -> ProvisionedStatus:
-        """READY is said only while all contexts are there: one that died makes it IN_PROGRESS
-        until it is replaced (what AWS says then is unconfirmed)."""
-        if self.progress.ready >= self.config.requested:
-            return ProvisionedStatus.READY
-        if self.progress.failure is not None:
+        """AWS calls it the status of the allocation: READY stays while a context that died is
+        replaced, which is not available then (unconfirmed). So a tool that compares what is
+        allocated with what it asked for finds no difference."""
+        ready, allocated, failure = self.progress
+        if failure is not None and ready < self.config.requested:
             return ProvisionedStatus.FAILED
+        if allocated >= self.config.requested:
+            return ProvisionedStatus.READY
         return ProvisionedStatus.IN_PROGRESS

@@ -140,7 +140,8 @@ class ProvisionedConcurrency:
             _demand_alias_provisionable(entry, alias)
 
     def _shown(self, entry: Entry, config: ProvisionedConfig) -> ShownConfig:
-        ready, failure = 0, None
+        ready = allocated = 0
+        failure = None
         # Aliases may share a version: what there is of it counts for the first of them first.
         others = [other for other in configs_of(entry) if other.resource < config.resource]
         for number, share in shares_of(entry, config).items():
@@ -150,8 +151,9 @@ class ProvisionedConcurrency:
             there = self.progress_of(version)
             taken = sum(shares_of(entry, other).get(number, 0) for other in others)
             ready += min(share, max(0, there.ready - taken))
+            allocated += min(share, max(0, there.allocated - taken))
             failure = failure or there.failure
-        return ShownConfig(config, Progress(ready, failure))
+        return ShownConfig(config, Progress(ready, allocated, failure))
 
     def _entry(self, name: str, qualifier: str | None) -> Entry:
         """The function, of which `qualifier` is an alias or a published version."""

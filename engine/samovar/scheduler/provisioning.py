@@ -30,10 +30,11 @@ class Provisioning:
         self._configs = registry.provisioned
         self._scheduler = scheduler
         self._kept: dict[str, Mapping[str, Kept]] = {}  # by functions' ARNs, then by pools
+        self._allocated: dict[str, int] = {}  # by pools: the most that there has been at once
         self._change = asyncio.Event()
         self._closed = False
         registry.provisioned.progress_of = self._progress
-        scheduler.provisioned_changed = self._tell
+        scheduler.provisioned_changed = self._changed
 
     def restore(self) -> None:
         """Keep what the registry has found at its start."""
@@ -88,21 +89,34 @@ class Provisioning:
         """Have the scheduler keep what is wanted now; `again`: tell it even of what it keeps."""
         kept = self._kept.pop(function_arn, {})
         wanted = self._configs.wanted(function_arn)
+        if wanted:
+            self._kept[function_arn] = wanted
         for pool, (version, _) in kept.items():
             if pool not in wanted:
+                self._allocated.pop(pool, None)
                 self._scheduler.provision(version, 0)
         for pool, item in wanted.items():
             if again or item.contexts != _count(kept, pool):
+                self._allocated[pool] = 0
                 self._scheduler.provision(*item)
-        if wanted:
-            self._kept[function_arn] = wanted
+                self._count_allocated(item.version)
         self._tell()
 
     def _progress(self, version: FunctionVersion) -> Progress:
         there = self._scheduler.provisioned(version)
-        return Progress(there.ready, there.failure)
+        return Progress(there.ready, self._allocated.get(version.pool, 0), there.failure)
 
-    def _tell(self, _: FunctionVersion | None = None) -> None:
+    def _changed(self, version: FunctionVersion) -> None:
+        self._count_allocated(version)
+        self._tell()
+
+    def _count_allocated(self, version: FunctionVersion) -> None:
+        before = self._allocated.get(version.pool)
+        if before is not None:
+            there = self._scheduler.provisioned(version).ready
+            self._allocated[version.pool] = max(before, there)
+
+    def _tell(self) -> None:
         self._change.set()
         if not self._closed:
             self._change = asyncio.Event()

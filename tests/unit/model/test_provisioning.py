@@ -60,10 +60,12 @@ def test_shares_are_all_that_was_asked_for(requested: int, weight: float) -> Non
     ("progress", "status"),
     [
         (Progress(), ProvisionedStatus.IN_PROGRESS),
-        (Progress(4), ProvisionedStatus.IN_PROGRESS),
-        (Progress(5), ProvisionedStatus.READY),
-        (Progress(3, "FUNCTION_ERROR_INIT_FAILURE"), ProvisionedStatus.FAILED),
-        (Progress(5, "FUNCTION_ERROR_INIT_FAILURE"), ProvisionedStatus.READY),
+        (Progress(4, 4), ProvisionedStatus.IN_PROGRESS),
+        (Progress(5, 5), ProvisionedStatus.READY),
+        (Progress(4, 5), ProvisionedStatus.READY),  # one is being replaced
+        (Progress(3, 3, "FUNCTION_ERROR_INIT_FAILURE"), ProvisionedStatus.FAILED),
+        (Progress(3, 5, "FUNCTION_ERROR_INIT_FAILURE"), ProvisionedStatus.FAILED),
+        (Progress(5, 5, "FUNCTION_ERROR_INIT_FAILURE"), ProvisionedStatus.READY),
     ],
 )
 def test_how_far_it_is(progress: Progress, status: ProvisionedStatus) -> None:

@@ -104,15 +104,16 @@ def test_two_aliases_of_a_version_add_up(tmp_path: Path) -> None:
         await home.registry.provisioned.put("f", "b", 4)
         assert wanted(home) == {"1": 7}
         for there, ready in ((0, [0, 0]), (2, [2, 0]), (3, [3, 0]), (5, [3, 2]), (9, [3, 4])):
-            home.registry.provisioned.progress_of = lambda _, there=there: Progress(there)
+            home.registry.provisioned.progress_of = lambda _, there=there: Progress(there, 7)
             found = home.registry.provisioned.list("f").configs
             assert [item.progress.ready for item in found] == ready
+            assert [item.progress.allocated for item in found] == [3, 4]
 
     run(tmp_path, check)
 
 
 def test_how_far_an_alias_of_two_versions_is(tmp_path: Path) -> None:
-    there = {"1": Progress(9), "2": Progress(1, "FUNCTION_ERROR_INIT_FAILURE")}
+    there = {"1": Progress(9, 9), "2": Progress(1, 2, "FUNCTION_ERROR_INIT_FAILURE")}
 
     def progress_of(version: FunctionVersion) -> Progress:
         return there[version.version]
@@ -123,7 +124,7 @@ def test_how_far_an_alias_of_two_versions_is(tmp_path: Path) -> None:
         await home.registry.aliases.update("f", "live", routing={"2": 0.3})
         home.registry.provisioned.progress_of = progress_of
         shown = home.registry.provisioned.get("f", "live")
-        assert shown.progress == Progress(7 + 1, "FUNCTION_ERROR_INIT_FAILURE")
+        assert shown.progress == Progress(7 + 1, 7 + 2, "FUNCTION_ERROR_INIT_FAILURE")
         assert shown.status == "FAILED"
 
     run(tmp_path, check)

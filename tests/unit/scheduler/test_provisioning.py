@@ -12,7 +12,7 @@ from tests.unit.registry.house import PREFIX, House, run
 
 from samovar.errors import ClientError, EngineError
 from samovar.model.function import FunctionVersion
-from samovar.model.provisioning import ProvisionedStatus
+from samovar.model.provisioning import Progress, ProvisionedStatus
 from samovar.scheduler.driver import Provisioned
 from samovar.scheduler.provisioning import Provisioning
 
@@ -24,7 +24,7 @@ class Scheduler:
     told: list[tuple[str, int]] = field(default_factory=list)
     ready: dict[str, int] = field(default_factory=dict)
     failure: str | None = None
-    provisioned_changed: Callable[[FunctionVersion | None], None] = lambda _: None
+    provisioned_changed: Callable[[FunctionVersion], None] = lambda _: None
 
     def provision(self, version: FunctionVersion, count: int) -> None:
         self.told.append((version.version, count))
@@ -132,6 +132,7 @@ def test_a_version_that_is_not_active_yet(tmp_path: Path) -> None:
 
 def test_waiting_for_it(tmp_path: Path) -> None:
     async def check(home: House, scheduler: Scheduler, provisioning: Provisioning) -> None:
+        version = home.registry.get("f", "1")
         await home.registry.provisioned.put("f", "live", 2)
 
         async def waiting() -> asyncio.Task[object]:
@@ -144,13 +145,17 @@ def test_waiting_for_it(tmp_path: Path) -> None:
         for there in (1, 2):
             assert not first.done()
             scheduler.ready["1"] = there
-            scheduler.provisioned_changed(None)
+            scheduler.provisioned_changed(version)
             await asyncio.sleep(0)
         assert (await first).status is ProvisionedStatus.READY
         scheduler.ready["1"] = 1
+        scheduler.provisioned_changed(version)
+        one_short = home.registry.provisioned.get("f", "live")
+        assert (one_short.status, one_short.progress) == (ProvisionedStatus.READY, Progress(1, 2))
+        await home.registry.provisioned.put("f", "live", 2)
         second = await waiting()
         scheduler.failure = "FUNCTION_ERROR_INIT_FAILURE"
-        scheduler.provisioned_changed(None)
+        scheduler.provisioned_changed(version)
         assert (await second).status is ProvisionedStatus.FAILED
         scheduler.failure = None
         third = await waiting()

@@ -11,13 +11,11 @@ from samovar.model.provisioning import ProvisionedStatus, ShownConfig
 
 def _shown(shown: ShownConfig) -> dict[str, Any]:
     config, progress = shown
-    ready = progress.ready
     status = shown.status
     return {
         "RequestedProvisionedConcurrentExecutions": config.requested,
-        # AWS counts contexts as allocated before they are available; here they are so at once.
-        "AvailableProvisionedConcurrentExecutions": ready,
-        "AllocatedProvisionedConcurrentExecutions": ready,
+        "AvailableProvisionedConcurrentExecutions": progress.ready,
+        "AllocatedProvisionedConcurrentExecutions": progress.allocated,
         "Status": status.value,
         "StatusReason": progress.failure if status is ProvisionedStatus.FAILED else None,
         "LastModified": whole_seconds(config.last_modified),
