@@ -55,12 +55,13 @@ class Attaching:
         async def attach() -> None:
             with during or nullcontext():
                 async with alone or nullcontext(), self._underway.holding(entry):
+                    document = change(entry)
                     bearer = entry.bearer(resource)
                     if bearer is None:  # deleted, while its function was not
                         qualifier = resource.rpartition(":")[2]
                         raise self._index.not_found(entry.shown.name, qualifier)
                     revised = bearer if revise else None
-                    await self._attach(entry, kind, resource, change(entry), revised)
+                    await self._attach(entry, kind, resource, document, revised)
 
         await self._underway.carry_out(attach())
 

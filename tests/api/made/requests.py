@@ -98,7 +98,7 @@ _FURNITURE: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "CreateAlias": (
         "/2015-03-31/functions/f/aliases",
-        {"Name": "live", "FunctionVersion": "$LATEST"},
+        {"Name": "live", "FunctionVersion": "1"},
     ),
     "PutProvisionedConcurrencyConfig": (
         "/2019-09-30/functions/f/provisioned-concurrency?Qualifier=1",
@@ -113,6 +113,7 @@ _FURNITURE: dict[str, tuple[str, dict[str, Any]]] = {
 _NEEDS: dict[str, tuple[str, ...]] = {
     "GetAlias": ("CreateAlias",),
     "UpdateAlias": ("CreateAlias",),
+    "PutProvisionedConcurrencyConfig": ("CreateAlias",),
     "GetProvisionedConcurrencyConfig": ("PutProvisionedConcurrencyConfig",),
     "GetPolicy": ("AddPermission",),
     "RemovePermission": ("AddPermission",),
