@@ -228,7 +228,7 @@ class Engine(FunctionsApi):
                 "contexts": self.settings.max_contexts,
                 "account_concurrency": self.settings.account_concurrency,
             },
-            "host": census.host(),
+            "host": census.host(self.memory_room()),
             "totals": census.totals(found, occupancy),
             "functions": found,
             "contexts": entries,
