@@ -34,8 +34,9 @@ _MAX_WAITING = 1000
 class EngineSubject(Subject):
     """`http`: serve the Lambda API. `contexts`: how many may exist; embedded calls never have more
     outstanding (the engine refuses what it has no context for, as Lambda does, so the caller
-    queues). `cold_functions`: how many `noop-N` to create. `pure_msgpack`: workers without
-    msgpack's C extension.
+    queues). `cold_functions`: how many `noop-N` to create. `provisioned`: how many `first-N`,
+    each with a published version of which one context is provisioned. `pure_msgpack`: workers
+    without msgpack's C extension.
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class EngineSubject(Subject):
         http: bool = False,
         contexts: int = 1000,
         cold_functions: int = 0,
+        provisioned: int = 0,
         pure_msgpack: bool = False,
     ) -> None:
         self._http = http
         self._contexts = contexts
         self._cold_functions = cold_functions
+        self._provisioned = provisioned
         self._pure_msgpack = pure_msgpack
         self._holding = False
         self._directory = tempfile.mkdtemp(prefix="samovar-benchmark-")
@@ -72,6 +75,7 @@ class EngineSubject(Subject):
                 account_concurrency=1_000_000,
                 scaling_rate=0,
                 request_rate=0,
+                unreserved_minimum=0,
             )
         )
 
@@ -82,6 +86,8 @@ class EngineSubject(Subject):
             demand_pure(self._engine.report().zygotes)
         for number in range(self._cold_functions):
             await self.create(f"noop-{number}", "noop")
+        for number in range(self._provisioned):
+            await self._provision(f"first-{number}")
         if not self._http:
             return {}
         from samovar.doors.http.serving import serving
@@ -92,6 +98,7 @@ class EngineSubject(Subject):
     def commands(self) -> Mapping[str, Callable[..., Awaitable[Any]]]:
         return {
             "calls": self.calls,
+            "each": self.each,
             "create": self.create,
             "delete": self.delete,
             "fill": self.fill,
@@ -103,6 +110,15 @@ class EngineSubject(Subject):
         await self._engine.create_function(
             function, code=self._package, handler=f"handlers.{handler}", timeout=900
         )
+
+    async def _provision(self, function: str) -> None:
+        await self.create(function, "noop")
+        versions = self._engine.registry.versions
+        number = (await versions.publish(function)).version
+        await self._engine.registry.wait_settled(function, number)
+        shown = await self._engine.put_provisioned_concurrency(function, number, 1)
+        if shown.status != "READY":
+            raise RuntimeError(f"{function} could not be provisioned: {shown}")
 
     async def delete(self, function: str) -> None:
         await self._engine.delete_function(function)
@@ -118,6 +134,18 @@ class EngineSubject(Subject):
                 raise RuntimeError(f"{function} failed: {outcome.payload!r}")
 
         return await drive(call, payload, count, in_flight)
+
+    async def each(self, payload: str, first: int, count: int) -> dict[str, Any]:
+        """One call of each of `count` provisioned functions, from `first-{first}` on."""
+        numbers = iter(range(first, first + count))
+
+        async def call(event: bytes) -> None:
+            function = f"first-{next(numbers)}"
+            outcome = await self._engine.invoke(function, event, qualifier="1")
+            if outcome.function_error or outcome.start != "provisioned":
+                raise RuntimeError(f"{function}: {outcome.start} {outcome.payload!r}")
+
+        return await drive(call, payload, count, in_flight=1)
 
     async def fill(self, count: int) -> int:
         """Bring the function `hold` to at least `count` idle contexts; returns how many it has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from samovar.errors import ClientError, EngineError
 from samovar.invocation.sync import Invoker
 from samovar.logs.journals import LogSink
 from samovar.logs.keeping import Keeping
+from samovar.metrics.observer import Observer
 from samovar.metrics.prometheus import PrometheusObserver
 from samovar.model.alias import Alias
 from samovar.model.function import FunctionVersion
@@ -28,6 +30,7 @@ from samovar.registry.functions import FunctionRegistry, Unready
 from samovar.registry.runtimes import Runtimes
 from samovar.scheduler.driver import Scheduler
 from samovar.scheduler.policy import Policy
+from samovar.scheduler.provisioning import Provisioning
 from samovar.settings import Settings
 from samovar.stores.code_files import FileCodeStore
 from samovar.stores.faults import told
@@ -42,9 +45,11 @@ class Parts:
     nursery: Nursery
     provisioner: Provisioner
     scheduler: Scheduler
+    provisioning: Provisioning
     invoker: Invoker
     keeping: Keeping
     memory: MemoryGauge
+    _observer: Observer
     _endings: AsyncExitStack
 
     @classmethod
@@ -57,6 +62,7 @@ class Parts:
         runtimes: Runtimes | None,
         *,
         memory: MemoryGauge | None,
+        draw: Callable[[], float],
     ) -> Self:
         """Parts that work, on a data directory that this process holds the lock of; whatever is
         raised, nothing is left open."""
@@ -76,6 +82,7 @@ class Parts:
                 clock,
                 settings,
                 _node_id(settings.data_dir),
+                draw,
             )
             registry.observe_with(metrics)
             await registry.open()
@@ -114,13 +121,28 @@ class Parts:
                 memory,
             )
             invoker = Invoker(registry.resolve, scheduler, clock, registry.recursion.get)
+            provisioning = Provisioning(registry, scheduler)
+            endings.callback(provisioning.close)
             parts = cls(
-                registry, nursery, provisioner, scheduler, invoker, keeping, memory, endings
+                registry,
+                nursery,
+                provisioner,
+                scheduler,
+                provisioning,
+                invoker,
+                keeping,
+                memory,
+                metrics,
+                endings,
             )
             await parts._settle_walls(metrics)
+            for arn, reserved in registry.concurrency.reservations():
+                scheduler.reserve(arn, reserved)
             registry.subscribe(parts)
+            registry.subscribe(provisioning)
             registry.make_ready_with(parts.make_ready)
             registry.resume()
+            provisioning.restore()
             scheduler.version_over = registry.keep_what_runs(scheduler.versions)
             parts._endings = endings.pop_all()
             return parts
@@ -145,15 +167,27 @@ class Parts:
         if old is not None and (new is None or new.pool != old.pool):
             self.scheduler.retire(old, deleted=new is None)
 
+    def provisioned_changed(self, function_arn: str) -> None:
+        """Part of RegistryListener: see `Provisioning`, which is another one."""
+
+    def concurrency_changed(self, function_arn: str, reserved: int | None) -> None:
+        """Part of RegistryListener: admit no more of a function than it has reserved, and no others
+        in its places."""
+        self.scheduler.reserve(function_arn, reserved)
+
     def version_published(self, version: FunctionVersion) -> None:
         """Part of RegistryListener: there is nothing to do before somebody invokes it."""
 
     def version_deleted(self, version: FunctionVersion) -> None:
         """Part of RegistryListener: drain the version's contexts."""
-        self.scheduler.retire(version)
+        self.scheduler.retire(version, deleted=True)
 
     def alias_changed(self, function_arn: str, old: Alias | None, new: Alias | None) -> None:
-        """Part of RegistryListener: aliases are resolved when they are invoked."""
+        """Part of RegistryListener: aliases are resolved when they are invoked, but what is counted
+        under their names ends."""
+        if old is not None:
+            versions = frozenset(() if new is None else new.versions)
+            self._observer.alias_changed(function_arn.rpartition(":")[2], old.name, versions)
 
     async def make_ready(self, version: FunctionVersion) -> Unready | None:
         """Have a zygote and spares of the version's family, and its layers merged, before it turns

@@ -33,6 +33,9 @@ class AWS:
     RESOURCE_NOT_FOUND = AwsError("ResourceNotFoundException", 404, "Message")
     UNKNOWN_OPERATION = AwsError("UnknownOperationException", 404, "Message")
     CODE_SIGNING_CONFIG_NOT_FOUND = AwsError("CodeSigningConfigNotFoundException", 404, "Message")
+    PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND = AwsError(
+        "ProvisionedConcurrencyConfigNotFoundException", 404
+    )
     RESOURCE_CONFLICT = AwsError("ResourceConflictException", 409)
     PRECONDITION_FAILED = AwsError("PreconditionFailedException", 412)
     REQUEST_TOO_LARGE = AwsError("RequestEntityTooLargeException", 413, fault=None)

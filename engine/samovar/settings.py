@@ -81,6 +81,9 @@ class Settings:
     account_concurrency: int = _setting(
         "invocations that may be in flight at once, of all functions (AWS's account limit)", 1000
     )
+    unreserved_minimum: int = _setting(
+        "of account_concurrency, what no function may reserve; at most a tenth of it, or 10", 100
+    )
     scaling_rate: int = _setting(
         "contexts that one function may start on demand in ten seconds, as on AWS; 0: no limit",
         1000,
@@ -159,6 +162,7 @@ class Settings:
         need(self.spares >= 0, "spares", "must not be negative")
         need(self.max_contexts >= 1, "max_contexts", "must be at least 1")
         need(self.max_waiting >= 0, "max_waiting", "must not be negative")
+        need(self.unreserved_minimum >= 0, "unreserved_minimum", "must not be negative")
         need(
             self.memory_reserve is None or self.memory_reserve >= 0,
             "memory_reserve",

@@ -12,7 +12,7 @@ import json
 import socket
 import struct
 import zipfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,8 +136,8 @@ class PretendEngine:
     def metrics_text(self) -> bytes:
         return b"# HELP samovar_up x\nsamovar_up 1\n"
 
-    def contexts(self) -> Sequence[dict[str, Any]]:
-        return [{"context": "c-1", "state": "idle"}]
+    async def census(self, *, history: bool) -> dict[str, Any]:
+        return {"contexts": [{"context": 1, "state": "idle"}], "asked": history}
 
     def not_ready(self) -> str | None:
         return self.reason
@@ -203,9 +203,12 @@ def package(text: str = "def handler(event, context):\n    return event\n") -> b
 
 @asynccontextmanager
 async def house(
-    data_dir: Path, limits: ConnectionLimits | None = None, verifier: Verifier | None = None
+    data_dir: Path,
+    limits: ConnectionLimits | None = None,
+    verifier: Verifier | None = None,
+    **chosen: Any,
 ) -> AsyncIterator[House]:
-    settings = Settings(data_dir=data_dir, port=0)
+    settings = Settings(data_dir=data_dir, port=0, **chosen)
     registry = FunctionRegistry(
         SqliteRecordStore(data_dir),
         FileCodeStore(data_dir),
@@ -238,11 +241,12 @@ def run(
     scene: Callable[[House], Awaitable[T]],
     limits: ConnectionLimits | None = None,
     verifier: Verifier | None = None,
+    **chosen: Any,
 ) -> T:
     """Play `scene` in a house of its own, on a loop of its own."""
 
     async def play() -> T:
-        async with house(data_dir, limits, verifier) as it:
+        async with house(data_dir, limits, verifier, **chosen) as it:
             return await scene(it)
 
     with asyncio.Runner(loop_factory=LOOP["factory"]) as runner:

@@ -22,6 +22,7 @@ TAKEN_APART = frozenset(
         "Environment",
         "EphemeralStorage",
         "LoggingConfig",
+        "RoutingConfig",
     }
 )
 
@@ -52,6 +53,9 @@ _SIGNING = {
     "CodeSigningPolicies.UntrustedArtifactOnDeployment",
 }
 
+_ALIAS = {"FunctionName", "Name"}
+_WEIGHTS = "RoutingConfig.AdditionalVersionWeights"
+
 CARRIED: dict[str, set[str]] = {
     "CreateFunction": _CONFIGURATION
     | {
@@ -61,11 +65,18 @@ CARRIED: dict[str, set[str]] = {
         "Code.S3ObjectVersion",
         "CodeSigningConfigArn",
         "Tags",
+        "Publish",
     },
     "GetFunction": {"FunctionName", "Qualifier"},
     "GetFunctionConfiguration": {"FunctionName", "Qualifier"},
     "ListFunctions": {"FunctionVersion", "Marker", "MaxItems"},
     "ListVersionsByFunction": {"FunctionName", "Marker", "MaxItems"},
+    "PublishVersion": {"FunctionName", "CodeSha256", "Description", "RevisionId"},
+    "CreateAlias": {*_ALIAS, "FunctionVersion", "Description", _WEIGHTS},
+    "GetAlias": _ALIAS,
+    "ListAliases": {"FunctionName", "FunctionVersion", "Marker", "MaxItems"},
+    "UpdateAlias": {*_ALIAS, "FunctionVersion", "Description", "RevisionId", _WEIGHTS},
+    "DeleteAlias": _ALIAS,
     "UpdateFunctionCode": {
         "FunctionName",
         "ZipFile",
@@ -74,6 +85,7 @@ CARRIED: dict[str, set[str]] = {
         "S3ObjectVersion",
         "DryRun",
         "RevisionId",
+        "Publish",
     },
     "UpdateFunctionConfiguration": _CONFIGURATION | {"RevisionId"},
     "DeleteFunction": {"FunctionName", "Qualifier"},
@@ -129,6 +141,17 @@ CARRIED: dict[str, set[str]] = {
     },
     "GetFunctionRecursionConfig": {"FunctionName"},
     "PutFunctionRecursionConfig": {"FunctionName", "RecursiveLoop"},
+    "PutProvisionedConcurrencyConfig": {
+        "FunctionName",
+        "Qualifier",
+        "ProvisionedConcurrentExecutions",
+    },
+    "GetProvisionedConcurrencyConfig": {"FunctionName", "Qualifier"},
+    "ListProvisionedConcurrencyConfigs": {"FunctionName", "Marker", "MaxItems"},
+    "DeleteProvisionedConcurrencyConfig": {"FunctionName", "Qualifier"},
+    "PutFunctionConcurrency": {"FunctionName", "ReservedConcurrentExecutions"},
+    "GetFunctionConcurrency": {"FunctionName"},
+    "DeleteFunctionConcurrency": {"FunctionName"},
     "GetPolicy": {"FunctionName", "Qualifier"},
     "RemovePermission": {"FunctionName", "Qualifier", "StatementId", "RevisionId"},
     "PublishLayerVersion": {
@@ -179,7 +202,6 @@ _CONFIGURATION_REFUSED: dict[str, Any] = {
     "AcceleratorConfig": {"AcceleratorMemorySize": 1},
 }
 _CODE_REFUSED: dict[str, Any] = {
-    "Publish": True,
     "PublishTo": "LATEST_PUBLISHED",
     "Architectures": ["arm64" if ARCHITECTURE == "x86_64" else "x86_64"],
 }
@@ -203,6 +225,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     },
     "UpdateFunctionConfiguration": _CONFIGURATION_REFUSED,
     "ListFunctions": {"MasterRegion": "us-east-1"},
+    "PublishVersion": {"PublishTo": "LATEST_PUBLISHED"},
     "PublishLayerVersion": {"Content.S3ObjectStorageMode": "REFERENCE"},
     "Invoke": {"DurableExecutionName": "once", "TenantId": "tenant"},
     "InvokeWithResponseStream": {"TenantId": "tenant"},
@@ -221,7 +244,7 @@ _CONFIGURATION_DEFAULTS: dict[str, list[Any]] = {
     "ImageConfig": [{}, {"Command": [], "EntryPoint": []}],
     "SnapStart": [{}, {"ApplyOn": "None"}],
 }
-_CODE_DEFAULTS: dict[str, list[Any]] = {"Publish": [False], "Architectures": [[ARCHITECTURE]]}
+_CODE_DEFAULTS: dict[str, list[Any]] = {"Architectures": [[ARCHITECTURE]]}
 
 # Of refused parameters, the values that ask for what happens anyway.
 DEFAULTS: dict[str, dict[str, list[Any]]] = {

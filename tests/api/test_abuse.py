@@ -316,14 +316,19 @@ def test_no_reply_is_made_for_who_does_not_read_the_last_one(tmp_path: Path) -> 
             await client.send(LARGE)
             await until(lambda: it.server.memory()[1] > 0)
             looked: list[None] = []
-            it.engine.contexts = lambda: looked.append(None) or []
+
+            async def census(*, history: bool) -> dict[str, object]:
+                looked.append(None)
+                return {"contexts": [], "asked": history}
+
+            it.engine.census = census
             await client.send(request("GET", "/_samovar/contexts") * 3 + HEALTH)
             for _ in range(10):  # the loop has gone round, and what came has been looked at
                 assert (await it.call("invoke", FunctionName="f"))["StatusCode"] == 200
             assert looked == []
             assert len((await client.reply()).body) > 6_000_000
             for _ in range(3):
-                assert (await client.reply()).json == {"contexts": []}
+                assert (await client.reply()).json == {"contexts": [], "asked": False}
             assert (await client.reply()).json == {"status": "ok"}
         await served(it)
 

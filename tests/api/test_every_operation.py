@@ -17,17 +17,28 @@ from samovar.doors.http.operations import OPERATIONS
 
 CARRIED_OUT = {
     "AddPermission",
+    "CreateAlias",
+    "DeleteAlias",
+    "GetAlias",
+    "ListAliases",
+    "PublishVersion",
+    "UpdateAlias",
     "CreateCodeSigningConfig",
     "AddLayerVersionPermission",
     "CreateFunction",
     "DeleteCodeSigningConfig",
     "DeleteFunction",
     "DeleteFunctionCodeSigningConfig",
+    "DeleteFunctionConcurrency",
+    "DeleteProvisionedConcurrencyConfig",
     "DeleteLayerVersion",
     "GetAccountSettings",
     "GetCodeSigningConfig",
     "GetFunction",
     "GetFunctionCodeSigningConfig",
+    "GetFunctionConcurrency",
+    "GetProvisionedConcurrencyConfig",
+    "ListProvisionedConcurrencyConfigs",
     "GetFunctionConfiguration",
     "GetFunctionRecursionConfig",
     "GetPolicy",
@@ -42,6 +53,8 @@ CARRIED_OUT = {
     "ListFunctionsByCodeSigningConfig",
     "ListTags",
     "PutFunctionCodeSigningConfig",
+    "PutFunctionConcurrency",
+    "PutProvisionedConcurrencyConfig",
     "PutFunctionRecursionConfig",
     "PutRuntimeManagementConfig",
     "RemovePermission",
@@ -107,7 +120,7 @@ def test_no_boto3_client_repeats_a_request_that_is_not_carried_out(tmp_path: Pat
         client = SESSION.client("lambda", endpoint_url=it.url)
         try:
             with pytest.raises(client.exceptions.ClientError) as caught:
-                client.publish_version(FunctionName="f")
+                client.list_capacity_providers()
         finally:
             client.close()
         attempts: int = caught.value.response["ResponseMetadata"]["RetryAttempts"]

@@ -176,7 +176,7 @@ def test_lists_leave_states_out_and_have_pages(tmp_path: Path) -> None:
     run(tmp_path, scene)
 
 
-def test_a_function_has_one_version_yet(tmp_path: Path) -> None:
+def test_a_function_that_was_never_published_has_one_version(tmp_path: Path) -> None:
     async def scene(it: House) -> None:
         await it.active()
         (listed,) = (await it.call("list_functions", FunctionVersion="ALL"))["Functions"]

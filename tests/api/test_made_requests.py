@@ -98,6 +98,9 @@ class Bench:
             configuration = Configuration(handler="app.handler", runtime=RUNTIME, role=ROLE)
             new = NewFunction("f", configuration, ZipBytes(package()), {})
             await registry.create(new)
+            await registry.wait_settled("f")
+            await registry.versions.publish("f")
+            await registry.wait_settled("f", "1")
         await registry.wait_settled("f")
 
     def _functions(self) -> dict[str, object]:

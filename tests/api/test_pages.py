@@ -58,8 +58,13 @@ def test_metrics(tmp_path: Path, path: str) -> None:
 
 def test_contexts(tmp_path: Path) -> None:
     async def scene(it: House) -> None:
-        reply = await ask(it, "GET", "/_samovar/contexts")
-        assert reply.json == {"contexts": [{"context": "c-1", "state": "idle"}]}
+        shown = [{"context": 1, "state": "idle"}]
+        for query, history in (("", False), ("?history", True), ("?history=1", True)):
+            reply = await ask(it, "GET", "/_samovar/contexts" + query)
+            assert (reply.status, reply.json) == (200, {"contexts": shown, "asked": history})
+        reply = await ask(it, "GET", "/_samovar/contexts?function=f")
+        assert (reply.status, reply.headers["x-amzn-errortype"]) == (400, "ValidationException")
+        assert "no parameter 'function'" in reply.json["message"]
 
     run(tmp_path, scene)
 
@@ -126,7 +131,7 @@ def test_head_has_headers_only(tmp_path: Path) -> None:
         ("GET", "/2015-03-31/nothing", 404, "UnknownOperationException"),
         ("PATCH", "/2015-03-31/functions/f", 404, "UnknownOperationException"),
         ("GET", "/2015-03-31/functions/f/invocations", 404, "UnknownOperationException"),
-        ("DELETE", "/2015-03-31/functions/f/aliases/a", 501, "NotImplementedException"),
+        ("GET", "/2025-11-30/capacity-providers", 501, "NotImplementedException"),
         ("GET", "/2015-03-31/functions?MaxItems=x", 400, "SerializationException"),
     ],
 )

@@ -6,6 +6,7 @@ import json
 import os
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import psutil
@@ -20,6 +21,7 @@ from benchmarks.probes.cold import ColdRequests, ForkBurst, Forks
 from benchmarks.probes.embedded import Calls
 from benchmarks.probes.http import OneConnection, connect, read_reply, request_bytes
 from benchmarks.probes.idle import IdleMemory
+from benchmarks.probes.provisioned import FirstCalls
 from benchmarks.remote import ContenderError, Remote, UnavailableError
 
 ONE = partial(Calls, in_flight=1)
@@ -101,6 +103,21 @@ def test_samovar_itself() -> None:
     )
     assert result.failure is None
     assert not result.missing
+    assert {summary.count for summary in result.summaries[Placement.FREE].values()} == {16}
+
+
+def test_first_calls_of_provisioned_contexts() -> None:
+    first = partial(FirstCalls, contexts=16)
+    result = run(
+        replace(
+            figure(
+                samovar(first, provisioned=16),
+                samovar(partial(first, again=True), name="w", role=Role.VARIANT, provisioned=16),
+            ),
+            warm_up=0,
+        )
+    )
+    assert result.failure is None
     assert {summary.count for summary in result.summaries[Placement.FREE].values()} == {16}
 
 

@@ -171,6 +171,58 @@ def test_as_many_contexts_as_may_be_and_then_429(run_engine: RunEngine) -> None:
     run_engine(scenario, max_contexts=2)
 
 
+def refusal(error: object) -> str:
+    """The reason that a throttled invocation was told."""
+    assert isinstance(error, ClientError)
+    assert (error.error, error.message) == (AWS.TOO_MANY_REQUESTS, "Rate Exceeded.")
+    return error.extra["Reason"]
+
+
+RESERVED = "ReservedFunctionConcurrentInvocationLimitExceeded"
+
+
+def test_what_a_function_has_reserved_is_its_most_and_kept_from_others(run_open: RunEngine) -> None:
+    async def scenario(engine: Engine) -> None:
+        for name in ("f", "other"):
+            await create(engine, "gate.wait", name, timeout=30)
+        async with Gate() as gate:
+            await engine.registry.concurrency.put("f", None, 0)
+            outcomes = await asyncio.gather(gate.invoke(engine), return_exceptions=True)
+            assert refusal(outcomes[0]) == RESERVED
+            assert states(engine) == []
+            await engine.registry.concurrency.put("f", None, 2)
+            calls = [gate.invoke(engine) for _ in range(3)]
+            others = [gate.invoke(engine, "other") for _ in range(3)]
+            await gate.reached(3)  # two of f, and the one that the account has besides
+            gate.open()
+            outcomes = await asyncio.gather(*calls, *others, return_exceptions=True)
+            refused = [refusal(one) for one in outcomes if isinstance(one, ClientError)]
+            assert refused == [RESERVED, *["ConcurrentInvocationLimitExceeded"] * 2]
+            await engine.registry.concurrency.delete("f")
+            assert (await gate.invoke(engine)).function_error is None
+
+    run_open(scenario, account_concurrency=3, unreserved_minimum=0)
+
+
+def test_what_was_reserved_holds_from_the_first_invocation_after_a_restart(
+    run_open: RunEngine,
+) -> None:
+    async def before(engine: Engine) -> None:
+        await create(engine, "life.count")
+        await engine.registry.concurrency.put("f", None, 0)
+
+    async def after(engine: Engine) -> None:
+        with pytest.raises(ClientError) as refused:
+            await engine.invoke("f")
+        assert refusal(refused.value) == RESERVED
+        await engine.delete_function("f")
+        await create(engine, "life.count")  # its namesake has nothing of it
+        assert (await result(engine))["globals"] == 1
+
+    run_open(before)
+    run_open(after)
+
+
 def test_a_new_context_evicts_the_coldest_idle_one_of_another_function(
     run_engine: RunEngine,
 ) -> None:

@@ -94,6 +94,11 @@ class ExecutionContext:
         return self._process.pid if self._process is not None else 0
 
     @property
+    def current(self) -> Run | None:
+        """The run that it is in."""
+        return self._run
+
+    @property
     def usable(self) -> bool:
         """Whether a spare's process is still there."""
         return self._broken is None

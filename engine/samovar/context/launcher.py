@@ -35,6 +35,11 @@ class Placement:
     provisioned: bool = False
     init_timeout: float | None = None
 
+    @property
+    def initialization(self) -> str:
+        """An Initialization's value: the log says it, too."""
+        return self.log.initialization
+
 
 def long_init_timeout(version: FunctionVersion) -> float:
     """Seconds for an init that no invocation waits for (AWS, «Lambda runtime environment»)."""
@@ -55,6 +60,10 @@ class Context(Protocol):
     @property
     def pid(self) -> int:
         """The worker's pid; 0 while there is no process."""
+
+    @property
+    def current(self) -> Run | None:
+        """The run that it is in."""
 
     def start(self, lifecycle: Lifecycle, placement: Placement, listener: ContextListener) -> None:
         """Run the init of a version; `listener.context_ready` follows, or `context_gone`."""

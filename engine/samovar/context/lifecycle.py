@@ -48,19 +48,40 @@ class Lifecycle:
     """One context's state, guarded, with its last transitions.
 
     `pool` is the pool's key; `provisioned`: it was started ahead of need and never expires;
-    `idle_since` is on the monotonic clock and means something in IDLE.
+    `awaited`: an invocation waited for it to get ready. Times are on the monotonic clock: `asked`
+    is when its start was; `idle_since` and `stopped` mean something in IDLE and STOPPING. (When a
+    run began, the run knows: nothing is noted per invocation here.)
     """
 
-    __slots__ = ("_history", "context", "idle_since", "pool", "provisioned", "reason", "state")
+    __slots__ = (
+        "_history",
+        "asked",
+        "awaited",
+        "context",
+        "idle_since",
+        "pool",
+        "provisioned",
+        "reason",
+        "state",
+        "stopped",
+    )
 
     def __init__(self, context: int, pool: str, *, provisioned: bool = False) -> None:
         self.context = context
         self.pool = pool
         self.provisioned = provisioned
         self.state = ContextState.STARTING
+        self.asked = 0.0
         self.idle_since = 0.0
+        self.stopped = 0.0
+        self.awaited = False
         self.reason = ""
         self._history: deque[ContextState] = deque([self.state], maxlen=_HISTORY)
+
+    @property
+    def history(self) -> tuple[ContextState, ...]:
+        """Its last states, at most 16, the present one last."""
+        return tuple(self._history)
 
     def move(self, state: ContextState, reason: str = "") -> None:
         """Change state; raises IllegalTransition for a pair that is not in LEGAL."""

@@ -10,7 +10,7 @@ from samovar.clock import Clock
 from samovar.errors import AWS, ClientError
 from samovar.invocation import lineage
 from samovar.invocation.identity import Identities
-from samovar.model.function import FunctionVersion
+from samovar.model.function import LATEST, FunctionVersion
 from samovar.model.invocation import Invocation, Outcome
 from samovar.registry.recursion import RecursiveLoop
 from samovar.scheduler.driver import Scheduler
@@ -72,6 +72,7 @@ class Invoker:
             client_context,
             self._followed(trace, version) if trace else self._identities.trace(self._clock.wall()),
             log_tail,
+            qualifier or LATEST,
         )
         return self._scheduler.submit(invocation, version)
 

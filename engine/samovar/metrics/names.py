@@ -42,11 +42,14 @@ _OVERHEADS = (0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0
 # A forked context answers in 1-5 ms; the init phase ends at 10 s.
 _PHASES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+# Whose invocation it was: how the function was invoked, and the version that this came to.
+_INVOKED = ("function", "qualifier", "version")
+
 INVOCATION_DURATION = Metric(
     "samovar_invocation_duration_seconds",
     Kind.HISTOGRAM,
     "Time from the acceptance of an invocation to its outcome, waiting and cold start included.",
-    ("function", "start"),
+    (*_INVOKED, "start"),
     _DURATIONS,
 )
 DISPATCH_OVERHEAD = Metric(
@@ -60,26 +63,86 @@ COLD_START_PHASE = Metric(
     "samovar_cold_start_phase_seconds",
     Kind.HISTOGRAM,
     "Cold starts by phase: environment, package (fetch, extract, mount) and init.",
-    ("function", "phase"),
+    ("function", "version", "kind", "phase"),
     _PHASES,
 )
 COLD_STARTS = Metric(
-    "samovar_cold_starts_total", Kind.COUNTER, "Contexts that became ready.", ("function",)
+    "samovar_cold_starts_total",
+    Kind.COUNTER,
+    "Contexts that became ready.",
+    ("function", "version", "kind"),
 )
 FUNCTION_ERRORS = Metric(
     "samovar_function_errors_total",
     Kind.COUNTER,
     "Invocations that ended in the function's error, by AWS's error type.",
-    ("function", "error_type"),
+    (*_INVOKED, "error_type"),
 )
 TIMEOUTS = Metric(
-    "samovar_timeouts_total", Kind.COUNTER, "Invocations that ran out of time.", ("function",)
+    "samovar_timeouts_total", Kind.COUNTER, "Invocations that ran out of time.", _INVOKED
 )
 THROTTLES = Metric(
     "samovar_throttles_total",
     Kind.COUNTER,
     "Invocations refused before anything ran.",
-    ("function", "reason"),
+    (*_INVOKED, "reason"),
+)
+SPILLOVERS = Metric(
+    "samovar_provisioned_spillover_invocations_total",
+    Kind.COUNTER,
+    "Invocations that ran on demand although their version has provisioned concurrency.",
+    _INVOKED,
+)
+CONCURRENT_EXECUTIONS = Metric(
+    "samovar_concurrent_executions",
+    Kind.GAUGE,
+    "Invocations in flight: they run, or wait for a context.",
+    _INVOKED,
+)
+ACCOUNT_IN_FLIGHT = Metric(
+    "samovar_account_concurrent_executions",
+    Kind.GAUGE,
+    "Invocations in flight, of all functions.",
+)
+ACCOUNT_UNRESERVED = Metric(
+    "samovar_account_unreserved_concurrent_executions",
+    Kind.GAUGE,
+    "Those of them whose functions have no reserved concurrency.",
+)
+ACCOUNT_CLAIMED = Metric(
+    "samovar_account_claimed_concurrency",
+    Kind.GAUGE,
+    "Concurrency that functions without reserved concurrency can't get on demand any more:"
+    " reserved, provisioned or in flight.",
+)
+ACCOUNT_LIMIT = Metric(
+    "samovar_account_concurrency_limit",
+    Kind.GAUGE,
+    "Invocations that may be in flight at once.",
+)
+RESERVED = Metric(
+    "samovar_reserved_concurrency",
+    Kind.GAUGE,
+    "What a function has reserved; absent where it has reserved nothing.",
+    ("function",),
+)
+PROVISIONED_REQUESTED = Metric(
+    "samovar_provisioned_concurrency_requested",
+    Kind.GAUGE,
+    "Provisioned contexts that a version is to have.",
+    ("function", "version"),
+)
+PROVISIONED_READY = Metric(
+    "samovar_provisioned_concurrency_ready",
+    Kind.GAUGE,
+    "Provisioned contexts that are initialised, busy ones among them.",
+    ("function", "version"),
+)
+PROVISIONED_UTILIZATION = Metric(
+    "samovar_provisioned_concurrency_utilization_ratio",
+    Kind.GAUGE,
+    "The share of these that run an invocation, from 0 to 1.",
+    ("function", "version"),
 )
 ENGINE_ERRORS = Metric(
     "samovar_engine_errors_total",
@@ -128,6 +191,16 @@ ALL = (
     FUNCTION_ERRORS,
     TIMEOUTS,
     THROTTLES,
+    SPILLOVERS,
+    CONCURRENT_EXECUTIONS,
+    ACCOUNT_IN_FLIGHT,
+    ACCOUNT_UNRESERVED,
+    ACCOUNT_CLAIMED,
+    ACCOUNT_LIMIT,
+    RESERVED,
+    PROVISIONED_REQUESTED,
+    PROVISIONED_READY,
+    PROVISIONED_UTILIZATION,
     ENGINE_ERRORS,
     UNSIGNED_DEPLOYMENTS,
     CONTEXTS,

@@ -11,10 +11,21 @@ from typing import Protocol
 
 
 class Observer(Protocol):
-    """The hooks. All durations are seconds; all names are the ones that users know."""
+    """The hooks. All durations are seconds; all names are the ones that users know.
 
-    def invocation_finished(
-        self, function: str, start: str, duration: float, overhead: float, error_type: str
+    `qualifier` is how a function was invoked: an alias, a version, or `$LATEST`, also where none
+    was given; `version` is what that came to.
+    """
+
+    def invocation_finished(  # noqa: PLR0917 - keywords would cost every invocation
+        self,
+        function: str,
+        qualifier: str,
+        version: str,
+        start: str,
+        duration: float,
+        overhead: float,
+        error_type: str,
     ) -> None:
         """An invocation ran to an outcome, good or bad.
 
@@ -24,14 +35,30 @@ class Observer(Protocol):
         `error_type` is AWS's error type, or empty where the function returned.
         """
 
-    def invocation_throttled(self, function: str, reason: str) -> None:
+    def invocation_throttled(
+        self, function: str, qualifier: str, version: str, reason: str
+    ) -> None:
         """An invocation was refused before anything ran; `reason` is one of a few fixed words."""
 
     def invocation_failed(self, function: str, kind: str) -> None:
         """The engine could not answer an invocation by its own fault; `kind` is a fixed word."""
 
-    def cold_start(self, function: str, environment: float, package: float, init: float) -> None:
-        """A context became ready for its first invocation; the phases are those of ColdStart."""
+    def cold_start(
+        self,
+        function: str,
+        version: str,
+        kind: str,
+        *,
+        environment: float,
+        package: float,
+        init: float,
+    ) -> None:
+        """A context became ready for its first invocation; the phases are those of ColdStart, and
+        `kind` is what its function finds in AWS_LAMBDA_INITIALIZATION_TYPE."""
+
+    def invocation_spilled_over(self, function: str, qualifier: str, version: str) -> None:
+        """An invocation of a version with provisioned concurrency ran on demand, because none of
+        that was free, or none is there yet; `invocation_finished` comes as well."""
 
     def unsigned_deployment(self, function: str) -> None:
         """A function got a package whose signature nobody could verify, and a code signing config
@@ -49,24 +76,51 @@ class Observer(Protocol):
     def function_removed(self, function: str) -> None:
         """The function was deleted: what is kept under its name may be let go."""
 
+    def version_removed(self, function: str, version: str) -> None:
+        """A published version was deleted, and nothing runs it any more."""
+
+    def alias_changed(self, function: str, alias: str, versions: frozenset[str]) -> None:
+        """From now on the alias leads to `versions` and no others; none where it was deleted."""
+
 
 class SilentObserver:
     """Watches nothing: what an engine has by default, and a base for a watcher of a few hooks."""
 
     __slots__ = ()
 
-    def invocation_finished(
-        self, function: str, start: str, duration: float, overhead: float, error_type: str
+    def invocation_finished(  # noqa: PLR0917 - keywords would cost every invocation
+        self,
+        function: str,
+        qualifier: str,
+        version: str,
+        start: str,
+        duration: float,
+        overhead: float,
+        error_type: str,
     ) -> None:
         pass
 
-    def invocation_throttled(self, function: str, reason: str) -> None:
+    def invocation_throttled(
+        self, function: str, qualifier: str, version: str, reason: str
+    ) -> None:
         pass
 
     def invocation_failed(self, function: str, kind: str) -> None:
         pass
 
-    def cold_start(self, function: str, environment: float, package: float, init: float) -> None:
+    def cold_start(
+        self,
+        function: str,
+        version: str,
+        kind: str,
+        *,
+        environment: float,
+        package: float,
+        init: float,
+    ) -> None:
+        pass
+
+    def invocation_spilled_over(self, function: str, qualifier: str, version: str) -> None:
         pass
 
     def unsigned_deployment(self, function: str) -> None:
@@ -82,4 +136,10 @@ class SilentObserver:
         pass
 
     def function_removed(self, function: str) -> None:
+        pass
+
+    def version_removed(self, function: str, version: str) -> None:
+        pass
+
+    def alias_changed(self, function: str, alias: str, versions: frozenset[str]) -> None:
         pass

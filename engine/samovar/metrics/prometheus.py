@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -22,52 +23,17 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from samovar.metrics import names
+from samovar.metrics.counts import (
+    FunctionCounts,
+    Histogram,
+    Traffic,
+    traffic,
+)
 from samovar.metrics.names import Kind, Metric
+from samovar.metrics.occupancy import NOTHING, Occupancy
 
-TIMEOUT_ERROR = "Sandbox.Timedout"  # AWS's error type of a timeout
-OTHER = "other"
-# Error types are class names of users' code: without a bound one function could fill the memory.
-MAX_ERROR_TYPES = 50
-
-_PHASES = ("environment", "package", "init")
 _DURATION_BOUNDS = names.INVOCATION_DURATION.buckets
 _OVERHEAD_BOUNDS = names.DISPATCH_OVERHEAD.buckets
-_PHASE_BOUNDS = names.COLD_START_PHASE.buckets
-
-
-class _Histogram:
-    """Counts per bucket (not cumulated; the last one is +Inf) and the sum."""
-
-    __slots__ = ("counts", "total")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
-
-
-class _Function:
-    """All that is counted under one function's name."""
-
-    __slots__ = (
-        "cold_starts",
-        "durations",
-        "engine_errors",
-        "errors",
-        "phases",
-        "throttles",
-        "unsigned",
-    )
-
-    def __init__(self) -> None:
-        self.durations: dict[str, _Histogram] = {}
-        self.phases: dict[str, _Histogram] = {}
-        self.cold_starts = 0
-        self.errors: dict[str, int] = {}
-        self.throttles: dict[str, int] = {}
-        self.engine_errors: dict[str, int] = {}
-        self.unsigned = 0
-
-
 _MB = 1 << 20
 
 
@@ -78,10 +44,11 @@ class PrometheusObserver(Collector):
     """
 
     def __init__(self) -> None:
-        self._functions: dict[str, _Function] = {}
-        self._overhead = _Histogram(_OVERHEAD_BOUNDS)
+        self._functions: dict[str, FunctionCounts] = {}
+        self._overhead = Histogram(_OVERHEAD_BOUNDS)
         self._contexts: Callable[[], Mapping[str, int]] = dict
         self._memory: Callable[[], int | None] = lambda: None
+        self._occupancy: Callable[[], Occupancy] = lambda: NOTHING
         self._zygotes: dict[tuple[str, str], int] = {}
         self._zygote_deaths: dict[tuple[str, str], int] = {}
         self._walls: dict[str, bool] = {}
@@ -96,48 +63,66 @@ class PrometheusObserver(Collector):
         """Ask `room` for the MB that new contexts may take (None: not known), at every scrape."""
         self._memory = room
 
+    def watch_occupancy(self, read: Callable[[], Occupancy]) -> None:
+        """Ask `read` how much concurrency is taken, at every scrape, for the same reason."""
+        self._occupancy = read
+
     def watch_lost_records(self, counts: Callable[[], Mapping[tuple[str, str], int]]) -> None:
         """Ask `counts` for the log records lost so far by place and reason, at every scrape."""
         self._lost_records = counts
 
     # What the engine tells: see Observer.
 
-    def invocation_finished(
-        self, function: str, start: str, duration: float, overhead: float, error_type: str
+    def invocation_finished(  # noqa: PLR0917 - see Observer
+        self,
+        function: str,
+        qualifier: str,
+        version: str,
+        start: str,
+        duration: float,
+        overhead: float,
+        error_type: str,
     ) -> None:
         try:
-            histogram = self._functions[function].durations[start]
+            histogram = self._functions[function].durations[qualifier, version, start]
         except KeyError:
-            histogram = self._new_duration(function, start)
+            histogram = Histogram(_DURATION_BOUNDS)
+            self._function(function).durations[qualifier, version, start] = histogram
         histogram.counts[bisect_left(_DURATION_BOUNDS, duration)] += 1
         histogram.total += duration
         histogram = self._overhead
         histogram.counts[bisect_left(_OVERHEAD_BOUNDS, overhead)] += 1
         histogram.total += overhead
         if error_type:
-            errors = self._functions[function].errors
-            if error_type not in errors and len(errors) >= MAX_ERROR_TYPES:
-                # Timeouts have a metric of their own, read from here: never lumped together.
-                error_type = error_type if error_type == TIMEOUT_ERROR else OTHER
-            errors[error_type] = errors.get(error_type, 0) + 1
+            self._functions[function].error(qualifier, version, error_type)
 
-    def invocation_throttled(self, function: str, reason: str) -> None:
+    def invocation_throttled(
+        self, function: str, qualifier: str, version: str, reason: str
+    ) -> None:
         throttles = self._function(function).throttles
-        throttles[reason] = throttles.get(reason, 0) + 1
+        key = (qualifier, version, reason)
+        throttles[key] = throttles.get(key, 0) + 1
 
     def invocation_failed(self, function: str, kind: str) -> None:
         errors = self._function(function).engine_errors
         errors[kind] = errors.get(kind, 0) + 1
 
-    def cold_start(self, function: str, environment: float, package: float, init: float) -> None:
-        counted = self._function(function)
-        counted.cold_starts += 1
-        for phase, value in zip(_PHASES, (environment, package, init), strict=True):
-            histogram = counted.phases.get(phase)
-            if histogram is None:
-                histogram = counted.phases[phase] = _Histogram(_PHASE_BOUNDS)
-            histogram.counts[bisect_left(_PHASE_BOUNDS, value)] += 1
-            histogram.total += value
+    def invocation_spilled_over(self, function: str, qualifier: str, version: str) -> None:
+        spillovers = self._function(function).spillovers
+        key = (qualifier, version)
+        spillovers[key] = spillovers.get(key, 0) + 1
+
+    def cold_start(
+        self,
+        function: str,
+        version: str,
+        kind: str,
+        *,
+        environment: float,
+        package: float,
+        init: float,
+    ) -> None:
+        self._function(function).cold_start(version, kind, (environment, package, init))
 
     def unsigned_deployment(self, function: str) -> None:
         self._function(function).unsigned += 1
@@ -159,6 +144,18 @@ class PrometheusObserver(Collector):
     def function_removed(self, function: str) -> None:
         self._functions.pop(function, None)
 
+    def version_removed(self, function: str, version: str) -> None:
+        if function in self._functions:
+            self._functions[function].forget_version(version)
+
+    def alias_changed(self, function: str, alias: str, versions: frozenset[str]) -> None:
+        if function in self._functions:
+            self._functions[function].forget_alias(alias, versions)
+
+    def traffic(self) -> dict[str, dict[str, Traffic]]:
+        """What each function had to do since the engine's start, by its name and version."""
+        return {name: traffic(counted) for name, counted in list(self._functions.items())}
+
     # What Prometheus reads.
 
     def text(self) -> bytes:
@@ -172,64 +169,101 @@ class PrometheusObserver(Collector):
         return [_family(metric) for metric in names.ALL]
 
     def collect(self) -> Iterator[Family]:
+        page = _Page()
         # list() copies a dict in one step: a scrape may run beside the loop's thread.
-        functions = list(self._functions.items())
-        durations = _family(names.INVOCATION_DURATION)
-        phases = _family(names.COLD_START_PHASE)
-        cold_starts = _family(names.COLD_STARTS)
-        errors = _family(names.FUNCTION_ERRORS)
-        timeouts = _family(names.TIMEOUTS)
-        throttles = _family(names.THROTTLES)
-        engine_errors = _family(names.ENGINE_ERRORS)
-        unsigned = _family(names.UNSIGNED_DEPLOYMENTS)
-        for name, counted in functions:
-            for start, histogram in list(counted.durations.items()):
-                _add_histogram(durations, (name, start), _DURATION_BOUNDS, histogram)
-            for phase, histogram in list(counted.phases.items()):
-                _add_histogram(phases, (name, phase), _PHASE_BOUNDS, histogram)
-            _add(cold_starts, (name,), counted.cold_starts)
-            for error_type, count in list(counted.errors.items()):
-                _add(errors, (name, error_type), count)
-            _add(timeouts, (name,), counted.errors.get(TIMEOUT_ERROR, 0))
-            for reason, count in list(counted.throttles.items()):
-                _add(throttles, (name, reason), count)
-            for kind, count in list(counted.engine_errors.items()):
-                _add(engine_errors, (name, kind), count)
-            _add(unsigned, (name,), counted.unsigned)
-        overhead = _family(names.DISPATCH_OVERHEAD)
-        _add_histogram(overhead, (), _OVERHEAD_BOUNDS, self._overhead)
-        contexts = _family(names.CONTEXTS)
+        for name, counted in list(self._functions.items()):
+            _add_function(page, name, counted)
+        _add_occupancy(page, self._occupancy(), self._invoked())
+        page.histogram(names.DISPATCH_OVERHEAD, (), self._overhead)
         for state, count in self._contexts().items():
-            _add(contexts, (state,), count)
-        memory = _family(names.MEMORY_ROOM)
+            page.add(names.CONTEXTS, (state,), count)
         if (room := self._memory()) is not None:
-            _add(memory, (), room * _MB)
-        zygotes = _family(names.ZYGOTES)
-        for key, count in list(self._zygotes.items()):
-            _add(zygotes, key, count)
-        deaths = _family(names.ZYGOTE_DEATHS)
-        for key, count in list(self._zygote_deaths.items()):
-            _add(deaths, key, count)
-        walls = _family(names.WALL)
+            page.add(names.MEMORY_ROOM, (), room * _MB)
+        for family, count in list(self._zygotes.items()):
+            page.add(names.ZYGOTES, family, count)
+        for family, count in list(self._zygote_deaths.items()):
+            page.add(names.ZYGOTE_DEATHS, family, count)
         for wall, held in list(self._walls.items()):
-            _add(walls, (wall,), int(held))
-        yield from (durations, overhead, phases, cold_starts, errors, timeouts)
-        lost = _family(names.LOG_RECORDS_LOST)
-        for key, count in self._lost_records().items():
-            _add(lost, key, count)
-        yield from (throttles, engine_errors, unsigned, contexts, memory)
-        yield from (zygotes, deaths, walls, lost)
+            page.add(names.WALL, (wall,), int(held))
+        for where, count in self._lost_records().items():
+            page.add(names.LOG_RECORDS_LOST, where, count)
+        yield from page.families.values()
 
-    def _function(self, name: str) -> _Function:
+    def _invoked(self) -> Iterator[tuple[str, str, str]]:
+        """What has been invoked so far, by function, qualifier and version."""
+        for name, counted in list(self._functions.items()):
+            for qualifier, version, _ in list(counted.durations):
+                yield name, qualifier, version
+
+    def _function(self, name: str) -> FunctionCounts:
         counted = self._functions.get(name)
         if counted is None:
-            counted = self._functions[name] = _Function()
+            counted = self._functions[name] = FunctionCounts()
         return counted
 
-    def _new_duration(self, function: str, start: str) -> _Histogram:
-        histogram = _Histogram(_DURATION_BOUNDS)
-        self._function(function).durations[start] = histogram
-        return histogram
+
+class _Page:
+    """All families of one scrape."""
+
+    def __init__(self) -> None:
+        self.families = {metric.name: _family(metric) for metric in names.ALL}
+
+    def add(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
+        family = self.families[metric.name]
+        assert isinstance(family, CounterMetricFamily | GaugeMetricFamily)
+        family.add_metric(labels, value)
+
+    def histogram(self, metric: Metric, labels: tuple[str, ...], histogram: Histogram) -> None:
+        family = self.families[metric.name]
+        assert isinstance(family, HistogramMetricFamily)
+        cumulated = 0
+        buckets: list[tuple[str, float]] = []
+        bounds = [*(repr(bound) for bound in metric.buckets), "+Inf"]
+        for bound, count in zip(bounds, list(histogram.counts), strict=True):
+            cumulated += count
+            buckets.append((bound, cumulated))
+        family.add_metric(labels, buckets=buckets, sum_value=histogram.total)
+
+
+def _add_function(page: _Page, name: str, counted: FunctionCounts) -> None:
+    for metric, histograms in (
+        (names.INVOCATION_DURATION, counted.durations),
+        (names.COLD_START_PHASE, counted.phases),
+    ):
+        for key, histogram in list(histograms.items()):
+            page.histogram(metric, (name, *key), histogram)
+    tables: tuple[tuple[Metric, Mapping[Any, int]], ...] = (
+        (names.FUNCTION_ERRORS, counted.errors),
+        (names.THROTTLES, counted.throttles),
+        (names.TIMEOUTS, counted.timeouts()),
+        (names.SPILLOVERS, counted.spillovers),
+        (names.COLD_STARTS, counted.cold_starts),
+    )
+    for metric, counts in tables:
+        for labels, count in list(counts.items()):
+            page.add(metric, (name, *labels), count)
+    for kind, count in list(counted.engine_errors.items()):
+        page.add(names.ENGINE_ERRORS, (name, kind), count)
+    page.add(names.UNSIGNED_DEPLOYMENTS, (name,), counted.unsigned)
+
+
+def _add_occupancy(page: _Page, seen: Occupancy, invoked: Iterable[tuple[str, str, str]]) -> None:
+    # A gauge that came and went with its invocations would leave gaps.
+    for key in {*invoked, *seen.in_flight}:
+        page.add(names.CONCURRENT_EXECUTIONS, key, seen.in_flight.get(key, 0))
+    for metric, value in (
+        (names.ACCOUNT_IN_FLIGHT, sum(seen.in_flight.values())),
+        (names.ACCOUNT_UNRESERVED, seen.unreserved),
+        (names.ACCOUNT_CLAIMED, seen.claimed),
+        (names.ACCOUNT_LIMIT, seen.limit),
+    ):
+        page.add(metric, (), value)
+    for name, reserved in seen.reserved.items():
+        page.add(names.RESERVED, (name,), reserved)
+    for pair, use in seen.provisioned.items():
+        page.add(names.PROVISIONED_REQUESTED, pair, use.requested)
+        page.add(names.PROVISIONED_READY, pair, use.ready)
+        page.add(names.PROVISIONED_UTILIZATION, pair, use.utilization)
 
 
 def _family(metric: Metric) -> Family:
@@ -238,21 +272,3 @@ def _family(metric: Metric) -> Family:
     if metric.kind is Kind.COUNTER:
         return CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
     return GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
-
-
-def _add(family: Family, labels: tuple[str, ...], value: float) -> None:
-    assert isinstance(family, CounterMetricFamily | GaugeMetricFamily)
-    family.add_metric(labels, value)
-
-
-def _add_histogram(
-    family: Family, labels: tuple[str, ...], bounds: tuple[float, ...], histogram: _Histogram
-) -> None:
-    assert isinstance(family, HistogramMetricFamily)
-    cumulated = 0
-    buckets: list[tuple[str, float]] = []
-    bound_names = [*(repr(bound) for bound in bounds), "+Inf"]
-    for name, count in zip(bound_names, list(histogram.counts), strict=True):
-        cumulated += count
-        buckets.append((name, cumulated))
-    family.add_metric(labels, buckets=buckets, sum_value=histogram.total)

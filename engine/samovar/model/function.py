@@ -85,8 +85,8 @@ class Configuration:
 
     `environment` is None when it was never given: AWS leaves the key out of replies then. So it is
     with a VpcConfig, of which only an empty one can be given. `layers` are in the order in which
-    they are merged: what a later one has wins. A level that is not given is INFO in a JSON log; a
-    text log has none.
+    they are merged: what a later one has wins. `snap_start` is SnapStart's ApplyOn.
+    A level that is not given is INFO in a JSON log; a text log has none.
     """
 
     handler: str
@@ -103,6 +103,7 @@ class Configuration:
     log_format: str = LogFormat.TEXT.value
     application_log_level: str | None = None
     system_log_level: str | None = None
+    snap_start: str = "None"
 
     def __post_init__(self) -> None:
         if self.log_format == LogFormat.JSON:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from samovar.model.function import LATEST
+
 ENVELOPE_VERSION = 1
 
 
@@ -34,7 +36,8 @@ class Invocation:
     `payload` is the event's raw JSON (the engine never parses it; empty means `{}`);
     `function_arn` is the ARN as invoked (with the qualifier only if one was given);
     `client_context` is the decoded JSON text of X-Amz-Client-Context; `trace` is the
-    X-Amzn-Trace-Id value that becomes `_X_AMZN_TRACE_ID`.
+    X-Amzn-Trace-Id value that becomes `_X_AMZN_TRACE_ID`; `qualifier` is the one that was given,
+    `$LATEST` where none was.
     """
 
     request_id: str
@@ -43,6 +46,7 @@ class Invocation:
     client_context: str | None = None
     trace: str | None = None
     log_tail: bool = False
+    qualifier: str = LATEST
     attempt: int = 1
     envelope: int = ENVELOPE_VERSION
 

@@ -52,6 +52,3 @@ LIST_PAGE = 50
 
 # Resource policies (quotas page: 20 KB; the number stands in the error text).
 POLICY_SIZE = 20480
-
-# Account (quotas page).
-CONCURRENT_EXECUTIONS = 1000

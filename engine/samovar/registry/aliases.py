@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -49,6 +49,8 @@ class Aliases:
         self._underway = underway
         self._writer = writer
         self._listeners = listeners
+        # Raises ClientError if an alias may not become the one that it is to be.
+        self.demand_movable: Callable[[Entry, Alias], None] = lambda _, __: None
 
     def get(self, name: str, alias: str) -> Alias:
         """The alias; raises AWS's 404."""
@@ -143,6 +145,7 @@ class Aliases:
                     revision_id=transitions.new_revision(),
                 )
                 self._demand_versions(entry, new)
+                self.demand_movable(entry, new)
                 await self._put(entry, old, new)
             return new
 

@@ -23,6 +23,8 @@ class Kind(StrEnum):
     RUNTIME_MANAGEMENT = "runtime-management"
     RECURSION = "recursion"
     CODE_SIGNING = "code-signing"
+    CONCURRENCY = "concurrency"
+    PROVISIONED = "provisioned-concurrency"
 
 
 @dataclass(frozen=True, slots=True)

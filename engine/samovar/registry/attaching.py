@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from samovar.model.alias import Alias
+from samovar.model.function import FunctionVersion
 from samovar.registry import rules, transitions
 from samovar.registry.attached import Attached, Kind
 from samovar.registry.index import Entry, Index
-from samovar.registry.records import Tags, to_stored
+from samovar.registry.records import Tags, alias_to_stored, to_stored
 from samovar.registry.underway import UnderWay
 from samovar.registry.writing import Writer
 from samovar.stores.protocols import Put, Remove
@@ -33,13 +36,16 @@ class Attaching:
         *,
         revise: bool = False,
         during: AbstractContextManager[None] | None = None,
+        alone: asyncio.Lock | None = None,
     ) -> None:
-        """Replace what a function has of `kind` by the document that `change` makes of it; None
-        removes it. It happens within `during`.
+        """Replace what a function has of `kind` at the ARN `resource` (its own, a version's or an
+        alias's) by the document that `change` makes of it; None removes it. It happens within
+        `during`, and while nothing else holds `alone`.
 
-        `revise`: the function gets a new revision with it, in one durable write. AWS does so for
-        policies; for the rest it is not known, and they leave it alone, so that a client that holds
-        a revision of the function is not refused for what is no part of what GetFunction shows.
+        `revise`: what has that ARN gets a new revision with it, in one durable write. AWS does so
+        for policies; for the rest it is not known, and they leave it alone, so that a client that
+        holds a revision of the function is not refused for what is no part of what GetFunction
+        shows.
 
         Changes of one function wait for each other, so that none is lost; an update that is in
         progress does not hinder them.
@@ -48,31 +54,47 @@ class Attaching:
 
         async def attach() -> None:
             with during or nullcontext():
-                async with self._underway.holding(entry):
-                    await self._attach(entry, kind, resource, change(entry), revise)
+                async with alone or nullcontext(), self._underway.holding(entry):
+                    document = change(entry)
+                    bearer = entry.bearer(resource)
+                    if bearer is None:  # deleted, while its function was not
+                        qualifier = resource.rpartition(":")[2]
+                        raise self._index.not_found(entry.shown.name, qualifier)
+                    revised = bearer if revise else None
+                    await self._attach(entry, kind, resource, document, revised)
 
         await self._underway.carry_out(attach())
 
     async def _attach(
-        self, entry: Entry, kind: Kind, resource: str, document: Any, revise: bool
+        self,
+        entry: Entry,
+        kind: Kind,
+        resource: str,
+        document: Any,
+        bearer: FunctionVersion | Alias | None,
     ) -> None:
         present = entry.attached.get((kind, resource))
         expected = None if present is None else present.revision
-        shown = entry.shown
-        function = transitions.revised(shown) if revise else shown
+        arn = entry.shown.arn
+        revised = None if bearer is None else transitions.revised(bearer)
         writes: list[Put | Remove] = []
-        if revise:
-            writes.append(Put(to_stored(function, self._writer.node), shown.revision_id))
+        if bearer is not None and revised is not None:
+            node = self._writer.node
+            stored = (
+                alias_to_stored(revised, arn, node)
+                if isinstance(revised, Alias)
+                else to_stored(revised, node)
+            )
+            writes.append(Put(stored, bearer.revision_id))
         new = None
         if document is not None:
-            new = Attached(kind, resource, shown.arn, transitions.new_revision(), document)
+            new = Attached(kind, resource, arn, transitions.new_revision(), document)
             writes.append(Put(new.stored(self._writer.node), expected))
         elif expected is not None:
             writes.append(Remove(kind.value, resource, expected))
         await self._writer.write(resource, *writes)
-        if entry.serving is shown:
-            entry.serving = function
-        entry.show(function)
+        if revised is not None:
+            entry.revise(revised)
         if new is None:
             entry.attached.pop((kind, resource), None)
         else:

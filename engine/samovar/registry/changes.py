@@ -14,6 +14,7 @@ from samovar.model.function import CodePackage, Configuration, FunctionVersion
 from samovar.registry import rules, transitions
 from samovar.registry.attached import Attached, Kind
 from samovar.registry.code_signing_configs import CodeSigningConfigs
+from samovar.registry.concurrency import reserved_of
 from samovar.registry.index import Entry, Index
 from samovar.registry.kept_packages import KeptPackages
 from samovar.registry.layer_index import LayerIndex
@@ -289,6 +290,8 @@ class Changes:
                 self._listeners.alias_changed(arn, alias, None)
             for version in entry.versions.values():
                 self._listeners.version_deleted(version)
+            if reserved_of(entry) is not None:
+                self._listeners.concurrency_changed(arn, None)
             if entry.serving is not None:
                 self._listeners.function_changed(entry.serving, None)
         await self._packages.let_go()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from samovar.clock import Clock
 from samovar.errors import AWS, ClientError
 from samovar.metrics.observer import Observer
+from samovar.model.concurrency import Account
 from samovar.model.function import LATEST, FunctionVersion
 from samovar.registry import restoring, transitions
 from samovar.registry.aliases import Aliases
@@ -18,11 +19,13 @@ from samovar.registry.attaching import Attaching
 from samovar.registry.changes import Changes, NewFunction
 from samovar.registry.code_signing import CodeSigning
 from samovar.registry.code_signing_configs import CodeSigningConfigs
+from samovar.registry.concurrency import Concurrency
 from samovar.registry.index import AccountUsage, FunctionPage, Index
 from samovar.registry.kept_packages import ExtractedTree, KeptPackages
 from samovar.registry.layer_index import LayerIndex
 from samovar.registry.layers import LayerRegistry
 from samovar.registry.permissions import Permissions
+from samovar.registry.provisioned import ProvisionedConcurrency
 from samovar.registry.publishing import Publishing
 from samovar.registry.recursion import Recursion
 from samovar.registry.reloading import Reloading
@@ -131,6 +134,12 @@ class FunctionRegistry:
         attaching = self._attaching = Attaching(index, underway, writer)
         self.code_signing = CodeSigning(index, underway, attaching, self._configs)
         self.permissions = Permissions(index, attaching)
+        account = Account.of(settings.account_concurrency, settings.unreserved_minimum)
+        self.concurrency = Concurrency(index, attaching, account, listeners.concurrency_changed)
+        self.provisioned = ProvisionedConcurrency(
+            index, attaching, self.concurrency, clock, listeners.provisioned_changed
+        )
+        self.aliases.demand_movable = self.provisioned.demand_movable
         self.recursion = Recursion(index, attaching)
         self.runtime_management = RuntimeManagements(index, attaching, runtimes, settings.region)
         self.layers = LayerRegistry(layers, underway, writer, self._packages, self._receiver, clock)

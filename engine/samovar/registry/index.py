@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import NamedTuple
@@ -87,6 +87,25 @@ class Entry:
         """Take in a published version, or what has become of one."""
         self.versions[version.version] = version
         self.tell_change()
+
+    def bearer(self, resource: str) -> FunctionVersion | Alias | None:
+        """What is revised with what is attached to the ARN `resource`: the alias, the version, or
+        $LATEST for the function itself; None if it isn't there."""
+        qualifier = resource.removeprefix(self.shown.arn).removeprefix(":") or None
+        alias = None if qualifier is None else self.aliases.get(qualifier)
+        return alias or self.find(qualifier)
+
+    def revise(self, revised: FunctionVersion | Alias) -> None:
+        """Take in another revision of what is a `bearer`."""
+        if isinstance(revised, Alias):
+            self.aliases[revised.name] = revised
+            self.tell_change()
+        elif revised.version != LATEST:
+            self.keep(revised)
+        else:
+            if self.serving is self.shown:
+                self.serving = revised
+            self.show(revised)
 
     def removals(self, resource: str) -> Iterator[Remove]:
         """What removes all that is attached to the ARN of a version or an alias."""
@@ -246,7 +265,9 @@ class Index:
         """The versions of all functions after `marker`, as many as in a `page`."""
         count = page_size(max_items)
         after = marker_key(marker, "ListFunctions") if marker else ""
-        start = bisect_left(self._names, after.partition(_LEAST)[0])
+        name, _, version_key = after.partition(_LEAST)
+        # One of a `page` of functions alone stands for all versions of the function.
+        start = bisect_left(self._names, name) if version_key else bisect_right(self._names, name)
         everything = (
             (f"{name}{_LEAST}{sort_key(version.version)}", version)
             for name in islice(self._names, start, None)

@@ -18,10 +18,11 @@ _LATER = "GetPolicy"  # the operation that the error of a wrong revision advises
 
 
 class Permissions:
-    """The policies of functions: one for each qualifier, of which there is none yet but «none».
+    """The policies of functions: one for the function, and one for each of its versions and
+    aliases.
 
-    A change makes a new revision of the function, in the same durable write. All methods raise
-    ClientError for what the caller did wrong.
+    A change makes a new revision of what the policy belongs to ($LATEST, the version or the alias),
+    in the same durable write. All methods raise ClientError for what the caller did wrong.
     """
 
     def __init__(self, index: Index, attaching: Attaching) -> None:
@@ -39,7 +40,7 @@ class Permissions:
         resource = self._resource(name, qualifier)
 
         def change(entry: Entry) -> object:
-            transitions.demand_revision(entry.shown, revision_id, _LATER)
+            _demand_revision(entry, resource, revision_id)
             return (_policy(entry, resource) or Policy()).adding(statement).document()
 
         await self._attaching.attach(name, Kind.POLICY, resource, change, revise=True)
@@ -52,7 +53,7 @@ class Permissions:
 
         def change(entry: Entry) -> object:
             smaller = (_policy(entry, resource) or Policy()).removing(sid)
-            transitions.demand_revision(entry.shown, revision_id, _LATER)
+            _demand_revision(entry, resource, revision_id)
             return smaller.document() if smaller.statements else None
 
         await self._attaching.attach(name, Kind.POLICY, resource, change, revise=True)
@@ -62,14 +63,21 @@ class Permissions:
         resource = self._resource(name, qualifier)
         entry = self._index.entry(name)
         policy = _policy(entry, resource)
-        if policy is None:
+        bearer = entry.bearer(resource)
+        if policy is None or bearer is None:
             raise ClientError(AWS.RESOURCE_NOT_FOUND, "The resource you requested does not exist.")
-        return policy, entry.shown.revision_id
+        return policy, bearer.revision_id
 
     def _resource(self, name: str, qualifier: str | None) -> str:
         """The ARN that a policy belongs to, with the qualifier; raises 404 if it isn't there."""
         self._index.entry(name, qualifier)
         return self._index.arn(name, qualifier)
+
+
+def _demand_revision(entry: Entry, resource: str, revision_id: str | None) -> None:
+    bearer = entry.bearer(resource)
+    assert bearer is not None  # `Attaching` has seen to it
+    transitions.demand_revision(bearer, revision_id, _LATER)
 
 
 def _policy(entry: Entry, resource: str) -> Policy | None:

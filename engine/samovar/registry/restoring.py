@@ -10,6 +10,7 @@ from samovar.errors import ClientError, EngineError
 from samovar.model.alias import Alias
 from samovar.model.function import LATEST, FunctionVersion
 from samovar.model.policy import Policy
+from samovar.model.provisioning import ProvisionedConfig
 from samovar.registry.attached import KINDS, Attached, Kind
 from samovar.registry.code_signing_configs import CodeSigningConfigs
 from samovar.registry.index import Entry, Index
@@ -34,12 +35,19 @@ def _arn(document: Any) -> str:
     return document
 
 
+def _reserved(document: Any) -> None:
+    if not isinstance(document, int) or document < 0:
+        raise TypeError(f"{document!r} can't be reserved")
+
+
 # What the documents of each kind are read with where they are used.
 _FORMS: Mapping[Kind, Callable[[Any], object]] = {
     Kind.CODE_SIGNING: _arn,
     Kind.POLICY: Policy.of,
     Kind.RUNTIME_MANAGEMENT: RuntimeManagement.of,
     Kind.RECURSION: RecursiveLoop,
+    Kind.CONCURRENCY: _reserved,
+    Kind.PROVISIONED: lambda document: ProvisionedConfig.of("", document),
 }
 
 

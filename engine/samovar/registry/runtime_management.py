@@ -42,7 +42,8 @@ class RuntimeManagement:
 
 
 class RuntimeManagements:
-    """The runtime management of each function's versions; of $LATEST, as long as there is no other.
+    """The runtime management of each function's versions. A published one starts with Auto, however
+    $LATEST is managed (unconfirmed); an alias stands for the first version that it points to.
 
     All methods raise ClientError for what the caller did wrong.
     """
@@ -55,12 +56,12 @@ class RuntimeManagements:
 
     def get(self, name: str, qualifier: str | None) -> RuntimeManagement:
         """How the runtime of a function is managed."""
-        return _managed(self._index.entry(name, qualifier), self._resource(name, qualifier))
+        return _managed(self._index.entry(name), self._resource(name, qualifier))
 
     async def put(self, name: str, qualifier: str | None, wanted: RuntimeManagement) -> None:
         """Manage it like `wanted`; refused where another version of the runtime is asked for than
         the one that is here."""
-        self._index.entry(name, qualifier)
+        resource = self._resource(name, qualifier)
         if wanted.update_on is not UpdateRuntimeOn.MANUAL and wanted.version_arn is not None:
             raise ClientError(
                 AWS.INVALID_PARAMETER,
@@ -70,10 +71,11 @@ class RuntimeManagements:
 
         def change(entry: Entry) -> object:
             if wanted.update_on is UpdateRuntimeOn.MANUAL:
-                self._demand_served(entry.shown, wanted.version_arn)
+                version = entry.bearer(resource)
+                assert isinstance(version, FunctionVersion)
+                self._demand_served(version, wanted.version_arn)
             return {"update_on": wanted.update_on.value, "version_arn": wanted.version_arn}
 
-        resource = self._resource(name, qualifier)
         await self._attaching.attach(name, Kind.RUNTIME_MANAGEMENT, resource, change)
 
     def demand(self, version: FunctionVersion, interpreter: Interpreter) -> None:
@@ -82,7 +84,8 @@ class RuntimeManagements:
         entry = self._index.find(version.name)
         if entry is None or entry.shown.arn != version.arn:
             return  # deleted while it still runs
-        pinned = _managed(entry, self._resource(version.name, version.version)).version_arn
+        resource = version.arn if version.version == LATEST else version.qualified_arn
+        pinned = _managed(entry, resource).version_arn
         served = self._arn(interpreter)
         if pinned is not None and pinned != served:
             raise ClientError(
@@ -114,7 +117,8 @@ class RuntimeManagements:
         return runtime_version_arn(self._region, interpreter.runtime, interpreter.version)
 
     def _resource(self, name: str, qualifier: str | None) -> str:
-        return self._index.arn(name, None if qualifier == LATEST else qualifier)
+        version = self._index.shown(name, qualifier)
+        return version.arn if version.version == LATEST else version.qualified_arn
 
 
 def demand_runtime_may_change(entry: Entry) -> None:

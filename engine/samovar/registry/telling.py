@@ -32,6 +32,14 @@ class RegistryListener(Protocol):
     def alias_changed(self, function_arn: str, old: Alias | None, new: Alias | None) -> None:
         """`old` is None for a new alias, `new` for a deleted one."""
 
+    def concurrency_changed(self, function_arn: str, reserved: int | None) -> None:
+        """What a function has reserved from now on; None for nothing, and for one that had some and
+        is deleted, which is told next."""
+
+    def provisioned_changed(self, function_arn: str) -> None:
+        """A config of provisioned concurrency was put or deleted; one that goes with its alias,
+        version or function is not told by itself."""
+
 
 class Listeners:
     """All listeners, told as one: one that fails keeps nothing from the others."""
@@ -64,6 +72,14 @@ class Listeners:
     def alias_changed(self, function_arn: str, old: Alias | None, new: Alias | None) -> None:
         """Part of RegistryListener."""
         self._tell(lambda listener: listener.alias_changed(function_arn, old, new))
+
+    def concurrency_changed(self, function_arn: str, reserved: int | None) -> None:
+        """Part of RegistryListener."""
+        self._tell(lambda listener: listener.concurrency_changed(function_arn, reserved))
+
+    def provisioned_changed(self, function_arn: str) -> None:
+        """Part of RegistryListener."""
+        self._tell(lambda listener: listener.provisioned_changed(function_arn))
 
     def _tell(self, call: Callable[[RegistryListener], None]) -> None:
         for listener in tuple(self._listeners.values()):

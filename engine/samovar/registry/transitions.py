@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 from samovar.errors import AWS, ClientError
 from samovar.model.alias import Alias
@@ -26,6 +27,8 @@ _REASON = "The function is being created."
 _REASON_CODE = "Creating"
 _LEVELS = ("application_log_level", "system_log_level")
 _NO_RELOAD_CODE = "InvalidConfiguration"  # of the codes that AWS has, the nearest
+
+Revised = TypeVar("Revised", bound=FunctionVersion | Alias)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,9 +252,9 @@ def being_updated(arn: str) -> ClientError:
     )
 
 
-def revised(function: FunctionVersion) -> FunctionVersion:
-    """`function` under a new revision: something that belongs to it was changed."""
-    return replace(function, revision_id=new_revision())
+def revised(present: Revised) -> Revised:
+    """The same under a new revision: something that belongs to it was changed."""
+    return replace(present, revision_id=new_revision())
 
 
 def demand_revision(

@@ -15,10 +15,11 @@ from typing import NamedTuple
 from samovar.clock import Clock, Timer
 from samovar.context.host_memory import MemoryGauge
 from samovar.context.launcher import Context, ContextListener, Launcher
-from samovar.context.lifecycle import ContextState, Lifecycle
+from samovar.context.lifecycle import ContextState, IllegalTransition, Lifecycle
 from samovar.errors import SamovarError
 from samovar.metrics.observer import Observer
-from samovar.model.function import FunctionVersion
+from samovar.metrics.occupancy import Occupancy
+from samovar.model.function import LATEST, FunctionVersion
 from samovar.model.invocation import ColdStart, Invocation, Outcome
 from samovar.scheduler.commands import (
     Command,
@@ -46,6 +47,7 @@ from samovar.scheduler.events import (
     Tick,
 )
 from samovar.scheduler.memory_watch import MemoryWatch
+from samovar.scheduler.occupancy import occupancy
 from samovar.scheduler.policy import Policy
 from samovar.scheduler.state import SchedulerState
 from samovar.scheduler.ticket import Ticket
@@ -90,12 +92,16 @@ class Scheduler(ContextListener):
     ) -> None:
         """Without `memory` nobody asks how much of it there is."""
         self.contexts: dict[int, Context] = {}
+        self._policy = policy
         self._state = SchedulerState(policy)
         self._launcher = launcher
         self._clock = clock
         self._observer = observer
         self._versions: dict[str, FunctionVersion] = {}
-        self._deleted: dict[str, str] = {}  # names of deleted functions by pools that still drain
+        self._provisioned: set[str] = set()  # pools that are to have provisioned contexts
+        # What was deleted, by pools that still drain: a function's name, and the version, or none
+        # where it was the whole function.
+        self._deleted: dict[str, tuple[str, str | None]] = {}
         self._births: dict[int, _Birth] = {}
         self._starts: set[asyncio.Task[None]] = set()
         self._wake: Timer | None = None
@@ -128,13 +134,17 @@ class Scheduler(ContextListener):
 
     def retire(self, version: FunctionVersion, *, deleted: bool = False) -> None:
         """Drain the contexts of a version that was changed, or whose function was deleted."""
+        self._provisioned.discard(version.pool)
         self._handle(PoolRetired(version.pool))
-        if deleted:
+        if deleted and version.version != LATEST:
+            self._observer.version_removed(version.name, version.version)
+            self._deleted[version.pool] = (version.name, version.version)
+        elif deleted:
             self._handle(FunctionDeleted(version.arn))
             self._observer.function_removed(version.name)
             # Its published versions may drain longer than $LATEST.
             draining = (key for key, one in self._versions.items() if one.name == version.name)
-            self._deleted |= dict.fromkeys([version.pool, *draining], version.name)
+            self._deleted |= dict.fromkeys([version.pool, *draining], (version.name, None))
         self._forget_versions(version.pool)
 
     def reserve(self, function: str, concurrency: int | None) -> None:
@@ -146,6 +156,9 @@ class Scheduler(ContextListener):
         """Have `count` contexts of `version` initialised from now on; 0: no more."""
         if count:
             self._versions.setdefault(version.pool, version)
+            self._provisioned.add(version.pool)
+        else:
+            self._provisioned.discard(version.pool)
         self._handle(ProvisionRequested(version.pool, count))
         self._forget_versions(version.pool)
 
@@ -199,6 +212,15 @@ class Scheduler(ContextListener):
         """All contexts as the state sees them."""
         return iter(self._state.contexts.values())
 
+    def waiting(self) -> dict[str, int]:
+        """How many invocations wait for a context, by pool; none that are not waited for."""
+        pools = list(self._state.pools.values())
+        return {pool.key: len(pool.waiting) for pool in pools if pool.waiting}
+
+    def occupancy(self) -> Occupancy:
+        """How much concurrency is taken, and by whom."""
+        return occupancy(self._state, self.contexts, self._policy.account_concurrency)
+
     def versions(self) -> Iterable[FunctionVersion]:
         """The versions that contexts run, are started for, or are waited for."""
         return self._versions.values()
@@ -210,12 +232,16 @@ class Scheduler(ContextListener):
         number = context.lifecycle.context
         birth = self._births.get(number)
         if birth is not None and context.init_seconds is not None:
+            assert context.placement is not None
+            version = self._versions[context.lifecycle.pool]
             cold = self._cold_start(context, birth)
             self._observer.cold_start(
-                self._versions[context.lifecycle.pool].name,
-                cold.environment,
-                cold.package,
-                cold.init,
+                version.name,
+                version.version,
+                context.placement.initialization,
+                environment=cold.environment,
+                package=cold.package,
+                init=cold.init,
             )
         if birth is not None:
             birth.awaited = not context.lifecycle.provisioned
@@ -226,7 +252,13 @@ class Scheduler(ContextListener):
     def context_free(self, context: Context) -> None:
         assert context.lifecycle is not None
         number = context.lifecycle.context
-        self._handle(_new(InvocationEnded, (number, self._clock.monotonic())))
+        try:
+            self._handle(_new(InvocationEnded, (number, self._clock.monotonic())))
+        except (
+            IllegalTransition
+        ) as error:  # a bug of ours: whoever waits has an answer all the same
+            _log.exception("a context is given up, because its states are wrong")
+            self._loop.call_soon(context.abandon, str(error))
 
     def context_gone(self, context: Context, reason: str) -> None:
         assert context.lifecycle is not None
@@ -244,7 +276,8 @@ class Scheduler(ContextListener):
 
     def _carry_out(self, command: Command) -> None:
         if isinstance(command, StartContext):
-            self._births[command.lifecycle.context] = _Birth(self._clock.monotonic())
+            now = command.lifecycle.asked = self._clock.monotonic()
+            self._births[command.lifecycle.context] = _Birth(now)
             task = self._loop.create_task(self._start(command.lifecycle))
             self._starts.add(task)
             task.add_done_callback(self._starts.discard)
@@ -253,6 +286,8 @@ class Scheduler(ContextListener):
         elif isinstance(command, StopContext):
             context = self.contexts.get(command.context)
             if context is not None:
+                if context.lifecycle is not None:
+                    context.lifecycle.stopped = self._clock.monotonic()
                 context.stop(command.reason)
         elif isinstance(command, Reject):
             command.ticket.refuse(command.refusal, command.reason)
@@ -275,12 +310,15 @@ class Scheduler(ContextListener):
         assert lifecycle is not None
         ticket.context_id = f"{number}"
         ticket.provisioned = lifecycle.provisioned
+        if self._provisioned:
+            ticket.spilled = not lifecycle.provisioned and lifecycle.pool in self._provisioned
         if self._births:
             birth = self._births.pop(number, None)
             if birth is not None:
                 ticket.waited = birth.awaited
                 ticket.init_shown = context.init_seconds
                 if ticket.waited:
+                    lifecycle.awaited = True
                     ticket.cold = self._cold_start(context, birth)
         lifecycle.move(ContextState.BUSY)
         context.run(ticket)
@@ -317,9 +355,13 @@ class Scheduler(ContextListener):
             return
         if self._versions.pop(pool, None) is not None:
             self.version_over()
-        # Once more: what ended after its function's deletion was still counted.
-        name = self._deleted.pop(pool, None)
-        if name is not None and all(version.name != name for version in self._versions.values()):
+        # Once more: what ended after its deletion was still counted.
+        name, deleted = self._deleted.pop(pool, (None, None))
+        if name is None:
+            return
+        if deleted is not None:
+            self._observer.version_removed(name, deleted)
+        elif all(version.name != name for version in self._versions.values()):
             self._observer.function_removed(name)
 
     def _tell_shortage(self, name: str) -> None:

@@ -209,6 +209,7 @@ class SchedulerState:
         return [*self._free(pool, context, event.now), *commands]
 
     def _free(self, pool: Pool, context: Lifecycle, now: float) -> list[Command]:
+        context.idle_since = now
         if context.provisioned:
             return self._free_provisioned(pool, context)
         if pool.waiting and not (self._line.short and self._line.starving):
@@ -218,7 +219,6 @@ class SchedulerState:
             return [self._stop(context, "evicted"), *self._fill()]
         if pool.retired or self._stopping:
             return [self._stop(context, "drained")]
-        context.idle_since = now
         pool.idle.append(context)
         if not pool.ranked:
             self._cold.add(pool, now)

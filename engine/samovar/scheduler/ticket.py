@@ -36,7 +36,8 @@ class Ticket:
     """Waits for a context, is its `Run` there, and settles `future` with an Outcome or an error.
 
     Of what the driver sets, `cold` says that this is the first run of a context that was started
-    for it, `provisioned` that the context was started ahead of need.
+    for it, `provisioned` that the context was started ahead of need, `spilled` that there should
+    have been one such for it.
     """
 
     __slots__ = (
@@ -48,6 +49,7 @@ class Ticket:
         "init_shown",
         "invocation",
         "provisioned",
+        "spilled",
         "started",
         "version",
         "waited",
@@ -68,6 +70,7 @@ class Ticket:
         self.context_id = ""
         self.waited = False
         self.provisioned = False
+        self.spilled = False
         self.cold: ColdStart | None = None
         self.started = 0.0
         self.init_shown: float | None = None
@@ -75,12 +78,12 @@ class Ticket:
 
     def finished(self, verdict: Verdict) -> None:
         """Part of `Run`: the context is done with it."""
-        name = self.version.name
+        version = self.version
         if verdict.refused is not None:
             self.fail(ClientError(AWS.INVALID_REQUEST_CONTENT, _NOT_JSON + verdict.refused))
             return
         if verdict.broken is not None:
-            self._observer.invocation_failed(name, "context lost")
+            self._observer.invocation_failed(version.name, "context lost")
             self.fail(
                 EngineError(f"The invocation was lost and may have run in part: {verdict.broken}")
             )
@@ -96,15 +99,25 @@ class Ticket:
             if not self.waited:
                 overhead += queued
         self._observer.invocation_finished(
-            name, start, queued + verdict.duration, overhead, verdict.error_type or ""
+            version.name,
+            self.invocation.qualifier,
+            version.version,
+            start,
+            queued + verdict.duration,
+            overhead,
+            verdict.error_type or "",
         )
+        if self.spilled:
+            self._observer.invocation_spilled_over(
+                version.name, self.invocation.qualifier, version.version
+            )
         if self.future.done():
             return  # the caller went away; the invocation ran to its end all the same
         self.future.set_result(
             Outcome(
                 self.invocation.request_id,
                 verdict.payload,
-                self.version.version,
+                version.version,
                 self.context_id,
                 start,
                 verdict.duration,
@@ -122,7 +135,9 @@ class Ticket:
         name = self.version.name
         limit = _THROTTLES.get(refusal)
         if limit is not None:
-            self._observer.invocation_throttled(name, refusal.value)
+            self._observer.invocation_throttled(
+                name, self.invocation.qualifier, self.version.version, refusal.value
+            )
             message = "Rate Exceeded."
             if refusal in _HOST_LIMITS:
                 message += f" This engine: {reason}."

@@ -32,7 +32,7 @@ from samovar.context.lifecycle import ContextState, Lifecycle
 from samovar.context.run import Run, Verdict
 from samovar.logs.stream import LogStream
 from samovar.model.function import FunctionVersion
-from samovar.model.invocation import Invocation
+from samovar.model.invocation import Initialization, Invocation
 
 _KILLED = 9
 
@@ -70,7 +70,10 @@ class FakeLauncher:
         package = 0.0 if self._fetch is None else await self._fetch(version)
         context = FakeContext(self)
         self.contexts.append(context)
-        log = LogStream(f"/aws/lambda/{version.name}", "stream", version.name)
+        kind = Initialization.PROVISIONED if provisioned else Initialization.ON_DEMAND
+        log = LogStream(
+            f"/aws/lambda/{version.name}", "stream", version.name, initialization=kind.value
+        )
         timeout = long_init_timeout(version) if provisioned else None
         placement = Placement(
             *(version, "/var/task", {}, (), None, log),
@@ -111,6 +114,10 @@ class FakeContext:
     @property
     def pid(self) -> int:
         return 0
+
+    @property
+    def current(self) -> Run | None:
+        return self._run
 
     # -- what the test asks for
 

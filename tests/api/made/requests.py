@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from tests.api.coverage import CARRIED_OUT, carried
 from tests.api.made.values import KNOWN, ODD, ZIP, sensible, values
 
+from samovar.doors.http.api_model import operation_models
+
 _SAFE = "-._~"
 # Not required by the model, because one of several is needed; all the same nothing goes without.
 _ALTERNATIVES = frozenset({"ZipFile", "Runtime", "Handler"})
@@ -94,6 +96,14 @@ _FURNITURE: dict[str, tuple[str, dict[str, Any]]] = {
         "/2015-03-31/functions/f/policy",
         {"StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": "*"},
     ),
+    "CreateAlias": (
+        "/2015-03-31/functions/f/aliases",
+        {"Name": "live", "FunctionVersion": "1"},
+    ),
+    "PutProvisionedConcurrencyConfig": (
+        "/2019-09-30/functions/f/provisioned-concurrency?Qualifier=1",
+        {"ProvisionedConcurrentExecutions": 1},
+    ),
     "PublishLayerVersion": ("/2018-10-31/layers/l/versions", {"Content": {"ZipFile": ZIP}}),
     "AddLayerVersionPermission": (
         "/2018-10-31/layers/l/versions/1/policy",
@@ -101,6 +111,10 @@ _FURNITURE: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 _NEEDS: dict[str, tuple[str, ...]] = {
+    "GetAlias": ("CreateAlias",),
+    "UpdateAlias": ("CreateAlias",),
+    "PutProvisionedConcurrencyConfig": ("CreateAlias",),
+    "GetProvisionedConcurrencyConfig": ("PutProvisionedConcurrencyConfig",),
     "GetPolicy": ("AddPermission",),
     "RemovePermission": ("AddPermission",),
     "GetLayerVersion": ("PublishLayerVersion",),
@@ -114,8 +128,9 @@ _NEEDS: dict[str, tuple[str, ...]] = {
 def furniture(operation: str) -> list[Made]:
     """Requests for what `operation` needs to find something; repeated, they may well be refused."""
     return [
-        Made("POST", path, {}, json.dumps(body).encode(), body)
-        for path, body in (_FURNITURE[name] for name in _NEEDS.get(operation, ()))
+        Made(operation_models()[name].http["method"], path, {}, json.dumps(body).encode(), body)
+        for name in _NEEDS.get(operation, ())
+        for path, body in (_FURNITURE[name],)
     ]
 
 

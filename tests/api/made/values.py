@@ -24,7 +24,7 @@ _SHARE = 4  # of this many values beside it, one is made from the shape where on
 
 # What makes a request go through, by the name of the member.
 KNOWN: dict[str, list[Any]] = {
-    "FunctionName": ["f", "f", *NAMES, ARN + "f", f"{ACCOUNT}:function:f", "f:$LATEST"],
+    "FunctionName": ["f", "g", *NAMES, ARN + "f", f"{ACCOUNT}:function:f", "f:$LATEST"],
     "Resource": [ARN + name for name in ("f", *NAMES)],
     "Runtime": [RUNTIME],
     "CompatibleRuntimes": [[RUNTIME], []],
@@ -36,6 +36,8 @@ KNOWN: dict[str, list[Any]] = {
     "Content": [{"ZipFile": ZIP}],
     "ZipFile": [ZIP],
     "Description": ["", "d" * 256, "Größe \U0001fad6"],
+    "ReservedConcurrentExecutions": [0, 1, 900],
+    "ProvisionedConcurrentExecutions": [1, 2],  # contexts, which are really forked
     "Timeout": [1, 900],
     "MemorySize": [128, 10240],
     "EphemeralStorage": [{"Size": 512}, {"Size": 10240}],
@@ -45,7 +47,10 @@ KNOWN: dict[str, list[Any]] = {
     "TagKeys": [["a"], ["a", "b"]],
     "Layers": [[]],
     "DryRun": [True, False],
-    "Qualifier": ["$LATEST"],
+    "Qualifier": ["$LATEST", "1", "live"],
+    "Name": ["live", "x"],
+    "FunctionVersion": ["$LATEST", "1", "ALL"],  # the last one is of ListFunctions
+    "RoutingConfig": [{}, {"AdditionalVersionWeights": {}}],
     "MaxItems": [1, 10, 10000],
     "Marker": [""],
     "InvocationType": ["RequestResponse", "DryRun"],

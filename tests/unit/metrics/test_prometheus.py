@@ -10,11 +10,16 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
 
 from samovar.metrics import names
+from samovar.metrics.counts import MAX_ERROR_TYPES, Traffic
 from samovar.metrics.names import Kind, Metric
 from samovar.metrics.observer import Observer, SilentObserver
-from samovar.metrics.prometheus import MAX_ERROR_TYPES, PrometheusObserver
+from samovar.metrics.occupancy import NOTHING, Occupancy, ProvisionedUse
+from samovar.metrics.prometheus import PrometheusObserver
 
 ROOT = Path(__file__).resolve().parents[3]
+LATEST = "$LATEST"
+ON_DEMAND = "on-demand"
+INVOKED = {"function": "f", "qualifier": LATEST, "version": LATEST}
 HOOKS = [name for name in vars(Observer) if not name.startswith("_")]
 
 
@@ -33,15 +38,20 @@ def value(observer: PrometheusObserver, name: str, **labels: str) -> float:
 
 def told_everything() -> PrometheusObserver:
     observer = PrometheusObserver()
-    observer.invocation_finished("f", "cold", 0.2, 0.0001, "Sandbox.Timedout")
-    observer.invocation_throttled("f", "concurrency")
+    observer.invocation_finished("f", LATEST, LATEST, "cold", 0.2, 0.0001, "Sandbox.Timedout")
+    observer.invocation_throttled("f", LATEST, LATEST, "concurrency")
     observer.invocation_failed("f", "start failed")
-    observer.cold_start("f", 0.002, 0.03, 0.15)
+    observer.invocation_spilled_over("f", "live", "3")
+    observer.cold_start("f", LATEST, ON_DEMAND, environment=0.002, package=0.03, init=0.15)
     observer.watch_contexts(lambda: {"starting": 1})
     observer.watch_memory(lambda: 12)
     observer.zygote_started("python3.11", "bare")
     observer.zygote_died("python3.11", "bare", expected=False)
     observer.wall("mount namespace", held=True)
+    use = ProvisionedUse(requested=5, ready=4, busy=1)
+    observer.watch_occupancy(
+        lambda: Occupancy(10, {("f", "live", "3"): 2}, 1, 6, {"f": 5}, {("f", "3"): use})
+    )
     observer.watch_lost_records(lambda: {("files", "the disk refuses them"): 3})
     return observer
 
@@ -86,7 +96,7 @@ def test_a_duration_lands_in_the_bucket_whose_bound_includes_it(
     seconds: float, first_bucket: str
 ) -> None:
     observer = PrometheusObserver()
-    observer.invocation_finished("f", "warm", seconds, 0.0, "")
+    observer.invocation_finished("f", LATEST, LATEST, "warm", seconds, 0.0, "")
     name = "samovar_invocation_duration_seconds"
     buckets = {
         dict(labels)["le"]: count
@@ -96,53 +106,88 @@ def test_a_duration_lands_in_the_bucket_whose_bound_includes_it(
     holding = {float(bound) for bound, count in buckets.items() if count == 1}
     assert min(holding) == float(first_bucket)
     assert holding == {float(bound) for bound in buckets if float(bound) >= float(first_bucket)}
-    assert value(observer, f"{name}_sum", function="f", start="warm") == seconds
-    assert value(observer, f"{name}_count", function="f", start="warm") == 1
+    assert value(observer, f"{name}_sum", **INVOKED, start="warm") == seconds
+    assert value(observer, f"{name}_count", **INVOKED, start="warm") == 1
 
 
 def test_start_kinds_are_counted_apart_and_the_overhead_together() -> None:
     observer = PrometheusObserver()
     for start in ("cold", "warm", "warm", "provisioned"):
-        observer.invocation_finished("f", start, 0.001, 0.00002, "")
+        observer.invocation_finished("f", LATEST, LATEST, start, 0.001, 0.00002, "")
     name = "samovar_invocation_duration_seconds_count"
     counts = {
-        start: value(observer, name, function="f", start=start)
+        start: value(observer, name, **INVOKED, start=start)
         for start in ("cold", "warm", "provisioned")
     }
     assert counts == {"cold": 1, "warm": 2, "provisioned": 1}
     assert value(observer, "samovar_dispatch_overhead_seconds_count") == 4
 
 
+def test_concurrency_is_asked_for_at_every_scrape() -> None:
+    observer = told_everything()
+    in_flight = "samovar_concurrent_executions"
+    assert value(observer, in_flight, function="f", qualifier="live", version="3") == 2
+    # Nothing is in flight there now, but something was.
+    assert value(observer, in_flight, **INVOKED) == 0
+    account = "samovar_account"
+    assert value(observer, f"{account}_concurrent_executions") == 2
+    assert value(observer, f"{account}_unreserved_concurrent_executions") == 1
+    assert value(observer, f"{account}_claimed_concurrency") == 6
+    assert value(observer, f"{account}_concurrency_limit") == 10
+    assert value(observer, "samovar_reserved_concurrency", function="f") == 5
+    provisioned = "samovar_provisioned_concurrency"
+    of_version = {"function": "f", "version": "3"}
+    assert value(observer, f"{provisioned}_requested", **of_version) == 5
+    assert value(observer, f"{provisioned}_ready", **of_version) == 4
+    assert value(observer, f"{provisioned}_utilization_ratio", **of_version) == 0.25
+    observer.watch_occupancy(lambda: NOTHING)
+    assert value(observer, f"{account}_concurrency_limit") == 0
+    assert (f"{provisioned}_ready", frozenset(of_version.items())) not in samples(observer)
+
+
+def test_nothing_of_none_is_no_utilization() -> None:
+    assert ProvisionedUse(requested=5, ready=0, busy=0).utilization == 0
+
+
 def test_cold_starts_are_told_by_phase() -> None:
     observer = PrometheusObserver()
-    observer.cold_start("f", 0.002, 0.03, 0.15)
-    observer.cold_start("f", 0.004, 0.0, 0.15)
+    observer.cold_start("f", LATEST, ON_DEMAND, environment=0.002, package=0.03, init=0.15)
+    observer.cold_start("f", LATEST, ON_DEMAND, environment=0.004, package=0.0, init=0.15)
     name = "samovar_cold_start_phase_seconds_sum"
-    assert value(observer, name, function="f", phase="environment") == pytest.approx(0.006)
-    assert value(observer, name, function="f", phase="package") == pytest.approx(0.03)
-    assert value(observer, name, function="f", phase="init") == pytest.approx(0.3)
-    assert value(observer, "samovar_cold_starts_total", function="f") == 2
+    assert value(
+        observer, name, function="f", version=LATEST, kind=ON_DEMAND, phase="environment"
+    ) == pytest.approx(0.006)
+    assert value(
+        observer, name, function="f", version=LATEST, kind=ON_DEMAND, phase="package"
+    ) == pytest.approx(0.03)
+    assert value(
+        observer, name, function="f", version=LATEST, kind=ON_DEMAND, phase="init"
+    ) == pytest.approx(0.3)
+    assert (
+        value(observer, "samovar_cold_starts_total", function="f", version=LATEST, kind=ON_DEMAND)
+        == 2
+    )
 
 
 def test_a_timeout_counts_as_an_error_and_as_a_timeout() -> None:
     observer = PrometheusObserver()
-    observer.invocation_finished("f", "warm", 3.0, 0.0, "Sandbox.Timedout")
-    observer.invocation_finished("f", "warm", 3.0, 0.0, "ValueError")
-    assert value(observer, "samovar_timeouts_total", function="f") == 1
+    observer.invocation_finished("f", LATEST, LATEST, "warm", 3.0, 0.0, "Sandbox.Timedout")
+    observer.invocation_finished("f", LATEST, LATEST, "warm", 3.0, 0.0, "ValueError")
+    assert value(observer, "samovar_timeouts_total", **INVOKED) == 1
     errors = "samovar_function_errors_total"
-    assert value(observer, errors, function="f", error_type="Sandbox.Timedout") == 1
-    assert value(observer, errors, function="f", error_type="ValueError") == 1
+    assert value(observer, errors, **INVOKED, error_type="Sandbox.Timedout") == 1
+    assert value(observer, errors, **INVOKED, error_type="ValueError") == 1
 
 
 def test_error_types_are_bounded_but_timeouts_are_never_lumped_together() -> None:
     observer = PrometheusObserver()
     for number in range(MAX_ERROR_TYPES + 7):
-        observer.invocation_finished("f", "warm", 0.1, 0.0, f"Error{number}")
-    observer.invocation_finished("f", "warm", 0.1, 0.0, "Sandbox.Timedout")
+        observer.invocation_finished("f", LATEST, LATEST, "warm", 0.1, 0.0, f"Error{number}")
+    observer.invocation_finished("f", LATEST, LATEST, "warm", 0.1, 0.0, "Sandbox.Timedout")
     errors = "samovar_function_errors_total"
-    assert value(observer, errors, function="f", error_type="other") == 7
-    assert value(observer, errors, function="f", error_type="Error0") == 1
-    assert value(observer, "samovar_timeouts_total", function="f") == 1
+    assert value(observer, errors, **INVOKED, error_type="other") == 7
+    assert value(observer, errors, **INVOKED, error_type="Error0") == 1
+    assert value(observer, "samovar_timeouts_total", **INVOKED) == 1
 
 
 def test_contexts_are_asked_for_at_every_scrape() -> None:
@@ -176,18 +221,83 @@ def test_walls_say_what_holds() -> None:
 
 def test_a_deleted_functions_series_are_let_go() -> None:
     observer = told_everything()
-    observer.invocation_finished("other", "warm", 0.1, 0.0, "")
+    observer.invocation_finished("other", LATEST, LATEST, "warm", 0.1, 0.0, "")
     observer.function_removed("f")
     observer.function_removed("never seen")
     functions = {dict(labels).get("function") for _, labels in samples(observer)}
+    # Of "f" there is what is asked for at a scrape, as long as somebody says so.
+    told = {name for name, labels in samples(observer) if dict(labels).get("function") == "f"}
+    assert all("concurren" in name for name in told)
+    observer.watch_occupancy(lambda: NOTHING)
+    functions = {dict(labels).get("function") for _, labels in samples(observer)}
     assert functions == {None, "other"}
+
+
+def versions_told_of(observer: PrometheusObserver) -> set[tuple[str | None, str | None]]:
+    """The qualifiers and versions that there are series of."""
+    return {
+        (dict(labels).get("qualifier"), dict(labels)["version"])
+        for _, labels in samples(observer)
+        if "version" in dict(labels)
+    }
+
+
+def of_two_versions() -> PrometheusObserver:
+    observer = PrometheusObserver()
+    for qualifier, version in (("live", "1"), ("live", "2"), ("1", "1"), (LATEST, LATEST)):
+        observer.invocation_finished("f", qualifier, version, "warm", 0.1, 0.0, "ValueError")
+        observer.invocation_throttled("f", qualifier, version, "reserved")
+        observer.invocation_spilled_over("f", qualifier, version)
+    for version in ("1", "2", LATEST):
+        observer.cold_start("f", version, ON_DEMAND, environment=0.1, package=0.1, init=0.1)
+    return observer
+
+
+def test_a_deleted_versions_series_are_let_go() -> None:
+    observer = of_two_versions()
+    observer.version_removed("f", "1")
+    observer.version_removed("f", "never seen")
+    observer.version_removed("never seen", "1")
+    expected = {("live", "2"), (LATEST, LATEST), (None, "2"), (None, LATEST)}
+    assert versions_told_of(observer) == expected
+
+
+@pytest.mark.parametrize(
+    ("leads_to", "left"),
+    [
+        (frozenset({"2"}), {("live", "2")}),
+        (frozenset({"1", "2"}), {("live", "1"), ("live", "2")}),
+        (frozenset[str](), set()),
+    ],
+    ids=["moved", "weighted", "deleted"],
+)
+def test_an_alias_has_series_of_the_versions_that_it_leads_to(
+    leads_to: frozenset[str], left: set[tuple[str, str]]
+) -> None:
+    observer = of_two_versions()
+    observer.alias_changed("f", "live", leads_to)
+    observer.alias_changed("never seen", "live", leads_to)
+    of_no_alias = {("1", "1"), (LATEST, LATEST), (None, "1"), (None, "2"), (None, LATEST)}
+    assert versions_told_of(observer) == left | of_no_alias
+
+
+def test_a_functions_traffic_is_told_by_version() -> None:
+    found = of_two_versions().traffic()["f"]
+    assert set(found) == {"1", "2", LATEST}
+    assert found["1"] == Traffic(
+        invocations={"warm": 2},
+        errors=2,
+        spillovers=2,
+        cold_starts={ON_DEMAND: 1},
+        throttles={"reserved": 2},
+    )
 
 
 def test_names_with_quotes_and_line_breaks_survive_the_text_format() -> None:
     observer = PrometheusObserver()
     error_type = 'Odd"Name\\with\nbreak'
-    observer.invocation_finished("f", "warm", 0.1, 0.0, error_type)
-    assert value(observer, "samovar_function_errors_total", function="f", error_type=error_type)
+    observer.invocation_finished("f", LATEST, LATEST, "warm", 0.1, 0.0, error_type)
+    assert value(observer, "samovar_function_errors_total", **INVOKED, error_type=error_type)
 
 
 def test_a_registry_of_the_users_own_refuses_a_clash_of_names() -> None:

@@ -130,11 +130,19 @@ class Listener:
     """Writes down what it is told."""
 
     told: list[tuple[FunctionVersion | None, FunctionVersion | None]] = field(default_factory=list)
+    reserved: list[tuple[str, int | None]] = field(default_factory=list)
+    provisioned: list[str] = field(default_factory=list)
     of_versions: list[tuple[str, str]] = field(default_factory=list)  # what, and which
     of_aliases: list[tuple[Alias | None, Alias | None]] = field(default_factory=list)
 
     def function_changed(self, old: FunctionVersion | None, new: FunctionVersion | None) -> None:
         self.told.append((old, new))
+
+    def concurrency_changed(self, function_arn: str, reserved: int | None) -> None:
+        self.reserved.append((function_arn, reserved))
+
+    def provisioned_changed(self, function_arn: str) -> None:
+        self.provisioned.append(function_arn)
 
     def version_published(self, version: FunctionVersion) -> None:
         self.of_versions.append(("published", version.version))

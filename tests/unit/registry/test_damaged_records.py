@@ -33,6 +33,13 @@ DAMAGED = {
     "policy": ["{", "{}", "[]", "1", '{"Statement":[{}]}', '{"Statement":[1]}'],
     "recursion": ["{", "{}", '"Maybe"', "null"],
     "runtime-management": ["{", "{}", "[]", "null", '{"update_on":"Never","version_arn":null}'],
+    "concurrency": ["{", "{}", "null", "-1", '"5"', "1.5"],
+    "provisioned-concurrency": [
+        *("{", "{}", "null", "5"),
+        '{"requested":0,"last_modified":1.0}',
+        '{"requested":"5","last_modified":1.0}',
+        '{"requested":5}',
+    ],
     "code-signing": ["{", "{}", "[]", "null", '"arn:gone"'],
     "code-signing-config": ["{", "{}", "[]", "null"],
     "layer": ["{", "{}", "[]", '{"document":1,"last":"x"}'],
@@ -54,6 +61,8 @@ async def everything(home: House) -> None:
     await home.registry.aliases.create("f", "a", "1")
     await home.registry.permissions.add("f", None, replace(statement, resource=ARN))
     await home.registry.recursion.put("f", RecursiveLoop.ALLOW)
+    await home.registry.concurrency.put("f", None, 5)
+    await home.registry.provisioned.put("f", "a", 5)
     on_update = RuntimeManagement(UpdateRuntimeOn.FUNCTION_UPDATE)
     await home.registry.runtime_management.put("f", None, on_update)
 

@@ -82,6 +82,9 @@ def test_a_listener_that_fails_does_not_stop_the_others(
         def function_changed(self, old: object, new: object) -> None:
             raise ZeroDivisionError
 
+        def concurrency_changed(self, function_arn: str, reserved: int | None) -> None:
+            raise ZeroDivisionError
+
     async def check(home: House) -> None:
         unsubscribe = home.registry.subscribe(Failing())
         later: list[object] = []
@@ -90,9 +93,13 @@ def test_a_listener_that_fails_does_not_stop_the_others(
             def function_changed(self, old: object, new: object) -> None:
                 later.append(new)
 
+            def concurrency_changed(self, function_arn: str, reserved: int | None) -> None:
+                later.append(reserved)
+
         home.registry.subscribe(Later())
         active = await home.active()
-        assert later == [active]
+        await home.registry.concurrency.put("f", None, 3)
+        assert later == [active, 3]
         unsubscribe()
         caplog.clear()
         await home.active("g")

@@ -9,7 +9,7 @@ from typing import Any
 
 from samovar.errors import ClientError, EngineError
 from samovar.metrics.observer import SilentObserver
-from samovar.model.function import CodePackage, Configuration, FunctionVersion
+from samovar.model.function import LATEST, CodePackage, Configuration, FunctionVersion
 from samovar.model.invocation import Invocation, Outcome
 from samovar.scheduler.driver import Scheduler
 from samovar.scheduler.policy import Policy
@@ -25,12 +25,21 @@ class Observed(SilentObserver):
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
 
-    def invocation_finished(
-        self, function: str, start: str, duration: float, overhead: float, error_type: str
+    def invocation_finished(  # noqa: PLR0917 - see Observer
+        self,
+        function: str,
+        qualifier: str,
+        version: str,
+        start: str,
+        duration: float,
+        overhead: float,
+        error_type: str,
     ) -> None:
         self.calls.append(("finished", function, start, duration, overhead, error_type))
 
-    def invocation_throttled(self, function: str, reason: str) -> None:
+    def invocation_throttled(
+        self, function: str, qualifier: str, version: str, reason: str
+    ) -> None:
         self.calls.append(("throttled", function, reason))
 
     def invocation_failed(self, function: str, kind: str) -> None:
@@ -39,7 +48,22 @@ class Observed(SilentObserver):
     def function_removed(self, function: str) -> None:
         self.calls.append(("removed", function))
 
-    def cold_start(self, function: str, environment: float, package: float, init: float) -> None:
+    def version_removed(self, function: str, version: str) -> None:
+        self.calls.append(("version removed", function, version))
+
+    def invocation_spilled_over(self, function: str, qualifier: str, version: str) -> None:
+        self.calls.append(("spilled over", function, qualifier, version))
+
+    def cold_start(
+        self,
+        function: str,
+        version: str,
+        kind: str,
+        *,
+        environment: float,
+        package: float,
+        init: float,
+    ) -> None:
         self.calls.append(("cold", function, environment, package, init))
 
 
@@ -106,11 +130,18 @@ class House:
     # -- what callers do
 
     def submit(
-        self, event: object = "wait", name: str = "f", generation: int = 1, timeout: int = 900
+        self,
+        event: object = "wait",
+        name: str = "f",
+        generation: int = 1,
+        timeout: int = 900,
+        *,
+        qualifier: str = LATEST,
     ) -> Call:
         self._requests += 1
         request = f"r{self._requests}"
         invocation = Invocation(request, ARN + name, json.dumps(event).encode())
+        invocation.qualifier = qualifier
         future = self.scheduler.submit(invocation, version(name, generation, timeout))
         return Call(request, future)
 

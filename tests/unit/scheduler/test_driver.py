@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
-from tests.unit.scheduler.driver_house import IDLE_TIMEOUT, House, play, settle, version
+from tests.unit.scheduler.driver_house import ARN, IDLE_TIMEOUT, House, play, settle, version
 
 from samovar.errors import AWS, ClientError, EngineError
-from samovar.model.invocation import StartKind
+from samovar.model.invocation import Invocation, StartKind
 
 
 def test_cold_and_then_warm() -> None:
@@ -219,6 +220,24 @@ def test_a_deleted_function_is_forgotten_at_once_and_after_what_still_ran() -> N
         await settle()
         assert [name for name, *_ in house.observed.calls] == [
             *("cold", "removed", "finished", "removed"),
+        ]
+
+    play(scenario)
+
+
+def test_a_deleted_version_is_forgotten_at_once_and_after_what_still_ran() -> None:
+    async def scenario(house: House) -> None:
+        published = replace(version(), version="3")
+        invocation = Invocation("r0", ARN + "f:3", b'"wait"', qualifier="3")
+        future = house.scheduler.submit(invocation, published)
+        await settle()
+        house.scheduler.retire(published, deleted=True)
+        assert house.observed.calls[-1] == ("version removed", "f", "3")
+        house.inside.pop("r0").set_result(None)
+        await future
+        await settle()
+        assert [name for name, *_ in house.observed.calls] == [
+            *("cold", "version removed", "finished", "version removed"),
         ]
 
     play(scenario)

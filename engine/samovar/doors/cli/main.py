@@ -11,7 +11,18 @@ from samovar.doors.cli import exits
 from samovar.doors.cli.report import own_version
 
 # Each is an attribute of the module of the same name beside this one.
-NAMES = ("bench", "delete", "demo", "deploy", "doctor", "functions", "invoke", "logs", "start")
+NAMES = (
+    "bench",
+    "delete",
+    "demo",
+    "deploy",
+    "doctor",
+    "functions",
+    "invoke",
+    "logs",
+    "start",
+    "top",
+)
 
 
 def command(name: str) -> click.Command:
@@ -52,4 +63,5 @@ def main() -> None:
     samovar deploy DIR                 create or update a function
     samovar invoke NAME -e event.json  run a function once
     samovar logs NAME -f               follow what it logs
+    samovar top                        watch contexts and functions
     """

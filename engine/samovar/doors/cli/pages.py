@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from botocore.auth import SigV4Auth
@@ -12,6 +12,7 @@ from botocore.exceptions import HTTPClientError
 from botocore.httpsession import URLLib3Session
 
 from samovar.doors.cli.exits import Exit, Failure
+from samovar.model.census import SCHEMA, Document
 from samovar.settings import is_loopback
 
 _TIMEOUT = 10  # seconds
@@ -35,6 +36,15 @@ def contexts(client: Any) -> list[dict[str, Any]] | None:
     status, document = _ask(client, "GET", "/_samovar/contexts")
     found = document.get("contexts")
     return found if status == 200 and isinstance(found, list) else None
+
+
+def census(client: Any) -> Document:
+    """The engine's whole document of contexts and functions (docs/contexts.md). Raises Failure
+    where there is none that can be read here, and what boto3 raises if nobody answers."""
+    status, document = _answered(client, "GET", "/_samovar/contexts", _TIMEOUT)
+    if status == 200 and document.get("schema") == SCHEMA:
+        return cast(Document, document)
+    raise _cannot(client, "has no list of contexts that this samovar can read", status, document)
 
 
 def drop_idle(client: Any, name: str) -> int:
@@ -66,6 +76,15 @@ def _cannot(client: Any, what: str, status: int, document: dict[str, Any]) -> Fa
 def _ask(
     client: Any, method: str, path: str, timeout: float = _TIMEOUT
 ) -> tuple[int, dict[str, Any]]:
+    """Status and document; 0 and nothing where nobody answers."""
+    try:
+        return _answered(client, method, path, timeout)
+    except HTTPClientError:
+        return 0, {}
+
+
+def _answered(client: Any, method: str, path: str, timeout: float) -> tuple[int, dict[str, Any]]:
+    """The same; raises HTTPClientError where nobody answers."""
     endpoint = str(client.meta.endpoint_url).rstrip("/")
     session = URLLib3Session(
         proxies={} if is_loopback(endpoint) else None, timeout=timeout, max_pool_connections=1
@@ -73,7 +92,7 @@ def _ask(
     try:
         reply = session.send(signed(client, method, endpoint + path).prepare())
         document = json.loads(reply.content)
-    except (HTTPClientError, ValueError):
+    except ValueError:
         return 0, {}
     finally:
         session.close()

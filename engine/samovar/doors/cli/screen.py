@@ -36,19 +36,20 @@ def new_table(*headings: str, right: tuple[str, ...] = ()) -> Table:
     return table
 
 
-def print_rows(
+def fitted(
     screen: Console,
     rows: Sequence[Mapping[str, str]],
     *,
     right: tuple[str, ...],
     least: Sequence[str] = (),
-) -> list[str]:
-    """Print `rows`, all with the same headings, as a table.
+) -> tuple[Table, list[str]]:
+    """`rows`, all with the same headings, as a table.
 
     Where the screen is too narrow the columns of `least` are left out, the first one first. Gives
-    those that were.
+    those that were, too.
     """
     shown = list(rows[0])
+    table = new_table()
     for gone in range(len(least) + 1):
         shown = [heading for heading in rows[0] if heading not in least[:gone]]
         table = new_table(*shown, right=right)
@@ -57,8 +58,20 @@ def print_rows(
         wanted = screen.measure(table, options=screen.options.update(max_width=_ANY_WIDTH))
         if wanted.maximum <= screen.width:
             break
+    return table, [heading for heading in rows[0] if heading not in shown]
+
+
+def print_rows(
+    screen: Console,
+    rows: Sequence[Mapping[str, str]],
+    *,
+    right: tuple[str, ...],
+    least: Sequence[str] = (),
+) -> list[str]:
+    """Print `rows` as `fitted` has them; gives the columns that were left out."""
+    table, left_out = fitted(screen, rows, right=right, least=least)
     screen.print(table)
-    return [heading for heading in rows[0] if heading not in shown]
+    return left_out
 
 
 def size_text(size: int) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from samovar.doors.http import faults
 from samovar.doors.http.body import Receive
@@ -19,11 +19,13 @@ from samovar.doors.http.code_links import PATH as CODE_PATH
 from samovar.doors.http.code_links import CodeLinks
 from samovar.doors.http.engine_seam import ServedEngine
 from samovar.doors.http.replies import Reply, aws_error, json_reply
+from samovar.errors import AWS
 from samovar.model.arn import FunctionReference
 from samovar.stores.protocols import PackageGone
 
 # The content type of the Prometheus text format.
 _METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+_CONTEXTS = "/_samovar/contexts"
 _DROP_IDLE = re.compile("/_samovar/functions/([^/]+)/drop-idle")
 _AWAIT_CHANGE = re.compile("/_samovar/functions/([^/]+)/await-change/([^/]+)")
 
@@ -39,11 +41,11 @@ class AdminPages:
             "/_samovar/health": self._health,
             "/_samovar/ready": self._ready,
             "/_samovar/metrics": self._metrics,
-            "/_samovar/contexts": self._contexts,
         }
         for alias, page in (("/healthz", "health"), ("/readyz", "ready"), ("/metrics", "metrics")):
             pages[alias] = pages[f"/_samovar/{page}"]
         self._pages = pages
+        self._known = sorted([*pages, _CONTEXTS])
 
     def owns(self, path: str) -> bool:
         """Whether `path` is one of ours, existing or not, rather than the Lambda API's."""
@@ -53,7 +55,7 @@ class AdminPages:
         """Answer those who wait for something to happen: the server stops; idempotent."""
         self._changes.stop()
 
-    async def answer(self, method: str, path: str, receive: Receive) -> Reply:
+    async def answer(self, method: str, path: str, query: str, receive: Receive) -> Reply:
         """The page; raises EngineError if a package can't be read, ClientError for a function
         that isn't there, and ClientGoneError. Of a POST the body must have been received."""
         drop = _DROP_IDLE.fullmatch(path)
@@ -65,17 +67,19 @@ class AdminPages:
                 return self._drop_idle(_unquoted(drop[1]))
             assert change is not None
             return await self._changes.answer(_unquoted(change[1]), _unquoted(change[2]), receive)
-        return await self._read(method, path)
+        return await self._read(method, path, query)
 
-    async def _read(self, method: str, path: str) -> Reply:
+    async def _read(self, method: str, path: str, query: str) -> Reply:
         if method not in ("GET", "HEAD"):
             return aws_error(faults.NOT_FOUND, f"{path} answers GET only.")
         page = self._pages.get(path)
         if page is not None:
             return page()
+        if path == _CONTEXTS:
+            return await self._contexts(query)
         if path.startswith(CODE_PATH):
             return await self._code(path.removeprefix(CODE_PATH))
-        known = ", ".join(sorted(self._pages))
+        known = ", ".join(self._known)
         return aws_error(faults.NOT_FOUND, f"There is no page {path[:200]}. There are: {known}.")
 
     def _health(self) -> Reply:
@@ -94,8 +98,15 @@ class AdminPages:
     def _metrics(self) -> Reply:
         return Reply(200, [(b"content-type", _METRICS_TYPE)], self._engine.metrics_text())
 
-    def _contexts(self) -> Reply:
-        return json_reply(200, {"contexts": list(self._engine.contexts())})
+    async def _contexts(self, query: str) -> Reply:
+        asked = parse_qs(query, keep_blank_values=True)
+        unknown = sorted(asked.keys() - {"history"})
+        if unknown:
+            return aws_error(
+                AWS.VALIDATION,
+                f"{_CONTEXTS} has no parameter {unknown[0][:100]!r}, only 'history'.",
+            )
+        return json_reply(200, await self._engine.census(history="history" in asked))
 
     def _drop_idle(self, text: str) -> Reply:
         settings = self._engine.settings

@@ -105,14 +105,15 @@ class LambdaApp:
         if origin is not None:
             raise faults.refused_origin(origin)
         method: str = scope["method"]
+        query = scope["query_string"].decode("latin-1")
         reading = method in ("GET", "HEAD")
         if reading and self._pages.owns(raw_path):
-            return await self._pages.answer(method, raw_path, receive)
+            return await self._pages.answer(method, raw_path, query, receive)
         receive = self._verified(scope, receive)
         if self._pages.owns(raw_path):
             await read_body(receive, limits.SYNC_PAYLOAD_SIZE)  # what is signed covers the body
-            return await self._pages.answer(method, raw_path, receive)
-        match = self._router.match(method, raw_path, scope["query_string"].decode("latin-1"))
+            return await self._pages.answer(method, raw_path, query, receive)
+        match = self._router.match(method, raw_path, query)
         name = match.operation.name
         if name == "Invoke":  # with a slash too many; the usual spelling never gets here
             usual = {**scope, "raw_path": b"/" + scope["raw_path"].strip(b"/")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from samovar.model.invocation import Outcome
@@ -50,8 +50,9 @@ class ServedEngine(Protocol):
     def metrics_text(self) -> bytes:
         """All metrics in the Prometheus text format."""
 
-    def contexts(self) -> Sequence[dict[str, Any]]:
-        """Every execution context with its state, as JSON-able dicts."""
+    async def census(self, *, history: bool) -> Mapping[str, Any]:
+        """Every execution context, and what functions have had to do: docs/contexts.md. With
+        `history` each context has its last states."""
 
     def memory_room(self) -> int | None:
         """MB that new contexts may take; None where that is not known."""

@@ -75,3 +75,8 @@ def last_modified(seconds: float) -> str:
     """The spelling of FunctionConfiguration.LastModified: `2025-11-24T23:08:11.123+0000`."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}+0000"
+
+
+def whole_seconds(seconds: float) -> str:
+    """The spelling of a provisioned concurrency's LastModified: `2025-11-24T23:08:11+0000`."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}+0000"

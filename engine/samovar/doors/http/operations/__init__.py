@@ -6,13 +6,17 @@ Invoke and InvokeWithResponseStream are not among them: they have paths of their
 
 from samovar.doors.http.operations import (
     account,
+    aliases,
     code_signing,
+    concurrency,
     function_settings,
     functions,
     invoke_async,
     layers,
     permissions,
+    provisioned,
     tags,
+    versions,
 )
 from samovar.doors.http.operations.table import Operation
 
@@ -20,10 +24,14 @@ OPERATIONS: dict[str, Operation] = {
     operation.name: operation
     for operation in (
         *functions.OPERATIONS,
+        *versions.OPERATIONS,
+        *aliases.OPERATIONS,
         *layers.OPERATIONS,
         *permissions.OPERATIONS,
         *code_signing.OPERATIONS,
         *function_settings.OPERATIONS,
+        *concurrency.OPERATIONS,
+        *provisioned.OPERATIONS,
         *tags.OPERATIONS,
         *invoke_async.OPERATIONS,
         *account.OPERATIONS,

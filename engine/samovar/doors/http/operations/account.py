@@ -10,14 +10,14 @@ from samovar.model import limits
 
 async def _settings(call: Call) -> dict[str, Any]:
     usage = call.engine.registry.account_usage()
+    concurrency = call.engine.registry.concurrency
     return {
         "AccountLimit": {
             "TotalCodeSize": limits.CODE_STORAGE_SIZE,
             "CodeSizeUnzipped": limits.UNZIPPED_SIZE,
             "CodeSizeZipped": limits.ZIPPED_INLINE_SIZE,
-            "ConcurrentExecutions": limits.CONCURRENT_EXECUTIONS,
-            # Nothing can be reserved yet, so all of it is unreserved.
-            "UnreservedConcurrentExecutions": limits.CONCURRENT_EXECUTIONS,
+            "ConcurrentExecutions": concurrency.account.limit,
+            "UnreservedConcurrentExecutions": concurrency.unreserved(),
         },
         "AccountUsage": {
             "TotalCodeSize": usage.total_code_size,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from samovar.doors.http.operations.table import Call, Operation
-from samovar.model import limits
 from samovar.registry.recursion import RecursiveLoop
 from samovar.registry.runtime_management import RuntimeManagement, UpdateRuntimeOn
 
@@ -36,20 +35,13 @@ async def _put_runtime_management(call: Call) -> dict[str, Any]:
     return _shown(reference.arn, wanted)
 
 
-def _unqualified(call: Call) -> str:
-    """The name of a function that is meant as a whole; raises ClientError."""
-    reference = call.reference(limits.UNQUALIFIED_REFERENCE_LENGTH)
-    call.engine.registry.get(reference.name, reference.qualifier)
-    return reference.name
-
-
 async def _get_recursion(call: Call) -> dict[str, Any]:
-    return {"RecursiveLoop": call.engine.registry.recursion.get(_unqualified(call)).value}
+    return {"RecursiveLoop": call.engine.registry.recursion.get(call.whole_function()).value}
 
 
 async def _put_recursion(call: Call) -> dict[str, Any]:
     wanted = RecursiveLoop(call.params["RecursiveLoop"])
-    await call.engine.registry.recursion.put(_unqualified(call), wanted)
+    await call.engine.registry.recursion.put(call.whole_function(), wanted)
     return {"RecursiveLoop": wanted.value}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from samovar.doors.http.operations import rendering
+from samovar.doors.http.operations import concurrency, rendering
 from samovar.doors.http.operations.table import Call, IsDefault, Operation
 from samovar.errors import AWS, ClientError
 from samovar.model import limits
@@ -41,7 +41,6 @@ _CONFIGURATION_DEFAULTS: dict[str, IsDefault] = {
     "SnapStart": lambda value: value in ({}, {"ApplyOn": "None"}),
 }
 _CODE_DEFAULTS: dict[str, IsDefault] = {
-    "Publish": _equals(False),
     "Architectures": _equals([rendering.ARCHITECTURE]),
 }
 _CONFIGURATION = {
@@ -62,11 +61,9 @@ _CONFIGURATION = {
 }
 
 
-def _shown(call: Call, version: FunctionVersion, *, qualified: bool = False) -> dict[str, Any]:
+def _shown(call: Call, version: FunctionVersion, arn: str) -> dict[str, Any]:
     engine = call.engine
-    return rendering.function_configuration(
-        version, engine.registry, engine.settings.region, qualified=qualified
-    )
+    return rendering.function_configuration(version, engine.registry, engine.settings.region, arn)
 
 
 async def _create(call: Call) -> dict[str, Any]:
@@ -84,8 +81,10 @@ async def _create(call: Call) -> dict[str, Any]:
         params.get("Tags", {}),
         params.get("CodeSigningConfigArn"),
         params.get("Layers", ()),
+        params.get("Publish", False),
     )
-    return _shown(call, await call.engine.registry.create(new))
+    version = await call.engine.registry.create(new)
+    return _shown(call, version, version.arn)  # without the version, also of one that is published
 
 
 def _configuration(params: Any) -> dict[str, Any]:
@@ -149,69 +148,56 @@ async def _get(call: Call) -> dict[str, Any]:
     version = registry.get(reference.name, reference.qualifier)
     tags = registry.tags_of(version.arn)
     return {
-        "Configuration": _shown(call, version, qualified=reference.qualifier is not None),
+        "Configuration": _shown(call, version, reference.arn),
         "Code": {"RepositoryType": "S3", "Location": call.links.make(version.code, call.base_url)},
         "Tags": dict(tags) or None,
+        # Of a version or alias, too, which has its part in it (unconfirmed).
+        "Concurrency": concurrency.reserved(registry.concurrency.get(reference.name)) or None,
     }
 
 
 async def _get_configuration(call: Call) -> dict[str, Any]:
     reference = call.reference()
     version = call.engine.registry.get(reference.name, reference.qualifier)
-    return _shown(call, version, qualified=reference.qualifier is not None)
+    return _shown(call, version, reference.arn)
 
 
 async def _list(call: Call) -> dict[str, Any]:
     params = call.params
-    page = call.engine.registry.list(params.get("Marker"), params.get("MaxItems"))
-    qualified = params.get("FunctionVersion") == "ALL"
+    everything = params.get("FunctionVersion") == "ALL"
+    page = call.engine.registry.list(
+        params.get("Marker"), params.get("MaxItems"), all_versions=everything
+    )
     return {
         "NextMarker": page.next_marker,
-        "Functions": [rendering.list_item(item, qualified=qualified) for item in page.functions],
+        "Functions": [
+            rendering.list_item(item, item.qualified_arn if everything else item.arn)
+            for item in page.functions
+        ],
     }
-
-
-async def _list_versions(call: Call) -> dict[str, Any]:
-    """$LATEST, which is the only version that a function has yet."""
-    registry = call.engine.registry
-    reference = call.reference()
-    version = registry.get(reference.name, reference.qualifier)
-    if call.params.get("Marker"):  # one version is one page: no reply had a marker to give
-        raise ClientError(
-            AWS.INVALID_PARAMETER,
-            "The Marker is not one that ListVersionsByFunction gave: pass an earlier NextMarker.",
-        )
-    return {"Versions": [rendering.list_item(version, qualified=True)]}
-
-
-def _unqualified(call: Call) -> str:
-    """The name of the function that an update means; raises ClientError for anything but $LATEST,
-    which is the only version that can be updated."""
-    reference = call.reference(limits.UNQUALIFIED_REFERENCE_LENGTH)
-    call.engine.registry.get(reference.name, reference.qualifier)
-    return reference.name
 
 
 async def _update_code(call: Call) -> dict[str, Any]:
     params = call.params
-    name = _unqualified(call)
     version = await call.engine.registry.update_code(
-        name,
+        call.whole_function(),
         code_source(params),
         revision_id=params.get("RevisionId"),
         dry_run=params.get("DryRun", False),
+        publish=params.get("Publish", False),
     )
-    return _shown(call, version)
+    published = version.version != LATEST
+    return _shown(call, version, version.qualified_arn if published else version.arn)
 
 
 async def _update_configuration(call: Call) -> dict[str, Any]:
     params = call.params
-    name = _unqualified(call)
+    name = call.whole_function()
     changes = ConfigurationChanges(**_configuration(params), layers=params.get("Layers"))
     version = await call.engine.registry.update_configuration(
         name, changes, revision_id=params.get("RevisionId")
     )
-    return _shown(call, version)
+    return _shown(call, version, version.arn)
 
 
 async def _delete(call: Call) -> dict[str, Any]:
@@ -222,17 +208,7 @@ async def _delete(call: Call) -> dict[str, Any]:
     if qualifier is None:
         await registry.delete(reference.name)
     else:
-        registry.get(reference.name)
-        if qualifier == LATEST:
-            raise ClientError(
-                AWS.INVALID_PARAMETER,
-                "$LATEST version cannot be deleted without deleting the function.",
-            )
-        if not qualifier.isdigit():
-            raise ClientError(
-                AWS.INVALID_PARAMETER, "Deletion of aliases is not currently supported."
-            )
-        # A version that isn't there: AWS says the same as of one that was.
+        await registry.versions.delete(reference.name, qualifier)
     return {"StatusCode": 204}  # what AWS answers, whatever its model says
 
 
@@ -248,6 +224,7 @@ OPERATIONS = (
                 "Code.S3ObjectVersion",
                 "CodeSigningConfigArn",
                 "Tags",
+                "Publish",
             }
         ),
         "CreateFunction",
@@ -269,11 +246,6 @@ OPERATIONS = (
         {"MasterRegion": _equals("ALL")},  # no function is replicated from another Region
     ),
     Operation(
-        _list_versions,
-        frozenset({"FunctionName", "Marker", "MaxItems"}),
-        "ListVersionsByFunction",
-    ),
-    Operation(
         _update_code,
         frozenset(
             {
@@ -284,6 +256,7 @@ OPERATIONS = (
                 "S3ObjectVersion",
                 "DryRun",
                 "RevisionId",
+                "Publish",
             }
         ),
         "UpdateFunctionCode",

@@ -15,10 +15,10 @@ from samovar.registry.functions import FunctionRegistry
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
-def list_item(version: FunctionVersion, *, qualified: bool = False) -> dict[str, Any]:
-    """A FunctionConfiguration as lists show it: without states and the runtime's version."""
+def list_item(version: FunctionVersion, arn: str) -> dict[str, Any]:
+    """A FunctionConfiguration as lists show it: without states and the runtime's version. `arn` is
+    what the version is called: its function's name, a qualified one, or an alias's."""
     configuration = version.configuration
-    arn = f"{version.arn}:{version.version}" if qualified else version.arn
     item: dict[str, Any] = {
         "FunctionName": version.name,
         "FunctionArn": arn,
@@ -57,10 +57,10 @@ def list_item(version: FunctionVersion, *, qualified: bool = False) -> dict[str,
 
 
 def function_configuration(
-    version: FunctionVersion, registry: FunctionRegistry, region: str, *, qualified: bool = False
+    version: FunctionVersion, registry: FunctionRegistry, region: str, arn: str
 ) -> dict[str, Any]:
-    """A FunctionConfiguration in full; `qualified` if the request gave a qualifier."""
-    shown = list_item(version, qualified=qualified)
+    """A FunctionConfiguration in full; `arn` as in `list_item`."""
+    shown = list_item(version, arn)
     shown["State"] = version.state.value
     shown["StateReason"] = version.state_reason
     shown["StateReasonCode"] = version.state_reason_code

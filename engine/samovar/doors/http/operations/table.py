@@ -9,8 +9,10 @@ from typing import Any
 from samovar.doors.http.code_links import CodeLinks
 from samovar.doors.http.engine_seam import ServedEngine
 from samovar.doors.http.faults import not_carried_out
+from samovar.errors import AWS, ClientError
 from samovar.model import limits
 from samovar.model.arn import FunctionReference
+from samovar.model.function import LATEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,20 @@ class Call:
             account=settings.account_id,
             max_length=max_length,
         )
+
+    def whole_function(self, max_length: int = limits.UNQUALIFIED_REFERENCE_LENGTH) -> str:
+        """The name of the function that is meant as a whole; raises ClientError for one of its
+        versions or aliases (that AWS refuses this is known, its words are not confirmed)."""
+        reference = self.reference(max_length)
+        self.engine.registry.get(reference.name, reference.qualifier)
+        if reference.qualifier not in (None, LATEST):
+            raise ClientError(
+                AWS.INVALID_PARAMETER,
+                "This operation is permitted on Lambda functions only. Aliases and versions do not "
+                "support this operation. Please specify either a function name or an unqualified "
+                "function ARN.",
+            )
+        return reference.name
 
 
 Run = Callable[[Call], Awaitable[dict[str, Any]]]

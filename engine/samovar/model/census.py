@@ -1,0 +1,110 @@
+"""The shape of the document of `/_samovar/contexts`; docs/contexts.md says what each key means.
+
+A key that is there stays what it is; SCHEMA changes when one does not.
+"""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+SCHEMA = 1
+
+
+class ContextEntry(TypedDict):
+    """One context. `memory_mb` is there where memory was asked for."""
+
+    context: int
+    function: str
+    version: str
+    generation: int
+    initialization: str
+    state: str
+    state_seconds: float | None
+    pid: int | None
+    invocations: int
+    cold: int
+    warm: int
+    memory_mb: NotRequired[float | None]
+    max_memory_used_mb: int
+    started: str
+    history: NotRequired[list[str]]
+
+
+class ProvisionedEntry(TypedDict):
+    """A version's provisioned contexts."""
+
+    requested: int
+    ready: int
+    busy: int
+    failed: bool
+
+
+class VersionEntry(TypedDict):
+    """One version: its contexts now, and what it has had to do since the engine's start."""
+
+    version: str
+    contexts: dict[str, int]
+    waiting: int
+    in_flight: int
+    longest_busy_seconds: float | None
+    longest_idle_seconds: float | None
+    memory_mb: float
+    max_memory_used_mb: int
+    invocations: dict[str, int]
+    errors: int
+    cold_starts: dict[str, int]
+    throttles: dict[str, int]
+    provisioned: ProvisionedEntry | None
+    spillovers: int
+
+
+class FunctionEntry(TypedDict):
+    """One function that has contexts, or has been invoked."""
+
+    name: str
+    function: str
+    in_flight: int
+    reserved_concurrency: int | None
+    versions: list[VersionEntry]
+
+
+class Totals(TypedDict):
+    """The same over all functions."""
+
+    contexts: dict[str, int]
+    waiting: int
+    in_flight: int
+    memory_mb: float
+    invocations: dict[str, int]
+    errors: int
+    cold_starts: dict[str, int]
+    throttles: dict[str, int]
+    claimed_concurrency: int
+
+
+class Limits(TypedDict):
+    """What there may be at most."""
+
+    contexts: int
+    account_concurrency: int
+
+
+class Host(TypedDict):
+    """The machine's memory."""
+
+    memory_mb: int
+    memory_available_mb: int
+    room_mb: int | None
+
+
+class Document(TypedDict):
+    """The whole of it."""
+
+    schema: int
+    time: str
+    uptime_seconds: float
+    limits: Limits
+    host: Host
+    totals: Totals
+    functions: list[FunctionEntry]
+    contexts: list[ContextEntry]
