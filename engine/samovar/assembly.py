@@ -164,7 +164,7 @@ class Parts:
         if old is not None and (new is None or new.pool != old.pool):
             self.scheduler.retire(old, deleted=new is None)
 
-    def provisioned_changed(self, function_arn: str) -> None:
+    def provisioned_changed(self, function_arn: str, qualifier: str) -> None:
         """Part of RegistryListener: see `Provisioning`, which is another one."""
 
     def concurrency_changed(self, function_arn: str, reserved: int | None) -> None:
