@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,7 @@ class Parts:
         runtimes: Runtimes | None,
         *,
         memory: MemoryGauge | None,
+        draw: Callable[[], float],
     ) -> Self:
         """Parts that work, on a data directory that this process holds the lock of; whatever is
         raised, nothing is left open."""
@@ -80,6 +82,7 @@ class Parts:
                 clock,
                 settings,
                 _node_id(settings.data_dir),
+                draw,
             )
             registry.observe_with(metrics)
             await registry.open()

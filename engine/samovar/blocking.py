@@ -128,6 +128,14 @@ class BlockingEngine:
     delete_function_concurrency = _awaited(Engine.delete_function_concurrency)
     put_provisioned_concurrency = _awaited(Engine.put_provisioned_concurrency)
     delete_provisioned_concurrency = _awaited(Engine.delete_provisioned_concurrency)
+    publish_version = _awaited(Engine.publish_version)
+    list_versions = _awaited(Engine.list_versions)
+    delete_version = _awaited(Engine.delete_version)
+    create_alias = _awaited(Engine.create_alias)
+    update_alias = _awaited(Engine.update_alias)
+    get_alias = _awaited(Engine.get_alias)
+    list_aliases = _awaited(Engine.list_aliases)
+    delete_alias = _awaited(Engine.delete_alias)
     invoke = _awaited(Engine.invoke)
     drop_idle_contexts = _asked(Engine.drop_idle_contexts)
     report = _asked(Engine.report)
@@ -137,11 +145,17 @@ class BlockingEngine:
 
     # Written out: a type checker can't see through a wrapper that `changes` has no «self».
     def update_function(
-        self, name: str, *, code: Code | None = None, watch: bool = False, **changes: Any
+        self,
+        name: str,
+        *,
+        code: Code | None = None,
+        watch: bool = False,
+        publish: bool = False,
+        **changes: Any,
     ) -> FunctionVersion:
         """As Engine.update_function."""
         return self._result_of(
-            self._engine.update_function(name, code=code, watch=watch, **changes)
+            self._engine.update_function(name, code=code, watch=watch, publish=publish, **changes)
         )
 
     def _result_of(self, coroutine: Coroutine[Any, Any, T]) -> T:

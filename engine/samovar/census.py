@@ -116,12 +116,13 @@ def _sizes(pids: Sequence[int | None]) -> list[float | None]:
     return [None if pid is None else resident_mb(pid) for pid in pids]
 
 
-def host() -> Host:
-    """The machine's memory, now."""
+def host(room: int | None) -> Host:
+    """The machine's memory, now; `room` is MB that new contexts may take."""
     memory = psutil.virtual_memory()
     return {
         "memory_mb": memory.total // _MEGABYTE,
         "memory_available_mb": memory.available // _MEGABYTE,
+        "room_mb": room,
     }
 
 
@@ -155,6 +156,7 @@ def functions(
             "requested": use.requested,
             "ready": use.ready,
             "busy": use.busy,
+            "failed": use.failed,
         }
     for name in occupancy.reserved:
         found.setdefault(prefix + name, {})

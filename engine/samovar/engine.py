@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import resource
-import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,32 +23,21 @@ from samovar import census
 from samovar.assembly import Parts
 from samovar.clock import Clock, SystemClock
 from samovar.context.host_memory import MemoryGauge
-from samovar.errors import AWS, ClientError, EngineError
+from samovar.errors import EngineError
+from samovar.functions_api import Code, FunctionsApi
 from samovar.logs.journals import LogSink
 from samovar.logs.platform_lines import iso
 from samovar.metrics.occupancy import NOTHING, Occupancy
 from samovar.metrics.prometheus import PrometheusObserver
 from samovar.model.census import SCHEMA, ContextEntry, Document
-from samovar.model.function import DEFAULT_ROLE, Configuration, FunctionVersion
 from samovar.model.invocation import Outcome
-from samovar.model.layer import LayerVersion
-from samovar.model.provisioning import ShownConfig
-from samovar.registry.functions import (
-    CodeSource,
-    ConfigurationChanges,
-    Directory,
-    FunctionRegistry,
-    LiveDirectory,
-    Module,
-    NewFunction,
-    ZipBytes,
-)
-from samovar.registry.layers import NewLayerVersion
 from samovar.registry.runtimes import Interpreter, Runtimes
 from samovar.settings import Settings
 from samovar.stores.lock import DataDirectoryLock
 
 _GRACE = 30.0  # seconds that running invocations get when the engine stops
+
+__all__ = ["Code", "Engine", "EngineReport"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +50,7 @@ class EngineReport:
     zygotes: tuple[int, ...]
 
 
-Code = CodeSource | Path | bytes | str
-
-
-class Engine:
+class Engine(FunctionsApi):
     """One engine on one data directory, for one event loop; touches no signals.
 
     All of it runs on the loop that entered it: methods are to be called there (for other threads
@@ -80,16 +65,19 @@ class Engine:
         log_sink: LogSink | None = None,
         runtimes: Runtimes | None = None,
         memory: MemoryGauge | None = None,
+        draw: Callable[[], float] = random.random,
     ) -> None:
         """`log_sink` gets everything that functions write, and the platform's lines; `runtimes`
         are the interpreters to serve, which this host is searched for when none are given; `memory`
-        says how much of it new contexts may take, which the kernel is asked for otherwise."""
+        says how much of it new contexts may take, which the kernel is asked for otherwise; `draw`
+        gives numbers from 0 to below 1, one for each invocation of an alias of two versions."""
         self.settings = settings or Settings()
         self.metrics = PrometheusObserver()
         self._clock: Clock = clock or SystemClock()
         self._sink = log_sink
         self._runtimes = runtimes
         self._memory = memory
+        self._draw = draw
         self._started = 0.0
         self._lock = DataDirectoryLock(self.settings.data_dir)
         self._running: Parts | None = None
@@ -116,6 +104,7 @@ class Engine:
             self._running = await Parts.assemble(
                 *(self.settings, self.metrics, self._clock, self._sink, self._runtimes),
                 memory=self._memory,
+                draw=self._draw,
             )
         except BaseException:
             self._lock.release()
@@ -135,108 +124,6 @@ class Engine:
         finally:
             await parts.dismantle()
             self._lock.release()
-
-    # -- functions
-
-    @property
-    def registry(self) -> FunctionRegistry:
-        """The functions and their tags."""
-        return self._parts.registry
-
-    async def create_function(
-        self,
-        name: str,
-        *,
-        code: Code,
-        handler: str = "",
-        runtime: str = "",
-        role: str = "",
-        description: str = "",
-        timeout: int = 3,
-        memory_size: int = 128,
-        ephemeral_storage: int = 512,
-        environment: Mapping[str, str] | None = None,
-        tags: Mapping[str, str] | None = None,
-        layers: Sequence[str] = (),
-        watch: bool = False,
-    ) -> FunctionVersion:
-        """Create a function and wait until it is Active.
-
-        `code`: a directory, the path or the bytes of a zip, or «package.module:function» importable
-        here (which also says handler and runtime). `runtime` defaults to the running interpreter's;
-        `layers` are the ARNs of layer versions (see `publish_layer`). With `watch`, a directory's
-        later changes are taken in as they happen (docs/hot-reload.md). Raises ClientError.
-        """
-        configuration = Configuration(
-            handler=handler,
-            runtime=runtime or ("" if isinstance(code, str) else _own_runtime()),
-            role=role or DEFAULT_ROLE.format(account=self.settings.account_id),
-            description=description,
-            timeout=timeout,
-            memory_size=memory_size,
-            ephemeral_storage=ephemeral_storage,
-            environment=environment,
-        )
-        source = _source(code, watch)
-        new = NewFunction(name, configuration, source, dict(tags or {}), layers=layers)
-        await self.registry.create(new)
-        return await self.registry.wait_settled(name)
-
-    async def update_function(
-        self, name: str, *, code: Code | None = None, watch: bool = False, **changes: Any
-    ) -> FunctionVersion:
-        """Replace the code, change the configuration (fields of ConfigurationChanges), or both;
-        wait until it is in force. `watch` goes with `code`, as in `create_function`. Raises
-        ClientError; TypeError for an unknown field."""
-        if changes:
-            await self.registry.update_configuration(name, ConfigurationChanges(**changes))
-            await self.registry.wait_settled(name)
-        if code is not None:
-            await self.registry.update_code(name, _source(code, watch))
-        return await self.registry.wait_settled(name)
-
-    async def delete_function(self, name: str) -> None:
-        """Delete a function; running invocations finish. Raises ClientError."""
-        await self.registry.delete(name)
-
-    async def put_function_concurrency(self, name: str, reserved: int) -> None:
-        """Reserve concurrency for a function, which then gets neither less nor more; 0 turns it
-        off. Raises ClientError."""
-        await self.registry.concurrency.put(name, None, reserved)
-
-    async def delete_function_concurrency(self, name: str) -> None:
-        """Give up what a function has reserved; nothing is no error. Raises ClientError."""
-        await self.registry.concurrency.delete(name)
-
-    async def put_provisioned_concurrency(
-        self, name: str, qualifier: str, contexts: int
-    ) -> ShownConfig:
-        """Keep that many contexts of a version, or of what an alias stands for, initialised, and
-        wait until they are.
-
-        The status of what is returned is READY, or FAILED if the init failed time and again; then
-        `progress.failure` has AWS's reason. Raises ClientError; EngineError when the engine stops
-        meanwhile.
-        """
-        parts = self._parts
-        await parts.registry.provisioned.put(name, qualifier, contexts)
-        return await parts.provisioning.wait_settled(name, qualifier)
-
-    async def delete_provisioned_concurrency(self, name: str, qualifier: str) -> None:
-        """Keep no more contexts for an alias or a version; nothing is no error. Raises
-        ClientError."""
-        await self.registry.provisioned.delete(name, qualifier)
-
-    async def publish_layer(
-        self, name: str, *, content: Directory | ZipBytes | Path | bytes, description: str = ""
-    ) -> LayerVersion:
-        """Publish the next version of a layer; functions take its `version_arn`.
-
-        `content`: a directory, or the path or the bytes of a zip, laid out as it is to be at /opt
-        (Python modules in `python/`). Raises ClientError.
-        """
-        new = NewLayerVersion(name, _source(content, watch=False), description)
-        return await self.registry.layers.publish(new)
 
     # -- invocations
 
@@ -341,7 +228,7 @@ class Engine:
                 "contexts": self.settings.max_contexts,
                 "account_concurrency": self.settings.account_concurrency,
             },
-            "host": census.host(),
+            "host": census.host(self.memory_room()),
             "totals": census.totals(found, occupancy),
             "functions": found,
             "contexts": entries,
@@ -377,31 +264,6 @@ class Engine:
         if self._running is None:
             return {}
         return Counter(item.state.value for item in self._running.scheduler.lifecycles())
-
-
-def _source(code: Code, watch: bool) -> CodeSource:
-    if watch:
-        if not isinstance(code, Path):
-            raise ClientError(AWS.INVALID_PARAMETER, "watch=True needs a directory as the code")
-        return LiveDirectory(code.absolute(), trusted=True)
-    if isinstance(code, bytes):
-        return ZipBytes(code)
-    if isinstance(code, str):
-        return Module(code)
-    if isinstance(code, Path):
-        if code.is_dir():
-            return Directory(code)
-        try:
-            return ZipBytes(code.read_bytes())
-        except OSError as error:
-            raise ClientError(
-                AWS.INVALID_PARAMETER, f"{code} is neither a directory nor a readable zip: {error}"
-            ) from error
-    return code
-
-
-def _own_runtime() -> str:
-    return f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def _raise_descriptor_limit() -> None:

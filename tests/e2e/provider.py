@@ -55,11 +55,10 @@ class Function:
 
     def create(self, given: dict[str, Any]) -> dict[str, Any]:
         sent = {name: value for name, value in given.items() if name not in _BY_ITSELF}
+        sent.setdefault("Publish", False)
         for name in ("Description", "MemorySize", "PackageType", "Timeout"):
             sent.setdefault(name, DEFAULTS[name])
-        self.aws.create_function(
-            FunctionName=self.name, Code={"ZipFile": given["ZipFile"]}, Publish=False, **sent
-        )
+        self.aws.create_function(FunctionName=self.name, Code={"ZipFile": given["ZipFile"]}, **sent)
         self._until("State", "Active", "Pending")
         self._reserve({}, given)
         return self.read()
@@ -67,7 +66,7 @@ class Function:
     def update(self, before: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         changed = {name for name in {*before, *given} if before.get(name) != given.get(name)}
         changed -= {name for name in COMPUTED if name not in given}
-        of_configuration = changed - _OF_CODE - {"Tags", _RESERVED}
+        of_configuration = changed - _OF_CODE - {"Tags", "Publish", _RESERVED}
         if changed & {"Tags"}:
             self._retag(before.get("Tags", {}), given.get("Tags", {}))
         if of_configuration:
@@ -83,6 +82,9 @@ class Function:
             )
             self._until("LastUpdateStatus", "Successful", "InProgress")
         self._reserve(before, given)
+        if given.get("Publish") and changed - {"Tags", _RESERVED}:
+            made = self.aws.publish_version(FunctionName=self.name)
+            self._until("State", "Active", "Pending", made["FunctionArn"])
         return self.read()
 
     def read(self) -> dict[str, Any]:
@@ -135,18 +137,54 @@ class Function:
         if added:
             self.aws.tag_resource(Resource=arn, Tags=added)
 
-    def _until(self, field: str, wanted: str, pending: str) -> None:
+    def _until(self, field: str, wanted: str, pending: str, arn: str | None = None) -> None:
         while True:
-            shown = self.aws.get_function(FunctionName=self.name)["Configuration"]
+            shown = self.aws.get_function(FunctionName=arn or self.name)["Configuration"]
             if shown[field] == wanted:
                 return
             assert shown[field] == pending, shown
+
+
+class Alias:
+    """aws_lambda_alias. `given` is FunctionVersion, and Description and weights where there are
+    any."""
+
+    def __init__(self, aws: Any, function: str, name: str) -> None:
+        self.aws = aws
+        self.at = {"FunctionName": function, "Name": name}
+
+    def create(self, given: dict[str, Any]) -> dict[str, Any]:
+        self.aws.create_alias(**self.at, **self._sent(given))
+        return self.read()
+
+    def update(self, given: dict[str, Any]) -> dict[str, Any]:
+        self.aws.update_alias(**self.at, **self._sent(given))
+        return self.read()
+
+    def read(self) -> dict[str, Any]:
+        found = self.aws.get_alias(**self.at)
+        weights = found.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+        shown = ("AliasArn", "Description", "FunctionVersion")
+        return {**{name: found[name] for name in shown}, "Weights": weights}
+
+    def delete(self) -> None:
+        self.aws.delete_alias(**self.at)
+
+    @staticmethod
+    def _sent(given: dict[str, Any]) -> dict[str, Any]:
+        weights = {"AdditionalVersionWeights": given.get("Weights", {})}
+        return {
+            "FunctionVersion": given["FunctionVersion"],
+            "Description": given.get("Description", ""),
+            "RoutingConfig": weights,
+        }
 
 
 def plan(given: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
     """What Terraform would want to change: empty where the state is what the block says."""
     wanted = {**DEFAULTS, **given}
     wanted.pop("ZipFile", None)
+    wanted.pop("Publish", None)
     return {
         name: (value, state[name])
         for name, value in wanted.items()

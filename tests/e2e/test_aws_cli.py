@@ -16,7 +16,8 @@ SHOWN = (
     *("create-function", "wait function-active-v2", "wait function-updated-v2", "invoke"),
     *("update-function-code", "update-function-configuration", "list-functions", "get-function"),
     *("list-versions-by-function", "tag-resource", "untag-resource", "list-tags"),
-    *("add-permission", "get-policy", "remove-permission", "delete-function"),
+    *("publish-version", "create-alias", "get-alias", "list-aliases", "update-alias"),
+    *("delete-alias", "add-permission", "get-policy", "remove-permission", "delete-function"),
 )
 
 

@@ -116,7 +116,7 @@ def test_no_retry_mode_repeats_what_would_fail_again(engine: Engine) -> None:
         with pytest.raises(aws.exceptions.ResourceNotFoundException) as unknown:
             aws.invoke(FunctionName="nobody")
         with pytest.raises(aws.exceptions.ClientError) as refused:
-            aws.publish_version(FunctionName="nobody")
+            aws.list_capacity_providers()
         aws.close()
         for caught in (unknown, refused):
             assert caught.value.response["ResponseMetadata"]["RetryAttempts"] == 0

@@ -124,13 +124,29 @@ SAM_SYNC: Calls = [
     ("DeleteFunction", F),
 ]
 
+# What CloudFormation does for AutoPublishAlias, at a first deployment and at a second one.
+SAM_ALIAS: Calls = [
+    ("CreateFunction", new("f")),
+    ("PublishVersion", {**F, "Description": ""}),
+    ("CreateAlias", {**ALIAS, "FunctionVersion": "1", "Description": ""}),
+    ("AddPermission", {**PERMISSION, "FunctionName": ARN + "f:live"}),
+    ("UpdateFunctionCode", {**F, "ZipFile": NEWER, "Publish": False}),
+    ("PublishVersion", {**F, "Description": ""}),
+    ("UpdateAlias", {**ALIAS, "FunctionVersion": "2", "RoutingConfig": {}}),
+    ("GetAlias", {**F, "Name": "live"}),
+    ("DeleteFunction", {**F, "Qualifier": "1"}),
+    ("Invoke", {"FunctionName": ARN + "f:live"}),
+    ("GetPolicy", {**F, "Qualifier": "live"}),
+    ("DeleteAlias", {**F, "Name": "live"}),
+    ("DeleteFunction", F),
+]
+
 # What is not there, and what is asked for all the same to see whether it is.
 NOT_THERE = {("GetFunction", 0), ("ListLayerVersions", 4), ("GetAlias", 9)}
 
 
 # The operations that are refused by name until they are carried out; all else must go through.
 NOT_YET = {
-    *("CreateAlias", "GetAlias", "UpdateAlias", "PublishVersion"),
     *("CreateEventSourceMapping", "ListEventSourceMappings"),
     *("CreateFunctionUrlConfig", "GetFunctionUrlConfig"),
 }
@@ -153,7 +169,11 @@ def refusal(operation: str, params: dict[str, Any]) -> str:
     return ""
 
 
-@pytest.mark.parametrize("calls", [CHALICE, ZAPPA, SAM_SYNC], ids=["chalice", "zappa", "sam sync"])
+@pytest.mark.parametrize(
+    "calls",
+    [CHALICE, ZAPPA, SAM_SYNC, SAM_ALIAS],
+    ids=["chalice", "zappa", "sam sync", "sam with an alias"],
+)
 def test_a_deployer(aws: Any, calls: Calls) -> None:
     for at, (operation, params) in enumerate(calls):
         method = getattr(aws, xform_name(operation))

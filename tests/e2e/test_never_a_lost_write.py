@@ -45,13 +45,16 @@ def handler(event, context):
 
 @dataclass(frozen=True)
 class Kept:
-    """What a function is to be."""
+    """What a function is to be. `versions` are edition, number, description and timeout of those
+    that are published; `alias` is the version that it stands for, 0 if there is none."""
 
     edition: int
     number: int | None = None
     description: str = ""
     timeout: int = 3
     tags: dict[str, str] = field(default_factory=dict)
+    versions: tuple[tuple[int, int | None, str, int], ...] = ()
+    alias: int = 0
 
 
 def code(edition: int) -> bytes:
@@ -202,6 +205,29 @@ class Writes(RuleBasedStateMachine):
             self.known[name] = replace(kept, tags=left)
 
     @rule(name=NAMES)
+    def publish(self, name: str) -> None:
+        self.settled(name)
+        reply = self.ask("publish_version", FunctionName=name)
+        if not self.expect(reply, name):
+            return
+        kept = self.known[name]
+        now = (kept.edition, kept.number, kept.description, kept.timeout)
+        if kept.versions[-1:] != (now,):
+            kept = self.known[name] = replace(kept, versions=(*kept.versions, now))
+        assert reply["Version"] == str(len(kept.versions))
+
+    @rule(name=NAMES, number=NUMBERS)
+    def point(self, name: str, number: int) -> None:
+        kept = self.known.get(name)
+        operation = "update_alias" if kept and kept.alias else "create_alias"
+        reply = self.ask(operation, FunctionName=name, Name="live", FunctionVersion=str(number))
+        if kept is None or number > len(kept.versions):
+            assert reply == "ResourceNotFoundException"
+        else:
+            assert isinstance(reply, dict), reply
+            self.known[name] = replace(kept, alias=number)
+
+    @rule(name=NAMES)
     def delete(self, name: str) -> None:
         if self.expect(self.ask("delete_function", FunctionName=name), name):
             del self.known[name]
@@ -298,6 +324,11 @@ class Writes(RuleBasedStateMachine):
     def result(self, name: str) -> Any:
         return json.load(self.aws.invoke(FunctionName=name)["Payload"])
 
+    def active(self, name: str) -> None:
+        """Wait for the version that the alias stands for."""
+        while self.aws.get_function(FunctionName=name)["Configuration"]["State"] == "Pending":
+            pass
+
     @rule(name=NAMES)
     def invoke(self, name: str) -> None:
         self.settled(name)
@@ -305,6 +336,11 @@ class Writes(RuleBasedStateMachine):
             kept = self.known[name]
             number = None if kept.number is None else str(kept.number)
             assert self.result(name) == [kept.edition, number]
+            if kept.alias:
+                self.active(f"{name}:live")
+                edition, published, *_ = kept.versions[kept.alias - 1]
+                number = None if published is None else str(published)
+                assert self.result(f"{name}:live") == [edition, number]
         else:
             assert self.ask("invoke", FunctionName=name) == "ResourceNotFoundException"
 
@@ -326,8 +362,24 @@ class Writes(RuleBasedStateMachine):
                     shown["Description"],
                     shown["Timeout"],
                     found.get("Tags", {}),
+                    kept.versions,
+                    kept.alias,
                 )
                 == kept
+            )
+            found = self.ask("list_versions_by_function", FunctionName=name)["Versions"]
+            assert [item["Version"] for item in found] == ["$LATEST"] + [
+                str(at + 1) for at in range(len(kept.versions))
+            ]
+            for item, (_, number, description, timeout) in zip(
+                found[1:], kept.versions, strict=True
+            ):
+                variables = item.get("Environment", {}).get("Variables", {})
+                assert variables.get("NUMBER") == (None if number is None else str(number))
+                assert (item["Description"], item["Timeout"]) == (description, timeout)
+            alias = self.ask("get_alias", FunctionName=name, Name="live")
+            assert (alias["FunctionVersion"] if kept.alias else alias) == (
+                str(kept.alias) if kept.alias else "ResourceNotFoundException"
             )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.house import ACCOUNT, ARN, AT_ONCE, ECHO, REGION, ROLE, RUNTIME, new, zipped
-from tests.e2e.provider import Function, plan, statement
+from tests.e2e.provider import Alias, Function, plan, statement
 
 from samovar.doors.http.operations.rendering import ARCHITECTURE
 
@@ -66,6 +66,40 @@ def test_updates_in_the_order_of_the_provider(aws: Any) -> None:
         before = given
     reply = json.load(aws.invoke(FunctionName="f", Payload=b"1")["Payload"])
     assert reply == {"newer": 1, "edition": "none"}
+    function.delete()
+
+
+def test_publish_and_an_alias(aws: Any) -> None:
+    function = Function(aws, "f")
+    given = {**LEAST, "Publish": True}
+    state = function.create(given)
+    assert plan(given, state) == {}
+    assert (state["Version"], state["QualifiedArn"]) == ("1", f"{ARN}f:1")
+    alias = Alias(aws, "f", "live")
+    asked: dict[str, Any] = {"FunctionVersion": "1"}
+    kept = {"AliasArn": f"{ARN}f:live", "Description": "", "Weights": {}}
+    assert alias.create(asked) == {**kept, **asked}
+    for change, version in (
+        ({}, "1"),  # nothing changed, nothing published
+        ({"Tags": {"a": "b"}}, "1"),
+        ({"ZipFile": NEWER}, "2"),
+        ({"Timeout": 9}, "3"),
+    ):
+        state = function.update(given, {**given, **change})
+        given = {**given, **change}
+        assert plan(given, state) == {}
+        assert (state["Version"], state["QualifiedArn"]) == (version, f"{ARN}f:{version}")
+    reply = aws.invoke(FunctionName=kept["AliasArn"], Payload=b"1")
+    assert reply["ExecutedVersion"] == "1"
+    assert json.load(reply["Payload"]) == {"event": 1, "edition": "none"}
+    asked = {"FunctionVersion": "3", "Description": "d", "Weights": {"1": 0.5}}
+    assert alias.update(asked) == {**kept, **asked}
+    moved = {"FunctionVersion": "3"}
+    assert alias.update(moved) == {**kept, **moved}
+    assert json.load(aws.invoke(FunctionName="f:live", Payload=b"1")["Payload"])["newer"] == 1
+    alias.delete()
+    with pytest.raises(aws.exceptions.ResourceNotFoundException):
+        alias.read()
     function.delete()
 
 
@@ -139,13 +173,3 @@ def test_a_layer(aws: Any) -> None:
     aws.delete_layer_version(LayerName="words", VersionNumber=1)
     with pytest.raises(aws.exceptions.ResourceNotFoundException):
         aws.get_layer_version(LayerName="words", VersionNumber=1)
-
-
-def test_an_alias(aws: Any) -> None:
-    """Not carried out yet: the plan fails at it, with a message that names it."""
-    aws.create_function(**new("f"))
-    with pytest.raises(aws.exceptions.ClientError) as refused:
-        aws.create_alias(FunctionName="f", Name="live", FunctionVersion="$LATEST", Description="")
-    told = refused.value.response["Error"]
-    assert told["Code"] == "NotImplementedException"
-    assert told["Message"] == "Samovar does not carry out the operation CreateAlias yet."

@@ -21,7 +21,7 @@ from tests.process.house import eventually, package, result
 
 from samovar.engine import Engine
 from samovar.errors import AWS, ClientError
-from samovar.model.function import Configuration, State, UpdateStatus
+from samovar.model.function import LATEST, Configuration, State, UpdateStatus
 from samovar.model.policy import Statement
 from samovar.model.runtime_version import runtime_version_arn
 from samovar.registry import kept_packages
@@ -38,9 +38,11 @@ PROFILE = "arn:aws:signer:us-east-1:000000000000:/signing-profiles/mine/abcdef01
 LAYER = "l"
 LOOPS = [RecursiveLoop.TERMINATE, RecursiveLoop.ALLOW]
 UPDATES = list(UpdateRuntimeOn)
+PUBLISHING = ("publish", "publish code", "alias")
 WAYS = (
     *("code", "configuration", "permission", "delete"),
     *("signing", "recursion", "management"),
+    *PUBLISHING,
 )
 NAMES = ("a", "b", "c")  # each has a task of its own that changes it
 LONGEST = 0.06  # seconds that an engine gets for its changes: some ten of them
@@ -55,7 +57,8 @@ def handler(event, context):
 class Kept:
     """What a function was last made to be: numbers in its code, environment and tags, in the last
     statement of its policy and in its code signing config (0 without one); 0 or 1 for what becomes
-    of loops; 0, 1 or 2 for who chooses its runtime's version."""
+    of loops; 0, 1 or 2 for who chooses its runtime's version; the number of the last version, the
+    code in it, and the code that the alias stands for (0 without one)."""
 
     code: int
     environment: int
@@ -64,6 +67,9 @@ class Kept:
     signing: int = 0
     recursion: int = 0
     management: int = 0
+    version: int = 0
+    published: int = 0
+    alias: int = 0
 
 
 @dataclass
@@ -124,6 +130,10 @@ async def found(engine: Engine, name: str) -> Kept | None:
     assert function.state is State.ACTIVE, function
     assert function.update_status is not UpdateStatus.IN_PROGRESS, function
     code, environment = await result(engine, name=name)
+    last = (await engine.list_versions(name))[-1].version
+    version = 0 if last == LATEST else int(last)
+    published = await of_qualifier(engine, name, last) if version else 0
+    alias = await of_qualifier(engine, name, "live") if has_alias(engine, name) else 0
     registry = engine.registry
     config = registry.code_signing.of_function(name)
     return Kept(
@@ -134,7 +144,25 @@ async def found(engine: Engine, name: str) -> Kept | None:
         int(registry.code_signing.get(config).description or 0) if config else 0,
         LOOPS.index(registry.recursion.get(name)),
         UPDATES.index(registry.runtime_management.get(name, None).update_on),
+        version,
+        published,
+        alias,
     )
+
+
+def has_alias(engine: Engine, name: str) -> bool:
+    return bool(engine.registry.aliases.list(name).aliases)
+
+
+async def of_qualifier(engine: Engine, name: str, qualifier: str) -> int:
+    """The number in the code that is run there."""
+    version = await engine.registry.wait_settled(name, qualifier)
+    assert version.state is State.ACTIVE, version
+    outcome = await engine.invoke(name, qualifier=qualifier)
+    assert outcome.function_error is None, outcome.payload
+    assert outcome.executed_version == version.version
+    code: int = json.loads(outcome.payload)[0]
+    return code
 
 
 def permission(engine: Engine, name: str) -> int:
@@ -153,7 +181,9 @@ async def check(engine: Engine, data_dir: Path, model: Model, journal: int) -> N
         assert kept in possible, f"{name} is {kept}, and should be one of {possible}"
         note(journal, "found", name, kept)
     layers = check_layers(engine, model, journal)
-    wanted = {item.code.sha256 for item in engine.registry.list().functions} | layers
+    page = engine.registry.list(all_versions=True)
+    assert page.next_marker is None
+    wanted = {item.code.sha256 for item in page.functions} | layers
     code = data_dir / "code"
     assert {path.stem for path in (code / "zip").iterdir()} == wanted
     assert {path.name for path in (code / "tree").iterdir()} == wanted
@@ -201,6 +231,15 @@ async def sign(engine: Engine, name: str, number: int) -> None:
         await signing.delete(before)
 
 
+async def prune(engine: Engine, name: str) -> None:
+    """Delete the versions but for the last one, and that of the alias."""
+    aliases = engine.registry.aliases.list(name).aliases
+    used = {alias.function_version for alias in aliases} | {LATEST}
+    for version in (await engine.list_versions(name))[:-1]:
+        if version.version not in used:
+            await engine.delete_version(name, version.version)
+
+
 async def manage(engine: Engine, name: str, update_on: UpdateRuntimeOn) -> None:
     version = None
     if update_on is UpdateRuntimeOn.MANUAL:
@@ -212,12 +251,41 @@ async def manage(engine: Engine, name: str, update_on: UpdateRuntimeOn) -> None:
     await engine.registry.runtime_management.put(name, None, wanted)
 
 
+async def change_versions(
+    engine: Engine, name: str, what: str, *, kept: Kept, number: int, journal: int
+) -> Kept:
+    """Publish the function as it is, or with new code, or have the alias stand for its last
+    version, if there is one."""
+    zipped = ZipBytes(package({"app.py": SOURCE.format(code=number)}))
+    if what == "publish":
+        kept = replace(kept, version=kept.version + 1, published=kept.code)
+        note(journal, "asked", name, kept)
+        # Another description: it is always a new one.
+        made = await engine.registry.versions.publish(name, description=str(number))
+        assert made.version == str(kept.version)
+        await prune(engine, name)
+    elif what == "publish code":
+        kept = replace(kept, code=number, version=kept.version + 1, published=number)
+        note(journal, "asked", name, kept)
+        made = await engine.registry.update_code(name, zipped, publish=True)
+        assert made.version == str(kept.version)
+    else:
+        kept = replace(kept, alias=kept.published)
+        note(journal, "asked", name, kept)
+        if not kept.version:
+            pass
+        elif has_alias(engine, name):
+            await engine.update_alias(name, "live", version=str(kept.version))
+        else:
+            await engine.create_alias(name, "live", str(kept.version))
+    return kept
+
+
 async def change(engine: Engine, name: str, model: Model, runtime: str, journal: int) -> None:
     kept = await found(engine, name)
     numbers = iter(range(model.edition + 1 + NAMES.index(name), 1 << 40, len(NAMES)))
     while True:
         number = next(numbers)
-        settled = True
         if kept is None:
             kept = Kept(number, number, number)
             note(journal, "asked", name, kept)
@@ -240,6 +308,10 @@ async def change(engine: Engine, name: str, model: Model, runtime: str, journal:
             note(journal, "asked", name, kept)
             changes = ConfigurationChanges(environment={"EDITION": str(number)})
             await engine.registry.update_configuration(name, changes)
+        elif what in PUBLISHING:
+            kept = await change_versions(
+                engine, name, what, kept=kept, number=number, journal=journal
+            )
         elif what == "permission":
             kept = replace(kept, permission=number)
             note(journal, "asked", name, kept)
@@ -262,9 +334,8 @@ async def change(engine: Engine, name: str, model: Model, runtime: str, journal:
             kept = None
             note(journal, "asked", name, kept)
             await engine.registry.delete(name)
-            settled = False
         note(journal, "answered", name, kept)
-        if settled:
+        if kept is not None:
             await engine.registry.wait_settled(name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,6 +54,7 @@ class RunEngine:
         *,
         clock: Clock | None = None,
         memory: MemoryGauge | None = None,
+        draw: Callable[[], float] = random.random,
         **settings: Any,
     ) -> T:
         async def run() -> T:
@@ -63,6 +65,7 @@ class RunEngine:
                     log_sink=self.log,
                     runtimes=self.runtimes,
                     memory=memory,
+                    draw=draw,
                 )
                 async with engine:
                     return await scenario(engine)

@@ -50,7 +50,8 @@ def test_the_main_thread(settings: Settings) -> None:
         assert engine.drop_idle_contexts("f") == 1
         assert engine.invoke("f").start is StartKind.COLD
         assert len(engine.report().zygotes) == 1
-        assert b'samovar_cold_starts_total{function="f"} 3.0\n' in engine.metrics_text()
+        started = b'cold_starts_total{function="f",kind="on-demand",version="$LATEST"} 3.0\n'
+        assert b"samovar_" + started in engine.metrics_text()
         with pytest.raises(EngineError, match="this engine is running already"):
             engine.start()
         with pytest.raises(DataDirectoryInUse):

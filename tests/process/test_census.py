@@ -80,6 +80,7 @@ def test_the_document_is_what_happens(run_engine: RunEngine) -> None:
         assert busy["limits"] == {"contexts": 1000, "account_concurrency": 1000}
         assert busy["totals"]["claimed_concurrency"] == 2
         assert busy["host"]["memory_mb"] == psutil.virtual_memory().total // MEGABYTE
+        assert isinstance(busy["host"]["room_mb"], int)
         # Later.
         assert "history" not in idle["contexts"][0]
         assert [(one["invocations"], one["cold"]) for one in idle["contexts"][1:]] == [(1, 1)] * 2

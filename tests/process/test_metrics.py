@@ -251,7 +251,12 @@ def test_concurrency_is_what_handlers_say_of_it(run_open: RunEngine) -> None:
             (entry,) = document["functions"]
             assert entry["reserved_concurrency"] == 3
             (shown,) = entry["versions"]
-            assert shown["provisioned"] == {"requested": 2, "ready": 2, "busy": 0}
+            assert shown["provisioned"] == {
+                "requested": 2,
+                "ready": 2,
+                "busy": 0,
+                "failed": False,
+            }
             assert shown["spillovers"] == 1
             assert shown["cold_starts"] == {"provisioned-concurrency": 2, "on-demand": 1}
             assert sorted(one["initialization"] for one in document["contexts"]) == [

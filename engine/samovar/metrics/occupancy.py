@@ -7,11 +7,13 @@ from typing import NamedTuple
 
 
 class ProvisionedUse(NamedTuple):
-    """Provisioned contexts of one version: wanted, initialised, and of these, running one."""
+    """Provisioned contexts of one version: wanted, initialised, and of these, running one;
+    `failed`: their init failed too often, and no more of them are started."""
 
     requested: int
     ready: int
     busy: int
+    failed: bool = False
 
     @property
     def utilization(self) -> float:

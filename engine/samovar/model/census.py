@@ -36,6 +36,7 @@ class ProvisionedEntry(TypedDict):
     requested: int
     ready: int
     busy: int
+    failed: bool
 
 
 class VersionEntry(TypedDict):
@@ -93,6 +94,7 @@ class Host(TypedDict):
 
     memory_mb: int
     memory_available_mb: int
+    room_mb: int | None
 
 
 class Document(TypedDict):

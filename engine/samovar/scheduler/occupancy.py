@@ -31,7 +31,7 @@ def occupancy(state: SchedulerState, contexts: Mapping[int, Context], limit: int
         if pool.share.reserved is None:
             unreserved += tickets.total()
         if pool.target or pool.initialized:
-            use = ProvisionedUse(pool.target, pool.initialized, _busy(pool))
+            use = ProvisionedUse(pool.target, pool.initialized, _busy(pool), pool.failed)
             provisioned[name, version] = use
     reserved = {
         share.function.rpartition(":")[2]: share.reserved

@@ -86,6 +86,36 @@ def test_a_directory_is_created_then_left_alone_then_updated(there: Callable[...
     assert now["RevisionId"] != before["RevisionId"]
 
 
+def test_a_version_and_an_alias(there: Callable[..., Result]) -> None:
+    write("greet/app.py")
+    planned = there("deploy", "greet", "--alias", "live", "--dry-run")
+    assert "would publish it and have live stand for the version" in planned.stderr
+    made = there("deploy", "greet", "--publish")
+    assert (made.exit_code, made.stdout) == (0, f"{ARN}greet:1\n"), made.output
+    live = document(there("deploy", "greet", "--alias", "live", "--json"))
+    assert (live["FunctionArn"], live["Version"]) == (f"{ARN}greet:live", "1")
+    write("greet/app.py", SOURCE.replace("[event", "['new', event"))
+    there("deploy", "greet")
+    assert document(there("invoke", "greet:live", "--json"))["Payload"] == [{}, None, None]
+    moved = there("deploy", "greet", "--alias", "live")
+    assert (moved.exit_code, moved.stdout) == (0, f"{ARN}greet:live\n"), moved.output
+    assert "greet is published as version 2" in moved.stderr
+    assert "greet:live stands for version 2" in moved.stderr
+    assert document(there("invoke", "greet:live", "--json"))["Payload"][0] == "new"
+    found = document(there("functions", "--versions", "--json"))
+    assert [(item["Version"], item["Aliases"]) for item in found] == [
+        ("$LATEST", []),
+        ("1", []),
+        ("2", ["live"]),
+    ]
+    assert [item["Contexts"] for item in found] == [{}, {"idle": 1}, {"idle": 1}]
+    shown = there("functions", "--versions")
+    assert shown.stdout.splitlines()[-1].split()[:3] == ["greet", "2", "live"]
+    refused = there("deploy", "greet", "--alias", "7")
+    assert refused.exit_code != 0
+    assert "regular expression" in refused.stderr
+
+
 def test_a_zip_and_a_module(there: Callable[..., Result]) -> None:
     with zipfile.ZipFile("build.zip", "w") as archive:
         archive.writestr("app.py", SOURCE)

@@ -66,7 +66,7 @@ def test_columns_come_with_what_they_are_about() -> None:
         contexts={"stopping": 1},
         waiting=2,
         invocations={"provisioned": 5},
-        provisioned={"requested": 4, "ready": 3, "busy": 1},
+        provisioned={"requested": 4, "ready": 3, "busy": 1, "failed": True},
         spillovers=6,
         throttles={"memory": 1, "contexts": 2},
         errors=7,
@@ -78,7 +78,7 @@ def test_columns_come_with_what_they_are_about() -> None:
         "stopping": "1",
         "waiting": "2",
         "ahead": "5",
-        "ready": "3/4",
+        "ready": "3/4 failed",
         "spilled": "6",
         "reserved": "9",
         "errors": "7",
@@ -159,7 +159,7 @@ def test_the_head_says_how_the_engine_is() -> None:
     assert first == "http://127.0.0.1:4566   up 2 h   12:34:56 UTC"
     assert second == (
         "contexts 6 of 1000: 2 busy, 4 idle   in flight 3 of 500, 1 waiting   claimed 50   "
-        "memory 1,234 MB   host 5,120 of 8,000 MB available"
+        "memory 1,234 MB   host 5,120 of 8,000 MB available   room 4,096 MB"
     )
     assert rest == ["", "no contexts, and no invocations so far"]
 

@@ -69,7 +69,7 @@ def document(*functions: FunctionEntry, uptime: float = 100.0, **totals: Any) ->
         "time": "2026-01-31T12:34:56.789Z",
         "uptime_seconds": uptime,
         "limits": {"contexts": 1000, "account_concurrency": 500},
-        "host": {"memory_mb": 8000, "memory_available_mb": 5120},
+        "host": {"memory_mb": 8000, "memory_available_mb": 5120, "room_mb": 4096},
         "totals": {**plain, **totals},  # type: ignore[typeddict-item]
         "functions": list(functions),
         "contexts": [],

@@ -22,34 +22,51 @@ _LEFT_OUT_FIRST = ("package", "timeout", "memory", "modified (UTC)", "handler", 
     epilog="""\b
 Examples:
   samovar functions
+  samovar functions --versions
   samovar functions --json | jq -r '.[].FunctionName'
 
 --json gives the API's own documents (FunctionName, FunctionArn, State, LastUpdateStatus, Runtime,
-MemorySize, CodeSize, LastModified …), each with Contexts beside: how many there are by state."""
+MemorySize, CodeSize, LastModified …), each with Contexts beside: how many there are by state. With
+--versions each version is a line, or an object with its Aliases; * marks a share by weight."""
 )
+@click.option("--versions", is_flag=True, help="each version, and the aliases that stand for it")
 @click.option("--json", "as_json", is_flag=True, help="the API's own documents, as a JSON list")
 @endpoint_option
-def functions(as_json: bool, endpoint_url: str | None) -> None:
+def functions(versions: bool, as_json: bool, endpoint_url: str | None) -> None:
     """List the functions of a running engine."""
     with connected(endpoint_url, connections=_AT_ONCE) as client:
         endpoint = client.meta.endpoint_url
+        asked = {"FunctionVersion": "ALL"} if versions else {}
         listed = [
             item
-            for page in client.get_paginator("list_functions").paginate()
+            for page in client.get_paginator("list_functions").paginate(**asked)
             for item in page["Functions"]
         ]
         found = _with_states(client, listed)
-        contexts = by_function(pages.contexts(client))
+        contexts = by_function(pages.contexts(client), of_versions=versions)
+        aliases = _aliases(client, listed) if versions else {}
     if as_json:
         for item in found:
             item.pop("ResponseMetadata", None)
             item["Contexts"] = None if contexts is None else contexts.get(item["FunctionArn"], {})
+            if versions:
+                item["Aliases"] = aliases.get(item["FunctionArn"], [])
         click.echo(json.dumps(found, indent=2))
         return
     if not found:
         say(f"no functions at {endpoint}; to deploy one: samovar deploy DIR")
         return
     rows = [_row(item, contexts) for item in found]
+    if versions:
+        rows = [
+            {
+                "function": item["FunctionName"],
+                "version": item["Version"],
+                "aliases": ", ".join(aliases.get(item["FunctionArn"], [])) or "-",
+                **row,
+            }
+            for item, row in zip(found, rows, strict=True)
+        ]
     left_out = print_rows(
         console(), rows, right=("memory", "timeout", "package"), least=_LEFT_OUT_FIRST
     )
@@ -76,6 +93,24 @@ def _row(
     }
 
 
+def _aliases(client: Any, listed: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The names of aliases by the ARN of the version that they stand for; a share by weight has a
+    star."""
+    found: dict[str, list[str]] = {}
+    for name in dict.fromkeys(item["FunctionName"] for item in listed):
+        try:
+            pages = list(client.get_paginator("list_aliases").paginate(FunctionName=name))
+        except client.exceptions.ResourceNotFoundException:
+            continue  # deleted meanwhile
+        for alias in (alias for page in pages for alias in page["Aliases"]):
+            function = alias["AliasArn"].removesuffix(f":{alias['Name']}")
+            others = alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+            star = "*" if others else ""
+            for version in (alias["FunctionVersion"], *others):
+                found.setdefault(f"{function}:{version}", []).append(alias["Name"] + star)
+    return found
+
+
 def _with_states(client: Any, listed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The same functions with their states, which ListFunctions leaves out; without those that have
     been deleted meanwhile."""
@@ -94,14 +129,18 @@ def _with_states(client: Any, listed: Sequence[dict[str, Any]]) -> list[dict[str
 
 
 def by_function(
-    contexts: Sequence[Mapping[str, Any]] | None,
+    contexts: Sequence[Mapping[str, Any]] | None, *, of_versions: bool = False
 ) -> dict[str, dict[str, int]] | None:
-    """How many contexts each function has, by state; None where nobody tells."""
+    """How many contexts each function has, or each version by its ARN, by state; None where nobody
+    tells."""
     if contexts is None:
         return None
     counted: dict[str, Counter[str]] = {}
     for context in contexts:
-        counted.setdefault(context["function"], Counter())[context["state"]] += 1
+        arn = context["function"]
+        if of_versions:
+            arn = f"{arn}:{context['version']}"
+        counted.setdefault(arn, Counter())[context["state"]] += 1
     return {name: dict(sorted(states.items())) for name, states in counted.items()}
 
 

@@ -37,8 +37,8 @@ def find(client: Any, name: str) -> Existing | None:
         configuration.get("LastUpdateStatus") == "InProgress"
     ):
         say(f"{name} is being changed; waiting for that")
-        _settle(client, name, "function_active_v2")
-        _settle(client, name, "function_updated_v2")
+        settle(client, name, "function_active_v2")
+        settle(client, name, "function_updated_v2")
         configuration = client.get_function_configuration(FunctionName=name)
     return Existing(configuration, reply.get("Tags") or {})
 
@@ -53,26 +53,29 @@ def carry_out(client: Any, plan: Plan, code: Mapping[str, Any]) -> Mapping[str, 
     if plan.create is not None:
         say(f"creating {name}")
         client.create_function(FunctionName=name, Code=code, **plan.create)
-        _settle(client, name, "function_active_v2")
+        settle(client, name, "function_active_v2")
     if plan.configuration:
         say(f"updating {name}: {', '.join(plan.configuration)}")
         client.update_function_configuration(FunctionName=name, **plan.configuration)
-        _settle(client, name, "function_updated_v2")
+        settle(client, name, "function_updated_v2")
     if plan.code:
         say(f"updating {name}: Code")
         client.update_function_code(FunctionName=name, **code)
-        _settle(client, name, "function_updated_v2")
+        settle(client, name, "function_updated_v2")
     now: Mapping[str, Any] = client.get_function_configuration(FunctionName=name)
     if plan.tags:
         client.tag_resource(Resource=now["FunctionArn"], Tags=dict(plan.tags))
     return now
 
 
-def _settle(client: Any, name: str, waiter: str) -> None:
+def settle(client: Any, name: str, waiter: str, version: str | None = None) -> None:
+    """Wait until a function, or one of its published versions, is what boto3's `waiter` waits for;
+    raises Failure when it can't be."""
+    asked = {"FunctionName": name} | ({"Qualifier": version} if version else {})
     pace = _NEAR if is_loopback(client.meta.endpoint_url) else {}
     try:
-        client.get_waiter(waiter).wait(FunctionName=name, WaiterConfig=pace)
+        client.get_waiter(waiter).wait(**asked, WaiterConfig=pace)
     except WaiterError as error:
-        now = client.get_function_configuration(FunctionName=name)
+        now = client.get_function_configuration(**asked)
         reason = now.get("LastUpdateStatusReason") or now.get("StateReason") or str(error)
         raise Failure(Exit.REFUSED, f"{name} did not become ready: {reason}") from error

@@ -17,6 +17,8 @@ from samovar.doors.cli.deploy.live import LiveDirectory, live_directory
 from samovar.doors.cli.deploy.package import Package, make_package
 from samovar.doors.cli.deploy.pairs import read_file, read_pairs
 from samovar.doors.cli.deploy.plan import Plan, Status, Wishes, to_create, to_update
+from samovar.doors.cli.deploy.publish import Publication
+from samovar.doors.cli.deploy.publish import publish as publish_it
 from samovar.doors.cli.deploy.source import Source, resolve
 from samovar.doors.cli.exits import Exit, Failure
 from samovar.doors.cli.remote import connected, endpoint_option
@@ -36,12 +38,16 @@ Examples:
   samovar deploy shop.orders:handler
   samovar deploy ./greet --install --runtime python3.12
   samovar deploy ./greet --watch
+  samovar deploy ./greet --alias live
   arn=$(samovar deploy ./greet)
 
 The ARN goes to stdout, everything else to stderr. An option that is not given leaves an existing
 function as it is; files that have not changed are not sent again. Of a directory, .git, __pycache__
 and virtual environments are left out, and what its .samovarignore names (as a .gitignore would).
 Symbolic links stay links, and may not lead out of the directory.
+With --publish, what is deployed then is published as a version, unless nothing has changed since
+the last one; with --alias, the alias is made to stand for that version, and for no other one beside
+it. The ARN is that of the version, or of the alias.
 \b
 With --watch the engine runs what is saved in the directory, without a zip, and each reload is a
 line on stdout: with --json an object (Time, FunctionName, FunctionArn, CodeSha256, CodeSize,
@@ -82,6 +88,10 @@ what is saved, until it is deployed without --watch or deleted."""
 @click.option(
     "--watch", is_flag=True, help="run what is saved in the directory, and tell each reload"
 )
+@click.option("--publish", is_flag=True, help="publish it as a version that stays as it is")
+@click.option(
+    "--alias", metavar="NAME", help="publish it, and have this alias stand for the version"
+)
 @click.option("--dry-run", is_flag=True, help="say what would be done, and do nothing")
 @click.option("--json", "as_json", is_flag=True, help="print more than the ARN, as JSON")
 @endpoint_option
@@ -101,6 +111,8 @@ def deploy(
     tag: Mapping[str, str],
     install: bool,
     watch: bool,
+    publish: bool,
+    alias: str | None,
     dry_run: bool,
     as_json: bool,
     endpoint_url: str | None,
@@ -131,9 +143,14 @@ def deploy(
         if dry_run:
             before = existing.configuration if existing else {}
             _show(_Told(plan, code, before, dry=True), as_json=as_json)
+            if publish or alias:
+                say(
+                    f"would publish it{f' and have {alias} stand for the version' if alias else ''}"
+                )
             return
         now = carry_out(client, plan, code.code)
-        _show(_Told(plan, code, now), as_json=as_json)
+        published = publish_it(client, function, alias) if publish or alias else None
+        _show(_Told(plan, code, now, published), as_json=as_json)
         if live is not None:
             follow(client, live.path, now, as_json=as_json)
 
@@ -190,12 +207,13 @@ class _Told:
     plan: Plan
     code: Package | LiveDirectory
     now: Mapping[str, Any]
+    published: Publication | None = None
     dry: bool = False
 
 
 def _show(told: _Told, *, as_json: bool) -> None:
     plan, now = told.plan, told.now
-    arn = now.get("FunctionArn")
+    arn = told.published.arn if told.published else now.get("FunctionArn")
     if as_json:
         made = plan.create or {}
         document = {
@@ -208,6 +226,8 @@ def _show(told: _Told, *, as_json: bool) -> None:
             "Runtime": made.get("Runtime", plan.configuration.get("Runtime", now.get("Runtime"))),
             **told.code.facts(now),
         }
+        if told.published:
+            document["Version"] = told.published.version
         # Of a watch it is the first of many lines.
         click.echo(json.dumps(document, indent=None if isinstance(told.code, LiveDirectory) else 2))
         return

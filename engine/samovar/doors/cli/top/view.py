@@ -11,7 +11,7 @@ from rich.text import Text
 
 from samovar.doors.cli.screen import fitted
 from samovar.doors.cli.top.rates import ByVersion, Rates, total
-from samovar.model.census import Document, FunctionEntry, VersionEntry
+from samovar.model.census import Document, FunctionEntry, ProvisionedEntry, VersionEntry
 
 _GAP = "   "
 _STARTING = ("starting", "initializing")
@@ -129,6 +129,8 @@ def _head(document: Document, found: ByVersion, endpoint: str, width: int) -> It
         f"memory {totals['memory_mb']:,.0f} MB",
         f"host {host['memory_available_mb']:,} of {host['memory_mb']:,} MB available",
     ]
+    if host["room_mb"] is not None:
+        parts.append(f"room {host['room_mb']:,} MB")
     if found:
         parts.append(f"{total(found).invocations:,.1f} calls/s")
     yield from packed(parts, width)
@@ -193,7 +195,6 @@ def _weight(pair: tuple[FunctionEntry, VersionEntry], found: ByVersion, order: O
 def _row(function: FunctionEntry, version: VersionEntry, found: ByVersion) -> dict[str, str]:
     states, invocations = version["contexts"], version["invocations"]
     rate = found.get((function["name"], version["version"]))
-    ahead = version["provisioned"]
     return {
         "function": function["name"],
         "version": version["version"],
@@ -209,7 +210,7 @@ def _row(function: FunctionEntry, version: VersionEntry, found: ByVersion) -> di
         "cold": str(invocations.get("cold", 0)),
         "warm": str(invocations.get("warm", 0)),
         "ahead": str(invocations.get("provisioned", 0)),
-        "ready": f"{ahead['ready']}/{ahead['requested']}" if ahead else "-",
+        "ready": _ready(version["provisioned"]),
         "spilled": str(version["spillovers"]),
         "reserved": _reserved(function),
         "errors": str(version["errors"]),
@@ -221,6 +222,12 @@ def _row(function: FunctionEntry, version: VersionEntry, found: ByVersion) -> di
 
 def _sum(states: Mapping[str, int], which: Sequence[str]) -> str:
     return str(sum(states.get(state, 0) for state in which))
+
+
+def _ready(ahead: ProvisionedEntry | None) -> str:
+    if ahead is None:
+        return "-"
+    return f"{ahead['ready']}/{ahead['requested']}" + (" failed" if ahead["failed"] else "")
 
 
 def _reserved(function: FunctionEntry) -> str:
