@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from samovar.scheduler.pool import Pool
 
 
@@ -24,12 +26,10 @@ class Line:
         tickets would wait for as long as the others are busy."""
         return bool(self._starved)
 
-    def first(self) -> Pool | None:
-        """Whose turn it is: a starving pool's, or else the next one's."""
-        for pools in (self._starved, self._missing):
-            for pool in pools:
-                return pool
-        return None
+    def in_turn(self) -> Iterator[Pool]:
+        """Whose turn it is: starving pools first, which come once more behind."""
+        yield from self._starved
+        yield from self._missing
 
     def recount(self, pool: Pool) -> None:
         """Note how many tickets of `pool` wait without a start that is theirs."""

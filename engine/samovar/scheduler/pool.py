@@ -63,6 +63,20 @@ class Pool:
         self.provision_failures = 0  # provisioned starts that failed in a row
         self.failed = False  # too many of them: nothing is tried any more
 
+    def end_flight(self, context: Lifecycle) -> None:
+        """The place that an invocation has taken on `context` is free again."""
+        if context.provisioned:
+            self.share.busy -= 1
+        else:
+            self.share.allowance.left += 1
+
+    def lose_provisioned(self) -> None:
+        """One of its initialised provisioned contexts goes, and gives its place back."""
+        self.provisioned -= 1
+        self.initialized -= 1
+        self.share.provisioned -= 1
+        self.share.allowance.left += 1
+
     @property
     def empty(self) -> bool:
         return not self.members and not self.waiting and not self.target

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from heapq import heappop, heappush, heapreplace
 
 from samovar.context.lifecycle import ContextState, Lifecycle
+from samovar.scheduler.commands import Refusal
 from samovar.scheduler.pool import Pool
 
 _IDLE = ContextState.IDLE
@@ -92,6 +93,19 @@ class Room:
     def full(self) -> bool:
         """Whether the number is what there is no room by."""
         return self.living >= self.max_contexts
+
+    @property
+    def lack(self) -> Refusal:
+        """By what there is no room."""
+        return Refusal.CONTEXTS if self.full else Refusal.MEMORY
+
+    def said_of(self, refusal: Refusal) -> str:
+        """What a caller is told of a lack; empty for every other refusal."""
+        if refusal is Refusal.CONTEXTS:
+            return f"{self.max_contexts} contexts exist and none is idle"
+        if refusal is Refusal.MEMORY:
+            return "the host has no memory for another context, and none is idle"
+        return ""
 
     def take(self, pool: Pool) -> None:
         """A context of `pool` starts."""

@@ -36,6 +36,7 @@ from samovar.scheduler.events import (
     ReservedSet,
     StopRequested,
     Tick,
+    Ticket,
 )
 from samovar.scheduler.ledger import ConcurrencyLedger
 from samovar.scheduler.line import Line
@@ -130,6 +131,8 @@ class SchedulerState:
 
     def _wait(self, pool: Pool, event: InvokeRequested) -> list[Command]:
         """Have a ticket that was admitted wait for a context, which is started if there is room."""
+        if self._line.short:
+            return self._stand_in_line(pool, event.ticket)
         commands: list[Command] = []
         # A start that nobody waits for any more (its ticket found a freed context) serves this one.
         if pool.starting <= len(pool.waiting):
@@ -137,23 +140,29 @@ class SchedulerState:
             if self._room.has(pool):
                 over = pool.share.admit_start(event.now)
                 if over is not None:
-                    return [*commands, self._refuse_admitted(pool, event, over)]
+                    return [*commands, self._refuse_admitted(pool, event.ticket, over)]
                 commands.append(self._start(pool))
             elif self._line.short >= self._policy.max_waiting:
-                refusal = Refusal.CONTEXTS if self._room.full else Refusal.MEMORY
-                return [*commands, self._refuse_admitted(pool, event, refusal)]
+                return [*commands, self._refuse_admitted(pool, event.ticket, self._room.lack)]
         pool.waiting.append(event.ticket)
         self._line.recount(pool)
         return commands
 
-    def _refuse_admitted(self, pool: Pool, event: InvokeRequested, refusal: Refusal) -> Reject:
+    def _stand_in_line(self, pool: Pool, ticket: Ticket) -> list[Command]:
+        """Others wait for room already: it has its turn among them, if there is some by now."""
+        pool.waiting.append(ticket)
+        self._line.recount(pool)
+        commands = self._fill()
+        if self._line.short > self._policy.max_waiting:
+            commands.append(self._refuse_admitted(pool, pool.waiting.pop(), self._room.lack))
+            self._line.recount(pool)
+        return commands
+
+    def _refuse_admitted(self, pool: Pool, ticket: Ticket, refusal: Refusal) -> Reject:
         pool.share.allowance.left += 1
-        reason = {
-            Refusal.CONTEXTS: f"{self._room.max_contexts} contexts exist and none is idle",
-            Refusal.MEMORY: "the host has no memory for another context, and none is idle",
-        }.get(refusal, pool.share.function)
+        reason = self._room.said_of(refusal) or pool.share.function
         self._forget_if_empty(pool)
-        return Reject(event.ticket, refusal, reason)
+        return Reject(ticket, refusal, reason)
 
     def _invocation_ended(self, event: InvocationEnded) -> list[Command]:
         context = self.contexts.get(event.context)
@@ -161,16 +170,8 @@ class SchedulerState:
             return []
         context.move(_IDLE)
         pool = self.pools[context.pool]
-        self._end_flight(pool, context)
+        pool.end_flight(context)
         return self._free(pool, context, event.now)
-
-    @staticmethod
-    def _end_flight(pool: Pool, context: Lifecycle) -> None:
-        """The place that an invocation has taken is free again."""
-        if context.provisioned:
-            pool.share.busy -= 1
-        else:
-            pool.share.allowance.left += 1
 
     def _reserve(self, pool: Pool, context: Lifecycle) -> Dispatch:
         context.move(_RESERVED)
@@ -221,10 +222,13 @@ class SchedulerState:
         pool.idle.append(context)
         if not pool.ranked:
             self._cold.add(pool, now)
+        commands: list[Command] = []
         if self._wake is None:
             self._wake = now + self._policy.idle_timeout
-            return [WakeAt(self._wake)]
-        return []
+            commands.append(WakeAt(self._wake))
+        if self._unprovisioned:  # which go before what is idle
+            commands += self._fill()
+        return commands
 
     def _free_provisioned(self, pool: Pool, context: Lifecycle) -> list[Command]:
         if pool.waiting:
@@ -250,7 +254,7 @@ class SchedulerState:
             if context.state in _BEFORE_READY:
                 self._room.settle(pool)
             if context.state in _IN_FLIGHT:
-                self._end_flight(pool, context)
+                pool.end_flight(context)
             if context.provisioned:
                 commands += self._provisioned_died(pool, context)
             elif context.state in _BEFORE_READY:
@@ -258,6 +262,10 @@ class SchedulerState:
         context.move(ContextState.DEAD, event.reason)
         self._line.recount(pool)
         commands += self._fill()
+        while pool.waiting and self._line.short > self._policy.max_waiting:
+            # Its start is over, and meanwhile there is no memory for another one.
+            commands.append(self._refuse_admitted(pool, pool.waiting.pop(), Refusal.MEMORY))
+            self._line.recount(pool)
         self._forget_if_empty(pool)
         return commands
 
@@ -309,17 +317,11 @@ class SchedulerState:
             pool.provisioned -= 1
             pool.provisioning -= 1
             pool.provision_failures += 1
-            pool.failed = pool.provision_failures >= PROVISION_ATTEMPTS
+            # One that succeeds late does not take it back: whoever was told asks anew.
+            pool.failed = pool.failed or pool.provision_failures >= PROVISION_ATTEMPTS
         else:
-            self._leave_provisioned(pool)
+            pool.lose_provisioned()
         return [*self._provision(pool), ProvisionedChanged(pool.key)]
-
-    @staticmethod
-    def _leave_provisioned(pool: Pool) -> None:
-        pool.provisioned -= 1
-        pool.initialized -= 1
-        pool.share.provisioned -= 1
-        pool.share.allowance.left += 1
 
     # -- room
 
@@ -353,15 +355,29 @@ class SchedulerState:
         """A start for each ticket that has none coming, as far as there is room: for starved pools
         first, then for one after the other; then for provisioned contexts that had no room."""
         commands: list[Command] = []
-        while (pool := self._line.first()) is not None:
-            if not self._room.has(pool):
-                return commands
+        while self._line.short:
+            pool = self._next_in_line(commands)
+            if pool is None:
+                break
             commands.append(self._start(pool))
             self._line.to_end(pool)
             self._line.recount(pool)
         for unprovisioned in list(self._unprovisioned.values()):
             commands += self._provision(unprovisioned)
+            if self._room.full:
+                break
         return commands
+
+    def _next_in_line(self, commands: list[Command]) -> Pool | None:
+        """Whose turn it is, of those that there is room for: one whose contexts need more memory
+        than there is does not hold up all others."""
+        for pool in self._line.in_turn():
+            commands += self._make_room(pool)
+            if self._room.has(pool):
+                return pool
+            if self._room.full:
+                break
+        return None
 
     def _start(self, pool: Pool, *, provisioned: bool = False) -> StartContext:
         context = Lifecycle(self._next_context, pool.key, provisioned=provisioned)
@@ -372,6 +388,7 @@ class SchedulerState:
         if provisioned:
             pool.provisioned += 1
             pool.provisioning += 1
+            self._line.look_at(pool)
         else:
             pool.starting += 1
         return StartContext(context)
@@ -382,7 +399,7 @@ class SchedulerState:
         pool.ending += 1
         self._room.give_back(pool)
         if context.provisioned:
-            self._leave_provisioned(pool)
+            pool.lose_provisioned()
         self._line.look_at(pool)
         return StopContext(context.context, reason)
 
@@ -437,9 +454,11 @@ class SchedulerState:
     def _stop_requested(self, _: StopRequested) -> list[Command]:
         self._stopping = True
         commands: list[Command] = []
-        for pool in self.pools.values():
+        self._unprovisioned.clear()
+        for pool in list(self.pools.values()):
             pool.target = 0
             commands += self._stop_idle(pool, "the engine stops", provisioned=True)
+            self._forget_if_empty(pool)
         return commands
 
     def _grace_over(self, _: GraceOver) -> list[Command]:
