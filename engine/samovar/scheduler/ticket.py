@@ -76,6 +76,10 @@ class Ticket:
     def finished(self, verdict: Verdict) -> None:
         """Part of `Run`: the context is done with it."""
         name = self.version.name
+        if isinstance(verdict.refused, ClientError):
+            self._observer.invocation_failed(name, "restore failed")
+            self.fail(verdict.refused)
+            return
         if verdict.refused is not None:
             self.fail(ClientError(AWS.INVALID_REQUEST_CONTENT, _NOT_JSON + verdict.refused))
             return
