@@ -169,6 +169,11 @@ class Gate:
             writer.close()
         del self._inside[:count]
 
+    def open_last(self) -> None:
+        """Let the one that came last go."""
+        self._inside.insert(0, self._inside.pop())
+        self.open(1)
+
     async def _arrived(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
         self._inside.append(writer)

@@ -19,6 +19,11 @@ def children() -> list[int]:
         return list(map(int, file.read().split()))
 
 
+def is_dead(pid: int) -> bool:
+    """Whether a child of this process's waits to be reaped."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
 def holds(pid: int, inode: int) -> bool:
     """Whether a process has this pipe open, at any descriptor."""
     wanted = f"pipe:[{inode}]"

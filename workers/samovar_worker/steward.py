@@ -27,6 +27,8 @@ from samovar_worker.wire import control
 from samovar_worker.zygote import Child, Zygote, end_with
 
 _PATIENCE = 10.0  # seconds for a template to fork; hooks of the function's may run in it
+_AFTERLIFE = 1.0  # seconds for what a template was forking when it died
+_LOOK_MS = 5.0  # between two looks for that
 _ENDED = "its template has ended"
 
 
@@ -70,6 +72,7 @@ class Steward(Zygote):
         self._asked: control.Fork | None = None
         self._child = Child()  # whom the template is forking now
         self._unwanted = False  # that one was discarded meanwhile
+        self._strangers: set[int] = set()  # pids that were reaped meanwhile
         self._deadline = 0.0  # monotonic, while something is asked
 
     def serve(self, engine: int) -> None:
@@ -92,8 +95,8 @@ class Steward(Zygote):
                             return
                     elif self._pair is not None and fd == self._pair.fileno():
                         self._hear(self._pair)
-                if self._asked is not None and time.monotonic() >= self._deadline:
-                    self._distrust(f"did not fork in {_PATIENCE:g} s")
+                if self._asked is not None:
+                    self._look_at_the_time(self._asked)
         except (BrokenPipeError, ConnectionResetError):
             return
         finally:
@@ -102,7 +105,16 @@ class Steward(Zygote):
     def _wait_ms(self) -> float | None:
         if self._asked is None:
             return None
+        if self._pair is None:
+            return _LOOK_MS
         return max(0.0, self._deadline - time.monotonic()) * 1000 + 1
+
+    def _look_at_the_time(self, asked: control.Fork) -> None:
+        over = time.monotonic() >= self._deadline
+        if self._pair is None:
+            self._salvage(asked, over)
+        elif over:
+            self._distrust(f"did not fork in {_PATIENCE:g} s")
 
     # -- to the template
 
@@ -150,6 +162,7 @@ class Steward(Zygote):
             child.output = os.fstat(fds[2]).st_ino
             given = [*fds, child.users, child.mounts] if child.mounts >= 0 else list(fds)
             self._asked, self._child, self._unwanted = packet, child, False
+            self._strangers.clear()
             self._deadline = time.monotonic() + _PATIENCE
             try:
                 if self._worker.uid:  # who opens /dev/stdout opens the pipe anew
@@ -168,34 +181,44 @@ class Steward(Zygote):
             return
         except OSError:
             data = b""
-        asked, child = self._asked, self._child
+        asked = self._asked
         if not data:
-            self._distrust("closed its end")
+            self._distrust("")
         elif asked is None or len(data) != template.ANSWER.size:
             self._distrust("said what it was not asked")
         else:
-            context, worker, holder = template.ANSWER.unpack(data)
-            if context != asked.context:
-                self._distrust("answered another question")
-            elif worker < 0:
-                self._asked = None
-                self._refuse(context, f"its template could not fork: {os.strerror(-worker)}")
-            elif not self._is_born(worker, holder, child.output):
-                self._distrust("named a process that is not the one that was asked for")
-            else:
-                self._take_over(asked, child, worker, holder)
+            self._judge(asked, *template.ANSWER.unpack(data))
             self._ask()
 
-    def _is_born(self, worker: int, holder: int, output: int) -> bool:
+    def _judge(self, asked: control.Fork, context: int, worker: int, holder: int) -> None:
         own = kin.children()  # what is in there is not reaped yet: its number is nobody else's
+        child, known = self._child, self._context_of
+        if context != asked.context:
+            self._distrust("answered another question")
+        elif worker < 0:
+            self._asked = None
+            self._refuse(context, f"its template could not fork: {os.strerror(-worker)}")
+        elif worker in self._strangers or (
+            worker in own and worker not in known and kin.is_dead(worker)
+        ):
+            self._asked = None
+            if holder in own and holder not in known:
+                os.kill(holder, signal.SIGKILL)
+            self._refuse(context, "its process ended at once")
+        elif self._is_born(own, worker, holder, child.output):
+            self._take_over(asked, child, worker, holder)
+        else:
+            self._distrust("named a process that is not the one that was asked for")
+
+    def _is_born(self, own: list[int], worker: int, holder: int, output: int) -> bool:
         known = self._context_of
         if worker not in own or worker in known or not kin.holds_at(worker, OUTPUT, output):
             return False
         if not self._walled:
             return holder == 0
-        return (
-            holder in own and holder not in known and kin.is_first_of_one_namespace(holder, worker)
-        )
+        if holder not in own or holder in known:
+            return False
+        return kin.is_first_of_one_namespace(holder, worker)
 
     def _take_over(self, asked: control.Fork, child: Child, worker: int, holder: int) -> None:
         self._asked = None
@@ -211,16 +234,44 @@ class Steward(Zygote):
         if self._unwanted:
             self._discard(asked.context)
 
+    def _reaped_stranger(self, pid: int) -> None:
+        if self._asked is not None:
+            self._strangers.add(pid)
+
     def _distrust(self, reason: str) -> None:
-        """It broke the rules, or is over: nothing more is heard of it, and it is killed."""
-        if self._pair is not None:
-            self._poll.unregister(self._pair)
-            self._pair.close()
-            self._pair = None
+        """It broke the rules (`reason`), or is over: nothing more is heard of it, and it is
+        killed."""
+        if self._pair is None:
+            return
+        self._poll.unregister(self._pair)
+        self._pair.close()
+        self._pair = None
         if self._template:
             os.kill(self._template, signal.SIGKILL)
-            self._refuse(self._own_context, f"the template {reason}")
-        self._refuse_asked()
+            if reason:
+                self._refuse(self._own_context, f"the template {reason}")
+        if reason or self._asked is None:
+            self._refuse_asked()
+        else:
+            self._deadline = time.monotonic() + _AFTERLIFE
+
+    def _salvage(self, asked: control.Fork, over: bool) -> None:
+        """The template died while it forked: the worker may have been born all the same, and may
+        have served an invocation by now."""
+        strangers = self._adopted()
+        for worker in strangers:
+            if kin.sid(worker) != worker or not kin.holds_at(worker, OUTPUT, self._child.output):
+                continue
+            if not self._walled:
+                self._take_over(asked, self._child, worker, 0)
+                break
+            for holder in strangers:
+                if kin.is_first_of_one_namespace(holder, worker):
+                    self._take_over(asked, self._child, worker, holder)
+                    break
+        if over or self._asked is None:
+            self._refuse_asked()
+            self._end_strangers()
 
     def _refuse_asked(self) -> None:
         asked, self._asked = self._asked, None
@@ -246,9 +297,12 @@ class Steward(Zygote):
         super()._reap()
         if self._template and self._template not in self._context_of:
             self._template = 0
-            self._distrust("ended")
-        if self._started and not self._template:
-            # What it leaves behind is nobody's; each death brings us here again.
+            self._distrust("")
+        self._end_strangers()
+
+    def _end_strangers(self) -> None:
+        """What a template leaves behind is nobody's; each death brings us here again."""
+        if self._started and not self._template and self._asked is None:
             for pid in self._adopted():
                 os.kill(pid, signal.SIGKILL)
 

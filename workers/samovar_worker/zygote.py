@@ -243,6 +243,7 @@ class Zygote:
                 return
             context = self._context_of.pop(pid, None)
             if context is None:
+                self._reaped_stranger(pid)
                 continue
             child = self._children[context]
             if pid == child.worker:
@@ -258,6 +259,9 @@ class Zygote:
                 child.holder = 0
             if not child.worker and not child.holder:
                 self._report_exit(context, child)
+
+    def _reaped_stranger(self, pid: int) -> None:
+        """Somebody's orphan has ended."""
 
     def _keep_mounts(self, child: Child) -> None:
         if child.discarded:

@@ -188,6 +188,9 @@ class ExecutionContext:
             process.kill()
 
     def process_refused(self, reason: str) -> None:
+        if self._process is not None and self._process.is_forked:
+            self._on_broken(reason)  # a template whose steward no longer believes it
+            return
         self._process_over(f"no process could be forked: {reason}", lost=True)
 
     def process_exited(self, exited: control.Exited) -> None:
@@ -433,7 +436,8 @@ class ExecutionContext:
                 if self._failed_init is not None and not self._out_of_time:
                     payload, error_type = self._failed_init
             self._finish(self._clock.monotonic(), payload, error_type, by_platform=True)
-        self._process_over("its process ended", lost=not exited.tmp_kept, run_over=run_over)
+        reason = self._broken or "its process ended"
+        self._process_over(reason, lost=not exited.tmp_kept, run_over=run_over)
 
     def _failure(self, exited: control.Exited) -> Failure:
         out_of_time = self._out_of_time
