@@ -11,7 +11,7 @@ import signal
 import psutil
 import pytest
 from tests.process.conftest import RunEngine
-from tests.process.house import create, eventually, family, states
+from tests.process.house import create, eventually, states
 from tests.process.kin import ended, worker_of
 from tests.process.template_house import (
     call,

@@ -26,7 +26,7 @@ from samovar_worker.pipes import OUTPUT
 from samovar_worker.wire import control
 from samovar_worker.zygote import Child, Zygote, end_with
 
-_PATIENCE = 10.0  # seconds for a template to fork; hooks of the function's may run in it
+_PATIENCE = 5.0  # seconds for a template to fork; hooks of the function's may run in it
 _AFTERLIFE = 1.0  # seconds for what a template was forking when it died
 _LOOK_MS = 5.0  # between two looks for that
 _ENDED = "its template has ended"
@@ -269,7 +269,7 @@ class Steward(Zygote):
                 if kin.is_first_of_one_namespace(holder, worker):
                     self._take_over(asked, self._child, worker, holder)
                     break
-        if over or self._asked is None:
+        if over or self._asked is None or not (strangers or self._template):
             self._refuse_asked()
             self._end_strangers()
 

@@ -15,6 +15,7 @@ from samovar_worker.wire.messages import Kind
 
 # AWS: after-restore hooks have 10 seconds.
 RESTORE_TIMEOUT = 10.0
+_NO_REQUEST = "RequestId:  Error: "
 
 
 class Role(Enum):
@@ -40,7 +41,7 @@ class Failure(NamedTuple):
             message = json.loads(self.payload)["errorMessage"]
         except (ValueError, KeyError, TypeError):
             return self.error_type
-        return f"{self.error_type}: {message}"
+        return f"{self.error_type}: {message.removeprefix(_NO_REQUEST)}"
 
     @property
     def state_code(self) -> str:
