@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.figures import cold, embedded, http, idle, reload
+from benchmarks.figures import cold, embedded, http, idle, reload, snapstart
 from benchmarks.harness import Figure
 
 
 def build(quick: bool) -> list[Figure]:
     """All figures; `quick` takes few samples, enough to see that everything runs."""
-    return [figure for part in (embedded, http, cold, idle, reload) for figure in part.build(quick)]
+    parts = (embedded, http, cold, idle, snapstart, reload)
+    return [figure for part in parts for figure in part.build(quick)]

@@ -25,7 +25,7 @@ from samovar.clock import Clock, SystemClock
 from samovar.errors import AWS, ClientError, EngineError
 from samovar.logs.journals import LogSink
 from samovar.metrics.prometheus import PrometheusObserver
-from samovar.model.function import DEFAULT_ROLE, Configuration, FunctionVersion
+from samovar.model.function import DEFAULT_ROLE, Configuration, FunctionVersion, SnapStart
 from samovar.model.invocation import Outcome
 from samovar.model.layer import LayerVersion
 from samovar.registry.functions import (
@@ -145,13 +145,15 @@ class Engine:
         tags: Mapping[str, str] | None = None,
         layers: Sequence[str] = (),
         watch: bool = False,
+        snap_start: bool = False,
     ) -> FunctionVersion:
         """Create a function and wait until it is Active.
 
         `code`: a directory, the path or the bytes of a zip, or «package.module:function» importable
         here (which also says handler and runtime). `runtime` defaults to the running interpreter's;
         `layers` are the ARNs of layer versions (see `publish_layer`). With `watch`, a directory's
-        later changes are taken in as they happen (docs/hot-reload.md). Raises ClientError.
+        later changes are taken in as they happen (docs/hot-reload.md); with `snap_start`, contexts
+        of its published versions start from a template (docs/snapstart.md). Raises ClientError.
         """
         configuration = Configuration(
             handler=handler,
@@ -162,6 +164,7 @@ class Engine:
             memory_size=memory_size,
             ephemeral_storage=ephemeral_storage,
             environment=environment,
+            snap_start=(SnapStart.PUBLISHED_VERSIONS if snap_start else SnapStart.NONE).value,
         )
         source = _source(code, watch)
         new = NewFunction(name, configuration, source, dict(tags or {}), layers=layers)
@@ -303,6 +306,11 @@ class Engine:
                 entry["idle_seconds"] = round(max(0.0, now - lifecycle.idle_since), 3)
             shown.append(entry)
         return shown
+
+    @property
+    def templates_possible(self) -> bool:
+        """Whether this host lets contexts be forked from templates (SnapStart)."""
+        return self._parts.provisioner.templates.impossible is None
 
     def templates(self) -> list[dict[str, Any]]:
         """Every template that contexts are forked from: whose, its process and its steward's, and

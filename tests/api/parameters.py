@@ -22,6 +22,7 @@ TAKEN_APART = frozenset(
         "Environment",
         "EphemeralStorage",
         "LoggingConfig",
+        "SnapStart",
     }
 )
 
@@ -42,6 +43,7 @@ _CONFIGURATION = {
     "LoggingConfig.SystemLogLevel",
     "LoggingConfig.LogGroup",
     "Layers",
+    "SnapStart.ApplyOn",
 }
 _LAYER_VERSION = {"LayerName", "VersionNumber"}
 _LAYER_FILTERS = {"CompatibleRuntime", "CompatibleArchitecture", "Marker", "MaxItems"}
@@ -165,7 +167,6 @@ _CONFIGURATION_REFUSED: dict[str, Any] = {
         }
     ],
     "ImageConfig": {"Command": ["run"]},
-    "SnapStart": {"ApplyOn": "PublishedVersions"},
     "CapacityProviderConfig": {
         "LambdaManagedInstancesCapacityProviderConfig": {
             "CapacityProviderArn": ARN.replace("function:", "capacity-provider:") + "c"
@@ -219,7 +220,6 @@ _CONFIGURATION_DEFAULTS: dict[str, list[Any]] = {
     "TracingConfig": [{}, {"Mode": "PassThrough"}],
     "FileSystemConfigs": [[]],
     "ImageConfig": [{}, {"Command": [], "EntryPoint": []}],
-    "SnapStart": [{}, {"ApplyOn": "None"}],
 }
 _CODE_DEFAULTS: dict[str, list[Any]] = {"Publish": [False], "Architectures": [[ARCHITECTURE]]}
 

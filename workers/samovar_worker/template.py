@@ -20,7 +20,7 @@ from array import array
 from fcntl import F_GETFL, fcntl
 
 from samovar_worker import walls
-from samovar_worker.holder import COMMAND, hold_namespace
+from samovar_worker.holder import hold_namespace
 from samovar_worker.pipes import MEMORY, OUTPUT, REPLY, REQUEST, TEMPLATE
 
 # What steward and template say to each other. ASK: the context's number; four descriptors as a Fork
@@ -33,7 +33,7 @@ _RIGHTS = socket.CMSG_SPACE(6 * 4)
 _SOL_SOCKET, _SCM_RIGHTS = int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS)
 _TMP = "/tmp"  # noqa: S108
 _COPY = 1 << 20
-_HOLDER = [*COMMAND[:2], "sleep", "infinity"]
+_HOLDER = ["/bin/sleep", "infinity"]
 _QUIETLY = [
     (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
     (os.POSIX_SPAWN_DUP2, 0, 1),
@@ -143,7 +143,12 @@ class Template:
     def _start_holder(self) -> int:
         """pid 1 of the context; it ends with the namespace around it, so that it need not watch."""
         if self._spawns:
-            return os.posix_spawn(_HOLDER[0], _HOLDER, {}, file_actions=_QUIETLY)
+            # What is ignored stays ignored past an exec; M has no children that it would miss.
+            former = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            try:
+                return os.posix_spawn(_HOLDER[0], _HOLDER, {}, file_actions=_QUIETLY)
+            finally:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL if former is None else former)
         pid = os.fork()
         if pid == 0:
             hold_namespace()

@@ -10,7 +10,7 @@ from samovar.doors.http.operations.table import Call, IsDefault, Operation
 from samovar.errors import AWS, ClientError
 from samovar.model import limits
 from samovar.model.arn import FunctionReference
-from samovar.model.function import HOT_RELOAD, LATEST, Configuration, FunctionVersion
+from samovar.model.function import HOT_RELOAD, LATEST, Configuration, FunctionVersion, SnapStart
 from samovar.registry.functions import (
     CodeSource,
     ConfigurationChanges,
@@ -38,7 +38,6 @@ _CONFIGURATION_DEFAULTS: dict[str, IsDefault] = {
     "TracingConfig": lambda value: value in ({}, {"Mode": "PassThrough"}),
     "FileSystemConfigs": _nothing,
     "ImageConfig": _nothing,
-    "SnapStart": lambda value: value in ({}, {"ApplyOn": "None"}),
 }
 _CODE_DEFAULTS: dict[str, IsDefault] = {
     "Publish": _equals(False),
@@ -59,14 +58,16 @@ _CONFIGURATION = {
     "LoggingConfig.SystemLogLevel",
     "LoggingConfig.LogGroup",
     "Layers",
+    "SnapStart.ApplyOn",
 }
 
 
 def _shown(call: Call, version: FunctionVersion, *, qualified: bool = False) -> dict[str, Any]:
     engine = call.engine
-    return rendering.function_configuration(
+    shown = rendering.function_configuration(
         version, engine.registry, engine.settings.region, qualified=qualified
     )
+    return rendering.with_optimization(shown, version, engine.templates_possible)
 
 
 async def _create(call: Call) -> dict[str, Any]:
@@ -109,6 +110,8 @@ def _configuration(params: Any) -> dict[str, Any]:
         fields["log_format"] = logging.get("LogFormat")
         fields["application_log_level"] = logging.get("ApplicationLogLevel")
         fields["system_log_level"] = logging.get("SystemLogLevel")
+    if "SnapStart" in params:
+        fields["snap_start"] = params["SnapStart"].get("ApplyOn", SnapStart.NONE.value)
     if "VpcConfig" in params:  # an empty one, or it would have been refused
         fields["vpc_config_given"] = True
     return {field: value for field, value in fields.items() if value is not None}
@@ -167,7 +170,12 @@ async def _list(call: Call) -> dict[str, Any]:
     qualified = params.get("FunctionVersion") == "ALL"
     return {
         "NextMarker": page.next_marker,
-        "Functions": [rendering.list_item(item, qualified=qualified) for item in page.functions],
+        "Functions": [
+            rendering.with_optimization(
+                rendering.list_item(item, qualified=qualified), item, call.engine.templates_possible
+            )
+            for item in page.functions
+        ],
     }
 
 

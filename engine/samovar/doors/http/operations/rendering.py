@@ -7,7 +7,7 @@ import platform
 from typing import Any
 
 from samovar.doors.http.serialization import last_modified
-from samovar.model.function import CodePackage, FunctionVersion, default_log_group
+from samovar.model.function import CodePackage, FunctionVersion, State, default_log_group
 from samovar.model.runtime_version import runtime_version_arn
 from samovar.registry.functions import FunctionRegistry
 
@@ -37,7 +37,7 @@ def list_item(version: FunctionVersion, *, qualified: bool = False) -> dict[str,
         "PackageType": "Zip",
         "Architectures": [ARCHITECTURE],
         "EphemeralStorage": {"Size": configuration.ephemeral_storage},
-        "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
+        "SnapStart": {"ApplyOn": configuration.snap_start, "OptimizationStatus": "Off"},
         "LoggingConfig": _logging(version),
     }
     if configuration.environment is not None:
@@ -71,6 +71,15 @@ def function_configuration(
     if interpreter is not None:
         arn = runtime_version_arn(region, interpreter.runtime, interpreter.version)
         shown["RuntimeVersionConfig"] = {"RuntimeVersionArn": arn}
+    return shown
+
+
+def with_optimization(
+    shown: dict[str, Any], version: FunctionVersion, templates_possible: bool
+) -> dict[str, Any]:
+    """`shown`, with OptimizationStatus On for a version whose contexts start from a template."""
+    if version.starts_from_template and version.state is State.ACTIVE and templates_possible:
+        shown["SnapStart"]["OptimizationStatus"] = "On"
     return shown
 
 
