@@ -29,6 +29,7 @@ class Call(NamedTuple):
 
     number: int
     function: str
+    qualifier: str | None
     event: dict[str, Any]
     patience: int | None = None
 
@@ -48,20 +49,25 @@ KILLS = ("worker", "holder", "spare", "zygote")
 _LARGEST = 1 << 20  # bytes of a payload
 
 
-def forecast(dice: random.Random, count: int, functions: tuple[str, ...]) -> list[Call | Blow]:
+def forecast(dice: random.Random, count: int, targets: tuple[str, ...]) -> list[Call | Blow]:
     """`count` calls and the blows between them, in a random order; in each thousand as many of each
-    kind as the tables say."""
+    kind as the tables say. `targets`: functions, some with an alias behind a colon."""
     kinds = [kind for kind, share in SHARES.items() for _ in range(share * count // 1000)]
     kinds += ["quick"] * (count - len(kinds))
     blows = [kind for kind, share in BLOWS.items() for _ in range(share * count // 1000)]
     dice.shuffle(kinds)
     steps: list[Call | Blow] = [
-        Call(number, dice.choice(functions), _event(dice, number, kind), _patience(dice))
+        Call(number, *_target(dice, targets), _event(dice, number, kind), _patience(dice))
         for number, kind in enumerate(kinds)
     ]
     for kind in blows:
-        steps.insert(dice.randrange(len(steps)), Blow(kind, dice.choice(functions)))
+        steps.insert(dice.randrange(len(steps)), Blow(kind, _target(dice, targets)[0]))
     return steps
+
+
+def _target(dice: random.Random, targets: tuple[str, ...]) -> tuple[str, str | None]:
+    function, _, alias = dice.choice(targets).partition(":")
+    return function, alias or None
 
 
 def _event(dice: random.Random, number: int, kind: str) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import random
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -32,11 +31,16 @@ from tests.process.storm_house import (
 
 from samovar.engine import Engine
 from samovar.errors import ClientError, EngineError
-from samovar.model.invocation import Outcome
+from samovar.model.invocation import Outcome, StartKind
+from samovar.model.provisioning import ProvisionedStatus
 
 COUNT = int(os.environ.get("STORM", "5000"))
 SEED = int(os.environ.get("STORM_SEED", "4"))
+# Who is called, by shares of the calls. «rough» has reserved concurrency, and the alias of «wild»,
+# which each of its updates moves, provisioned concurrency.
+TARGETS = ("calm", "calm", "wild", "wild:live", "rough")
 FUNCTIONS = ("calm", "rough", "wild")
+RESERVED, PROVISIONED = 3, 2
 CONTEXTS, WAITING, CALLERS = 6, 14, 18
 # What an invocation may come to though nobody told its handler to: it was hit.
 LOST = "The invocation was lost and may have run in part: "
@@ -82,22 +86,26 @@ class Storm:
     ends: dict[int, End] = field(default_factory=dict)
     calls: dict[int, Call] = field(default_factory=dict)
     blows: Counter[str] = field(default_factory=Counter)
-    issues: dict[str, int] = field(default_factory=dict)
+    issues: Counter[str] = field(default_factory=Counter)  # by target
     updating: set[str] = field(default_factory=set)
     _one_over: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def rage(self, count: int) -> None:
         """Make all calls, CALLERS at a time."""
         for name in FUNCTIONS:
-            self.issues[name] = 0
             await self.engine.create_function(
                 name,
                 code=code(0),
                 handler="storm.handler",
                 timeout=1,
                 environment={"COURT": self.court.name},
+                publish=name == "wild",
             )
-        steps = iter(forecast(self.dice, count, FUNCTIONS))
+        await self.engine.put_function_concurrency("rough", RESERVED)
+        await self.engine.create_alias("wild", "live", "1")
+        config = await self.engine.put_provisioned_concurrency("wild", "live", PROVISIONED)
+        assert config.status is ProvisionedStatus.READY
+        steps = iter(forecast(self.dice, count, TARGETS))
         async with asyncio.TaskGroup() as callers:
             for _ in range(CALLERS):
                 callers.create_task(self._follow(steps))
@@ -112,9 +120,12 @@ class Storm:
     async def _call(self, call: Call) -> None:
         assert call.number not in self.calls
         self.calls[call.number] = call
-        before = self.issues[call.function]
+        target = f"{call.function}:{call.qualifier}" if call.qualifier else call.function
+        before = self.issues[target]
         end = End()
-        invoking = asyncio.ensure_future(self.engine.invoke(call.function, call.event))
+        invoking = asyncio.ensure_future(
+            self.engine.invoke(call.function, call.event, qualifier=call.qualifier)
+        )
         if call.patience is not None:
             for _ in range(call.patience):
                 await asyncio.sleep(0)
@@ -125,7 +136,7 @@ class Storm:
             end.error = error
         except asyncio.CancelledError:
             assert call.patience is not None
-        end.issues = before, self.issues[call.function] + (call.function in self.updating)
+        end.issues = before, self.issues[target] + (call.function in self.updating)
         assert call.number not in self.ends
         self.ends[call.number] = end
         if end.kind == "throttled":  # whoever tries again at once makes a storm of refusals only
@@ -142,21 +153,44 @@ class Storm:
             self.blows["drop"] += self.engine.drop_idle_contexts(name) > 0
         elif name not in self.updating:
             self.updating.add(name)
-            await self.engine.update_function(name, code=code(self.issues[name] + 1))
-            self.issues[name] += 1
+            await self._update(name, self.issues[name] + 1)
             self.updating.discard(name)
             self.blows["update"] += 1
 
+    async def _update(self, name: str, issue: int) -> None:
+        """New code; of «wild» another version, which the alias then stands for, and none else."""
+        engine, published = self.engine, name == "wild"
+        new = await engine.update_function(name, code=code(issue), publish=published)
+        self.issues[name] = issue
+        if published:
+            old = await engine.get_alias(name, "live")
+            await engine.update_alias(name, "live", version=new.version)
+            self.issues[f"{name}:live"] = issue
+            await engine.delete_version(name, old.function_version)
 
-def counted(engine: Engine) -> int:
-    """All invocations that the engine says it has answered, one way or another."""
-    text = engine.metrics_text().decode()
-    names = "invocation_duration_seconds_count", "throttles_total", "engine_errors_total"
-    return sum(
-        int(float(value))
-        for name in names
-        for value in re.findall(rf"^samovar_{name}{{.*}} (\S+)$", text, re.MULTILINE)
-    )
+    def provisioned_ready(self) -> bool:
+        """Whether all provisioned contexts are there, whatever was killed of them."""
+        config = self.engine.registry.provisioned.get("wild", "live")
+        return config.status is ProvisionedStatus.READY
+
+
+def counting(engine: Engine) -> Counter[str]:
+    """From now on, how often the engine tells of an invocation's end, by the way in which it does.
+    (Metrics forget what belonged to a version that is deleted.)"""
+    told: Counter[str] = Counter()
+
+    def listen(hook: str) -> None:
+        tell = getattr(engine.metrics, hook)
+
+        def heard(*facts: object) -> None:
+            told[hook] += 1
+            tell(*facts)
+
+        setattr(engine.metrics, hook, heard)
+
+    for hook in ("invocation_finished", "invocation_throttled", "invocation_failed"):
+        listen(hook)
+    return told
 
 
 def check_answers(storm: Storm) -> None:
@@ -190,6 +224,8 @@ def check_result(call: Call, end: End) -> None:
     found = json.loads(end.outcome.payload)
     assert found["number"] == call.number, "the answer is its own"
     assert found["request"] == end.outcome.request_id
+    assert found["version"] == end.outcome.executed_version
+    assert (found["version"] == "$LATEST") == (call.qualifier is None)
     assert end.issues[0] <= found["issue"] <= end.issues[1], "no code but what was in force"
     if call.event["do"] == "echo":
         assert found["came"] == call.event["text"]
@@ -201,6 +237,8 @@ def check_contexts(storm: Storm) -> None:
     record = storm.court.record
     assert record.shared_contexts() == [], "one invocation at a time"
     assert 2 <= record.overlapping(record.runs) <= CONTEXTS
+    reserved = [run for run in record.runs if storm.calls[run.number].function == "rough"]
+    assert 2 <= record.overlapping(reserved) <= RESERVED
     assert len({run.context for run in record.runs}) > CONTEXTS  # kills and updates made new ones
 
 
@@ -214,6 +252,12 @@ def check_that_it_stormed(storm: Storm, count: int) -> None:
         assert kinds["Sandbox.Timedout"] > 0, kinds
     assert storm.blows.keys() == BLOWS.keys(), storm.blows
     assert {call.event["do"] for call in storm.calls.values()} == {"quick", *SHARES}
+    starts = Counter(end.outcome.start for end in storm.ends.values() if end.outcome is not None)
+    for start in (StartKind.COLD, StartKind.WARM, StartKind.PROVISIONED):
+        assert starts[start] > 0, starts
+    errors = [end.error for end in storm.ends.values() if isinstance(end.error, ClientError)]
+    reasons = {error.extra["Reason"] for error in errors}
+    assert "ReservedFunctionConcurrentInvocationLimitExceeded" in reasons
 
 
 def test_a_storm(run_engine: RunEngine) -> None:
@@ -221,11 +265,12 @@ def test_a_storm(run_engine: RunEngine) -> None:
 
     async def scenario(engine: Engine) -> Storm:
         async with Court() as court:
-            storm = Storm(engine, court, random.Random(SEED))
+            storm, told = Storm(engine, court, random.Random(SEED)), counting(engine)
             await storm.rage(count)
             await eventually(lambda: set(states(engine)) <= {"idle"}, "all have run to their ends")
-            assert counted(engine) == count, "each was answered once, waited for or not"
+            assert told.total() == count, "each was answered once, waited for or not"
             assert len(storm.ends) == count
+            await eventually(storm.provisioned_ready, "provisioned contexts are there again")
             check_that_it_stormed(storm, count)
             for name in FUNCTIONS:
                 await engine.delete_function(name)
