@@ -15,19 +15,25 @@ from benchmarks.remote import UnavailableError
 from benchmarks.subject import BlockingSubject
 
 _UID = 51051
+_FUNCTIONS = Path(__file__).parents[1] / "functions"
 _ZYGOTE = Path(__file__).with_name("walled_zygote.py")
 
 
 class WalledFork(BlockingSubject):
     """The floor under cold starts and under idle contexts; needs root, as the walls do."""
 
-    def __init__(self) -> None:
+    def __init__(self, library: str = "") -> None:
+        """`library`: a module of `functions/` that the zygote imports, and whose handler each
+        process runs before it says that it is there."""
         if os.geteuid() != 0:
             raise UnavailableError("the walled fork floor builds its walls as root; run as root")
         self._waiting = 0
         self._code = tempfile.TemporaryDirectory(prefix="walled-fork-")
         os.chmod(self._code.name, 0o755)
         command = [sys.executable, "-I", "-S", str(_ZYGOTE), str(_UID), self._code.name]
+        if library:
+            paths = [str(_FUNCTIONS), *(path for path in sys.path if "site-packages" in path)]
+            command += [library, *paths]
         pipe = subprocess.PIPE
         self._zygote = subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0)
 

@@ -1,21 +1,26 @@
 """A small zygote: what forking one walled process costs when nothing else is done.
 
-Runs as a script (`python -I -S walled_zygote.py UID CODE_DIR`), stdlib only, few modules: each
-megabyte of a zygote costs every fork about 90 us. Commands come on fd 0, one byte each, and the
-number behind it as four bytes, little endian:
+Runs as a script (`python -I -S walled_zygote.py UID CODE_DIR [MODULE PATH…]`), stdlib only, few
+modules: each megabyte of a zygote costs every fork about 90 us. Commands come on fd 0, one byte
+each, and the number behind it as four bytes, little endian:
 
     F n  fork n processes, each of which says «+» on fd 1 once its walls stand
     S n  the same, but each sleeps one second before it says it (a 1 s handler)
 
-What is forked then waits; E lets all of them go, is answered with «=» when they are reaped.
+With a MODULE, to be found below PATHs, the zygote imports that before it forks, and each process
+runs its handler before it says «+». What is forked then waits; E lets all of them go, is answered
+with «=» when they are reaped.
 """
 
 import ctypes
 import gc
+import importlib
 import os
 import resource
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 
 CLONE_NEWNS, CLONE_NEWPID = 0x00020000, 0x20000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT = 0x1, 0x2, 0x4, 0x20
@@ -49,7 +54,9 @@ def build_walls(uid: int, code: bytes) -> None:
     check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
 
-def fork_walled(own: int, uid: int, code: bytes, gate: tuple[int, int], nap: bool) -> int:
+def fork_walled(
+    own: int, uid: int, code: bytes, gate: tuple[int, int], work: Callable[[], object]
+) -> int:
     """The child's pid; `gate` is a pipe whose closing lets the child go."""
     check(libc.unshare(CLONE_NEWPID))
     pid = os.fork()
@@ -59,8 +66,7 @@ def fork_walled(own: int, uid: int, code: bytes, gate: tuple[int, int], nap: boo
     try:
         os.close(gate[1])
         build_walls(uid, code)
-        if nap:
-            time.sleep(1)
+        work()
         os.write(1, b"+")
         os.read(gate[0], 1)
     finally:
@@ -72,6 +78,10 @@ def main() -> None:
     own = os.open("/proc/self/ns/pid", os.O_RDONLY)
     gate = os.pipe()
     children: list[int] = []
+    work: Callable[[], object] = int
+    if len(sys.argv) > 3:
+        sys.path[:0] = sys.argv[4:]
+        work = partial(importlib.import_module(sys.argv[3]).handler, {})
     gc.collect()
     gc.freeze()
     os.write(1, b"*")
@@ -84,9 +94,9 @@ def main() -> None:
             children, gate = [], os.pipe()
             os.write(1, b"=")
             continue
-        nap = command[:1] == b"S"
+        then = partial(time.sleep, 1) if command[:1] == b"S" else work
         for _ in range(int.from_bytes(command[1:], "little")):
-            children.append(fork_walled(own, uid, code, gate, nap))
+            children.append(fork_walled(own, uid, code, gate, then))
 
 
 main()

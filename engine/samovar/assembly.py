@@ -105,6 +105,7 @@ class Parts:
             provisioner = Provisioner(
                 nursery, registry.runtimes, registry.ensure_extracted, clock, region
             )
+            endings.push_async_callback(provisioner.templates.stop)
             provisioner.demand_version = registry.runtime_management.demand
             scheduler = Scheduler(
                 Policy(
@@ -167,7 +168,7 @@ class Parts:
         if old is not None and (new is None or new.pool != old.pool):
             self.scheduler.retire(old, deleted=new is None)
 
-    def provisioned_changed(self, function_arn: str) -> None:
+    def provisioned_changed(self, function_arn: str, qualifier: str) -> None:
         """Part of RegistryListener: see `Provisioning`, which is another one."""
 
     def concurrency_changed(self, function_arn: str, reserved: int | None) -> None:
@@ -180,6 +181,7 @@ class Parts:
 
     def version_deleted(self, version: FunctionVersion) -> None:
         """Part of RegistryListener: drain the version's contexts."""
+        self.provisioner.templates.retire(version)
         self.scheduler.retire(version, deleted=True)
 
     def alias_changed(self, function_arn: str, old: Alias | None, new: Alias | None) -> None:
@@ -196,8 +198,14 @@ class Parts:
             await self.nursery.warm(self.provisioner.family(version))
             if version.configuration.layers:
                 await self.registry.ensure_extracted(version)
-        except (ClientError, EngineError):
-            pass  # its interpreter or a package is gone: invoking it says so
+            if version.starts_from_template and self.provisioner.templates.impossible is None:
+                failure = await self.provisioner.templates.make(version)
+                if failure is not None:
+                    return Unready(failure.reason, failure.state_code)
+        except (ClientError, EngineError, OSError) as error:
+            if version.starts_from_template:
+                return Unready(str(error), "InternalError")
+            # Its interpreter or a package is gone: invoking it says so.
         return None
 
 

@@ -239,6 +239,29 @@ class Engine(FunctionsApi):
         engine does not run."""
         return None if self._running is None else self._running.memory.room()
 
+    @property
+    def templates_possible(self) -> bool:
+        """Whether this host lets contexts be forked from templates (SnapStart)."""
+        return self._parts.provisioner.templates.impossible is None
+
+    def templates(self) -> list[dict[str, Any]]:
+        """Every template that contexts are forked from: whose, its process and its steward's, and
+        what its init left open (docs/snapstart.md)."""
+        shown = []
+        for version, template in self._parts.provisioner.templates.all():
+            left = template.left_open
+            shown.append(
+                {
+                    "function": version.arn,
+                    "version": version.version,
+                    "pid": template.pid or None,
+                    "steward_pid": template.steward.pid or None,
+                    "threads": list(left.threads) if left is not None else [],
+                    "sockets": list(left.sockets) if left is not None else [],
+                }
+            )
+        return shown
+
     def not_ready(self) -> str | None:
         """Why this engine can't take invocations now; None when it can."""
         if self._running is None:

@@ -41,6 +41,8 @@ class AWS:
     REQUEST_TOO_LARGE = AwsError("RequestEntityTooLargeException", 413, fault=None)
     UNSUPPORTED_MEDIA_TYPE = AwsError("UnsupportedMediaTypeException", 415)
     TOO_MANY_REQUESTS = AwsError("TooManyRequestsException", 429)
+    SNAP_START = AwsError("SnapStartException", 400, "Message")
+    SNAP_START_TIMEOUT = AwsError("SnapStartTimeoutException", 408, "Message")
     RECURSIVE_INVOCATION = AwsError("RecursiveInvocationException", 400, "Message")
     SERVICE = AwsError("ServiceException", 500, "Message", "Service")
     # Ours: AWS has no such code. 501 because botocore does not retry it.

@@ -13,7 +13,7 @@ from typing import Any
 from samovar.assembly import Parts
 from samovar.errors import AWS, ClientError
 from samovar.model.alias import Alias
-from samovar.model.function import DEFAULT_ROLE, Configuration, FunctionVersion, State
+from samovar.model.function import DEFAULT_ROLE, Configuration, FunctionVersion, SnapStart, State
 from samovar.model.layer import LayerVersion
 from samovar.model.provisioning import ShownConfig
 from samovar.registry.functions import (
@@ -64,6 +64,7 @@ class FunctionsApi:
         tags: Mapping[str, str] | None = None,
         layers: Sequence[str] = (),
         watch: bool = False,
+        snap_start: bool = False,
         publish: bool = False,
     ) -> FunctionVersion:
         """Create a function and wait until it is Active.
@@ -71,7 +72,8 @@ class FunctionsApi:
         `code`: a directory, the path or the bytes of a zip, or «package.module:function» importable
         here (which also says handler and runtime). `runtime` defaults to the running interpreter's;
         `layers` are the ARNs of layer versions (see `publish_layer`). With `watch`, a directory's
-        later changes are taken in as they happen (docs/hot-reload.md). With `publish`, it is
+        later changes are taken in as they happen (docs/hot-reload.md); with `snap_start`, contexts
+        of its published versions start from a template (docs/snapstart.md). With `publish`, it is
         published as version 1, which is returned. Raises ClientError.
         """
         configuration = Configuration(
@@ -83,6 +85,7 @@ class FunctionsApi:
             memory_size=memory_size,
             ephemeral_storage=ephemeral_storage,
             environment=environment,
+            snap_start=(SnapStart.PUBLISHED_VERSIONS if snap_start else SnapStart.NONE).value,
         )
         source = _source(code, watch)
         new = NewFunction(

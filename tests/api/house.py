@@ -66,6 +66,7 @@ class PretendEngine:
     reason: str | None = None
     room: int | None = None
     dropped: list[tuple[str, str | None]] = field(default_factory=list)
+    templates_possible: bool = True
 
     def submit(self, name: str, payload: bytes, **told: Any) -> asyncio.Future[Outcome]:
         return asyncio.ensure_future(self.invoke(name, payload, **told))

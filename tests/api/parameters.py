@@ -23,6 +23,7 @@ TAKEN_APART = frozenset(
         "EphemeralStorage",
         "LoggingConfig",
         "RoutingConfig",
+        "SnapStart",
     }
 )
 
@@ -43,6 +44,7 @@ _CONFIGURATION = {
     "LoggingConfig.SystemLogLevel",
     "LoggingConfig.LogGroup",
     "Layers",
+    "SnapStart.ApplyOn",
 }
 _LAYER_VERSION = {"LayerName", "VersionNumber"}
 _LAYER_FILTERS = {"CompatibleRuntime", "CompatibleArchitecture", "Marker", "MaxItems"}
@@ -188,7 +190,6 @@ _CONFIGURATION_REFUSED: dict[str, Any] = {
         }
     ],
     "ImageConfig": {"Command": ["run"]},
-    "SnapStart": {"ApplyOn": "PublishedVersions"},
     "CapacityProviderConfig": {
         "LambdaManagedInstancesCapacityProviderConfig": {
             "CapacityProviderArn": ARN.replace("function:", "capacity-provider:") + "c"
@@ -242,7 +243,6 @@ _CONFIGURATION_DEFAULTS: dict[str, list[Any]] = {
     "TracingConfig": [{}, {"Mode": "PassThrough"}],
     "FileSystemConfigs": [[]],
     "ImageConfig": [{}, {"Command": [], "EntryPoint": []}],
-    "SnapStart": [{}, {"ApplyOn": "None"}],
 }
 _CODE_DEFAULTS: dict[str, list[Any]] = {"Architectures": [[ARCHITECTURE]]}
 

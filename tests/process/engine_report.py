@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from samovar.engine import Engine
+from samovar.registry.functions import ConfigurationChanges
 from samovar.settings import Settings
 
 HANDLER = """
@@ -23,6 +24,7 @@ def handler(event, context):
         "no_new_privs": status["NoNewPrivs"].strip(),
         "root": sorted(os.listdir("/")),
         "layers": [tea.WHOSE, tea.__file__],
+        "start": os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"],
         "seen": subprocess.run(["ls", "/tmp"], capture_output=True, text=True).stdout,
     }
 """
@@ -45,6 +47,13 @@ async def main(place: Path) -> None:
             "look", code=code, handler="app.handler", timeout=30, layers=arns
         )
         outcome = await engine.invoke("look")
+        changes = ConfigurationChanges(snap_start="PublishedVersions")
+        await engine.registry.update_configuration("look", changes)
+        await engine.registry.wait_settled("look")
+        await engine.registry.versions.publish("look")
+        version = await engine.registry.wait_settled("look", "1")
+        restored = await engine.invoke("look", qualifier="1")
+        templates = len(engine.templates())
     print(
         json.dumps(
             {
@@ -52,6 +61,9 @@ async def main(place: Path) -> None:
                 "missing": dict(report.walls_missing),
                 "error": outcome.function_error,
                 "saw": json.loads(outcome.payload),
+                "version": {"state": version.state, "reason": version.state_reason},
+                "templates": templates,
+                "restored": json.loads(restored.payload),
             }
         )
     )

@@ -169,8 +169,8 @@ class Gate:
             writer.close()
         del self._inside[:count]
 
-    def open_to_the_last(self) -> None:
-        """Let the one go that came last."""
+    def open_last(self) -> None:
+        """Let the one that came last go."""
         self._inside.insert(0, self._inside.pop())
         self.open(1)
 

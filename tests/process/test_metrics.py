@@ -239,7 +239,7 @@ def test_concurrency_is_what_handlers_say_of_it(run_open: RunEngine) -> None:
             await court.reached(2)
             calls.append(court.invoke(engine))
             await court.reached(3)
-            court.open_to_the_last()  # from its init to its invocation
+            court.open_last()  # from its init to its invocation
             await eventually(lambda: court.phases().count("invoke") == 3, "all three run")
             assert await call(port, "f") == 429
             check_concurrency(await Scrape.at(port))

@@ -15,6 +15,30 @@ REPORT = Path(__file__).with_name("engine_report.py")
 PATIENCE = 60.0  # seconds; only an engine that hangs takes them
 
 
+# Root of a user namespace with 65,536 users and a pid namespace, in which there may be no further
+# user namespace.
+ROOT_WITHOUT_NAMESPACES = """
+import ctypes, os, sys
+inside, outside = os.pipe(), os.pipe()
+pid = os.fork()
+if pid == 0:
+    assert ctypes.CDLL(None).unshare(0x10000000 | 0x20000000 | 0x20000) == 0
+    os.write(inside[1], b"x")
+    os.read(outside[0], 1)
+    with open("/proc/sys/user/max_user_namespaces", "w") as file:
+        file.write("0")
+    script = 'mount -t proc proc /proc && "$@"; exit $?'
+    command = ["sh", "-c", script, "sh", *sys.argv[1:]]
+    sys.exit(os.spawnvp(os.P_WAIT, command[0], command))
+os.read(inside[0], 1)
+for name in ("uid_map", "gid_map"):
+    with open(f"/proc/{pid}/{name}", "w") as file:
+        file.write("0 0 65536")
+os.write(outside[1], b"x")
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
 def report(place: Path, command: list[str]) -> dict[str, Any]:
     """What an engine run through `command` says of its walls and its function."""
     checkout = REPORT.parents[2]
@@ -54,6 +78,17 @@ def test_an_unprivileged_engine_has_all_walls(tmp_path: Path, unprivileged: list
     assert "home" not in saw["root"]
     assert saw["seen"] == ""
     assert saw["layers"] == ["two", "/opt/python/tea.py"]
+    restored_from_a_template(found)
+
+
+def restored_from_a_template(found: dict[str, Any]) -> None:
+    """A published version's context has the walls that any has, and nothing more."""
+    assert found["version"] == {"state": "Active", "reason": None}
+    assert found["templates"] == 1
+    changed = {"start": "snap-start"}
+    if found["missing"]:  # without a pid namespace
+        changed["pid"] = found["restored"]["pid"]
+    assert found["restored"] == found["saw"] | changed
 
 
 def test_refused_namespaces_are_reported_and_functions_run(
@@ -67,6 +102,21 @@ def test_refused_namespaces_are_reported_and_functions_run(
     assert "layers at /opt" in found["missing"]
     assert found["saw"]["layers"][0] == "two"
     assert found["saw"]["no_new_privs"] == "1"
+    restored_from_a_template(found)
+
+
+def test_where_user_namespaces_are_refused_versions_start_on_demand(tmp_path: Path) -> None:
+    """Root's engine needs none for its contexts, but a template does."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may have many users in a user namespace")
+    found = report(tmp_path, [sys.executable, "-c", ROOT_WITHOUT_NAMESPACES])
+    assert list(found["missing"]) == ["templates"], found["missing"]
+    assert "unshare(0x10020000): No space left" in found["missing"]["templates"]
+    assert found["saw"]["pid"] == 2
+    assert found["version"] == {"state": "Active", "reason": None}
+    assert found["templates"] == 0
+    assert found["restored"] == found["saw"]
+    assert found["saw"]["start"] == "on-demand"
 
 
 def test_a_host_whose_env_ignores_no_signals_has_all_walls_too(tmp_path: Path) -> None:
@@ -79,3 +129,4 @@ def test_a_host_whose_env_ignores_no_signals_has_all_walls_too(tmp_path: Path) -
     assert found["missing"] == {}
     assert found["saw"]["pid"] == 2
     assert found["saw"]["capabilities"] == 0
+    restored_from_a_template(found)

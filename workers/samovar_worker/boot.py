@@ -16,7 +16,6 @@ import gc
 import importlib.util
 import os
 import resource
-import select
 import sys
 import time
 import types
@@ -24,18 +23,18 @@ import types
 # Not from `signal`, which makes an enum of everything: pages that each child would copy.
 from _signal import (  # type: ignore[import-not-found]
     SIG_DFL,
-    SIG_IGN,
     SIGCHLD,
-    pause,
     set_wakeup_fd,
     signal,
 )
 from fcntl import F_DUPFD, fcntl
+from functools import partial
 
 from samovar_worker import at_fork, logs, marshal, walls
 from samovar_worker.loop import Loop
-from samovar_worker.pipes import OUTPUT, REQUEST, Wires
+from samovar_worker.pipes import OUTPUT, REQUEST, TEMPLATE, Wires
 from samovar_worker.rehearsal import rehearse
+from samovar_worker.template import Template
 from samovar_worker.wire import control, frames, messages
 from samovar_worker.wire.messages import Kind
 
@@ -63,13 +62,14 @@ class Boot:
     def __init__(self, launch: control.Launch, walled: bool, pure_msgpack: bool) -> None:
         """Turns this process into what its children are to be: streams, logging, `sys.path`, an
         empty `__main__`, none of our own modules in sight."""
-        self._uid = launch.uid
+        self.uid = launch.uid
+        self.spawns = False  # whether pid 1 of a context can be a small program
         self._walled = walled
         self._top = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._wires = Wires()
         ready = messages.pack(messages.Ready(sys.version.split()[0], pure_msgpack))
         self._ready = frames.encode(Kind.READY, frames.NO_INVOCATION, ready)
-        self._loop = Loop(self._wires)
+        self._loop = Loop(self._wires, self._ready)
         self._time_zone = os.environ.get("TZ")
         self._layers = _layer_paths(_LAYERS) if walled else []
         self._runtime = launch.runtime_paths
@@ -94,17 +94,20 @@ class Boot:
         _hidden.extend(sys.modules.pop(name) for name in (*own, "__main__"))
         sys.modules["__main__"] = types.ModuleType("__main__")
 
-    def run(self, fds: tuple[int, ...], zygote: int, spare: bool) -> None:
-        """Be a context's worker; never returns normally. `spare`: nobody waits for it yet."""
+    def run(self, fds: tuple[int, ...], zygote: int, spare: bool, steward: int = -1) -> None:
+        """Be a context's worker; never returns normally.
+
+        `spare`: nobody waits for it yet; `steward`: a template's end of the socket to it.
+        """
         set_wakeup_fd(-1)
         signal(SIGCHLD, SIG_DFL)
         os.setsid()
         os.umask(0o022)
         walls.die_with_parent()
-        self._keep_descriptors(fds, zygote)
+        self._keep_descriptors(fds, zygote, steward)
         wires = self._wires
-        if self._walled:
-            mount_proc()
+        if self._walled and steward < 0:  # else the steward has
+            walls.mount_proc()
         if spare:
             rehearse()
         wires.send(self._ready)
@@ -113,17 +116,20 @@ class Boot:
         init = messages.trusted_init(frame.metadata)
         if self._walled:
             _finish_walls(init)
-        if self._uid:  # who opens /dev/stdout opens the pipe anew
-            os.fchown(OUTPUT, self._uid, self._uid)
-        drop_rights(self._uid, self._walled)
-        if self._uid:
+        if self.uid:  # who opens /dev/stdout opens the pipe anew
+            os.fchown(OUTPUT, self.uid, self.uid)
+        drop_rights(self.uid, self._walled)
+        if self.uid:
             walls.set_dumpable()
-        _die_with(_WATCH)
+        walls.die_with(_WATCH)
         os.close(_WATCH)
         self._enter(init)
-        self._loop.run(init, started)
+        made = None
+        if init.template:
+            made = partial(Template, self._walled, self.spawns, init.tmp_size)
+        self._loop.run(init, started, made)
 
-    def _keep_descriptors(self, fds: tuple[int, ...], zygote: int) -> None:
+    def _keep_descriptors(self, fds: tuple[int, ...], zygote: int, steward: int) -> None:
         """Move the wires to the top of the allowed range and close everything else."""
         if max(fds) >= OUTPUT:  # a zygote that holds many mounts: none may be in another's place
             fds = tuple(fcntl(fd, F_DUPFD, _OPEN_FILES) for fd in fds)
@@ -137,7 +143,12 @@ class Boot:
         os.dup2(OUTPUT, 2)
         if zygote != _WATCH:
             os.dup2(zygote, _WATCH, False)
-        os.closerange(_WATCH + 1, OUTPUT)
+        if steward >= 0:
+            if steward != TEMPLATE:
+                os.dup2(steward, TEMPLATE, False)
+            os.closerange(_WATCH + 1, TEMPLATE)
+        else:
+            os.closerange(_WATCH + 1, OUTPUT)
         os.closerange(_OPEN_FILES, self._top)
         resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -189,17 +200,6 @@ def _provide_builtins() -> None:
     builtins.help = _sitebuiltins._Helper()
 
 
-def hold_namespace(zygote: int) -> None:
-    """Be pid 1 of a context where no smaller program can be."""
-    set_wakeup_fd(-1)
-    signal(SIGCHLD, SIG_IGN)  # the kernel reaps by itself
-    os.setsid()
-    _die_with(zygote)
-    os.closerange(0, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    while True:
-        pause()
-
-
 def _finish_walls(init: messages.Init) -> None:
     if init.revived and not os.path.exists(f"{_HIDDEN}/worker"):
         return  # an earlier process of this context did it, in these same mounts
@@ -224,11 +224,6 @@ def drop_rights(uid: int, walled: bool) -> None:
     walls.no_new_privileges()
 
 
-def mount_proc() -> None:
-    """Show the processes of this pid namespace only."""
-    walls.mount("proc", "/proc", "proc", walls.MS_NOSUID | walls.MS_NODEV | walls.MS_NOEXEC)
-
-
 def missing_without_namespaces() -> dict[str, str]:
     """The walls that there are not where there are no namespaces, with the reason."""
     reason = "no namespaces here"
@@ -241,12 +236,3 @@ def missing_without_namespaces() -> dict[str, str]:
         "pid namespace": f"{reason}: a process that leaves its session and output is not found",
         "unprivileged uid": "functions run as the engine's own user, who owns the data directory",
     }
-
-
-def _die_with(zygote: int) -> None:
-    """Die when the zygote does, also if it did just now. After every change of uid."""
-    walls.die_with_parent()
-    poll = select.poll()
-    poll.register(zygote, select.POLLIN)
-    if poll.poll(0):
-        os._exit(0)

@@ -13,6 +13,7 @@ from typing import Any
 from samovar_worker import json_logs
 from samovar_worker.handler import Fault
 from samovar_worker.pipes import write_record
+from samovar_worker.wire.messages import LeftOpen
 
 _FORMAT = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
 _DATE = "%Y-%m-%dT%H:%M:%S"
@@ -20,6 +21,7 @@ _INDENT = "\u00a0"
 _WARNING = (
     "LAMBDA_WARNING: Unhandled exception. The most likely cause is an issue in the function code."
 )
+_SNAPSTART = "SAMOVAR_WARNING: SnapStart: the init left"
 
 
 class _Request:
@@ -143,12 +145,26 @@ def log_error(fault: Fault, request_id: str) -> None:
 
 def log_failed_init() -> None:
     """The warning that comes before a failed init's error."""
+    _warn(_WARNING)
+
+
+def log_left_open(left: LeftOpen) -> None:
+    """What contexts that are forked from this process don't have, or have together."""
+    if left.threads:
+        names = "; ".join(left.threads)
+        _warn(f"{_SNAPSTART} threads, which do not run in what starts from it: {names}")
+    if left.sockets:
+        names = "; ".join(left.sockets)
+        _warn(f"{_SNAPSTART} sockets, which all that starts from it shares: {names}")
+
+
+def _warn(text: str) -> None:
     if _Form.json:
         if logging.getLogger().isEnabledFor(logging.WARNING):
             _handler.handle(
-                logging.LogRecord("root", logging.WARNING, __file__, 0, _WARNING, None, None)
+                logging.LogRecord("root", logging.WARNING, __file__, 0, text, None, None)
             )
         return
     now = time.time()
     stamp = time.strftime(_DATE, time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
-    write_record(f"[WARNING]\t{stamp}\t\t{_WARNING}\n".encode())
+    write_record(f"[WARNING]\t{stamp}\t\t{text}\n".encode(errors="backslashreplace"))

@@ -11,12 +11,13 @@ from typing import Any
 
 from msgpack import unpackb
 
-from samovar_worker import handler, logs
+from samovar_worker import handler, logs, renewal, snapshot
 from samovar_worker.handler import Fault
 from samovar_worker.lambda_context import LambdaContext
 from samovar_worker.logs import set_request
 from samovar_worker.marshal import InvalidEvent, dump_result, load_event
 from samovar_worker.pipes import Wires, write_output
+from samovar_worker.template import Template
 from samovar_worker.trace import set_trace
 from samovar_worker.wire import frames, memory, messages
 from samovar_worker.wire.messages import Kind, pack
@@ -36,18 +37,25 @@ _TOO_LARGE = (
 class Loop:
     """Runs one function in this process until the engine closes the request pipe."""
 
-    def __init__(self, wires: Wires) -> None:
+    def __init__(self, wires: Wires, ready: bytes) -> None:
+        """`ready`: the frame that says that this process is there."""
         self._wires = wires
+        self._ready = ready
         self._started = 0
         self._peak_kb = 0
         self._peak_age = _PEAK_AGE  # invocations since the kernel was asked
 
-    def run(self, init: messages.Init, started: int) -> None:
-        """`started`: when the Init message arrived, on the `perf_counter_ns` clock."""
+    def run(
+        self, init: messages.Init, started: int, template: Callable[[], Template] | None = None
+    ) -> None:
+        """`started`: when the Init message arrived, on the `perf_counter_ns` clock; `template`:
+        what this process is to be once its init is over."""
         self._started = started
         logs.configure()
         try:
             function = handler.load(init.handler)
+            if template is not None:
+                snapshot.run_before_hooks()
         except SystemExit as stop:
             self._exit(stop)
         except Exception as error:
@@ -58,9 +66,35 @@ class Loop:
             self._exit(SystemExit(f"{trace}{fault.error_type}: {fault.message}"))
         else:
             LambdaContext.adopt_environment()
+            if template is not None:
+                self._be_template(template)
             self._wires.write(_INIT_DONE, self._done(self._started, ""))
             while True:
                 self._serve(function)
+
+    def _be_template(self, template: Callable[[], Template]) -> None:
+        """Returns in each process that is forked from here, when that is somebody's context."""
+        left = snapshot.left_open()
+        logs.flush()
+        if left.threads or left.sockets:
+            logs.log_left_open(left)
+        done = self._done(self._started, "")
+        made = template()
+        self._wires.write(_INIT_DONE, done, pack(left))
+        made.serve()
+        self._wires.renew()
+        renewal.renew()
+        self._wires.send(self._ready)
+        frame = self._wires.read()
+        self._started = clock()
+        self._peak_kb, self._peak_age = 0, _PEAK_AGE
+        restore = messages.trusted_restore(frame.metadata)
+        renewal.adopt(restore)
+        LambdaContext.adopt_environment()
+        try:
+            snapshot.run_after_hooks()
+        except Fault as fault:
+            self._fail_init(fault)
 
     def _serve(self, function: Callable[[Any, Any], Any]) -> None:
         frame = self._wires.read()

@@ -14,6 +14,7 @@ from itertools import count
 
 from samovar_worker.wire import frames, memory, records
 
+TEMPLATE = 1019  # a template's to its steward
 OUTPUT = 1020
 REQUEST = 1021
 REPLY = 1022
@@ -39,6 +40,11 @@ class Wires:
 
     def _note_fork(self) -> None:
         self._forked = True
+
+    def renew(self) -> None:
+        """In what is forked from a template: it is the worker, and nothing was read yet."""
+        self._forked = False
+        self._decoder = frames.Decoder(memory.MAX_REQUEST)
 
     def read(self) -> frames.Frame:
         """The next frame; ends the process when there will be none."""

@@ -12,7 +12,7 @@ import resource
 import socket
 import sys
 
-from samovar_worker import at_fork, compact, walls
+from samovar_worker import at_fork, compact, holder, walls
 from samovar_worker.wire import control
 
 _OPEN_FILES = 16384  # a mount namespace is held by a descriptor between two processes
@@ -24,7 +24,7 @@ _NAMESPACES = (
 def main(control_fd: int, walled: bool) -> None:
     """Become a zygote; returns when the engine is gone, or walls are refused."""
     at_fork.hold_back()
-    from samovar_worker import boot, zygote  # behind the line above: they import logging
+    from samovar_worker import boot, steward, trial, zygote  # behind the line above: they log
 
     connection = socket.socket(fileno=control_fd)
     connection.set_inheritable(False)
@@ -39,12 +39,16 @@ def main(control_fd: int, walled: bool) -> None:
     try:
         if walled:
             if not launch.uid:
-                zygote.enter_own_pid_namespace(engine)
-            zygote.try_walls(launch)
+                trial.enter_own_pid_namespace(engine)
+            no_templates = trial.try_walls(launch)
             held = [*_NAMESPACES, "unprivileged uid"]
+            if no_templates:
+                missing = {"templates": no_templates}
+            else:
+                held.append("templates")
         else:
             walls.become_subreaper()
-            held, missing = [], boot.missing_without_namespaces()
+            held, missing = ["templates"], boot.missing_without_namespaces()
     except OSError as error:
         refused = control.Hello([], {"namespaces": str(error)}, version, False)
         connection.send(control.pack(refused))
@@ -61,9 +65,10 @@ def main(control_fd: int, walled: bool) -> None:
     hello = control.Hello([*held, "no_new_privs", "open files"], missing, version, pure)
     connection.send(control.pack(hello))
     worker = boot.Boot(launch, walled, pure)
+    worker.spawns = walled and holder.knows_command()
     # Children share what is frozen: a collection of theirs would write to all of it.
     gc.collect()
     compact.fill_holes()
     gc.freeze()
     gc.disable()  # until a child has a function to run
-    zygote.Zygote(connection, walled, worker).serve(engine)
+    zygote.Zygote(connection, walled, worker, steward.live).serve(engine)

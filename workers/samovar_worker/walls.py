@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import select
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
@@ -161,3 +162,17 @@ def _write(path: str, text: str) -> None:
 def become_subreaper() -> None:
     """Adopt the orphans of all descendants (used where there is no pid namespace)."""
     _check(_libc.prctl(36, 1, 0, 0, 0), "prctl(CHILD_SUBREAPER)")
+
+
+def mount_proc() -> None:
+    """Show the processes of this pid namespace only."""
+    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+
+def die_with(zygote: int) -> None:
+    """Die when the zygote (a pidfd) does, also if it did just now. After every change of uid."""
+    die_with_parent()
+    poll = select.poll()
+    poll.register(zygote, select.POLLIN)
+    if poll.poll(0):
+        os._exit(0)

@@ -1,4 +1,6 @@
-"""The zygote: one thread that forks on request, reaps and reports. The only module that forks.
+"""The zygote: one thread that forks on request, reaps and reports.
+
+Nothing but this, `trial`, and for templates `steward` and `template`, forks.
 
 Contexts forked here come in pairs where there are namespaces: pid 1 of
 the context's pid namespace, which does nothing but hold the namespace and reap orphans, and the
@@ -17,30 +19,28 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
-from samovar_worker import boot, walls
+from samovar_worker import boot, holder, kin, walls
 from samovar_worker.wire import control
 
-# pid 1 of a context: a small program that waits for its input to end and lets the kernel reap. Not
-# a fork of the zygote where it can be helped: an idle Python process un-shares half a megabyte by
-# merely having been forked.
-_HOLDER = ["/usr/bin/env", "--ignore-signal=CHLD", "cat"]
 _MAX_REQUEST = 256  # bytes of a Fork or a Discard
 _DESCRIPTOR = struct.Struct("i")
 _DESCRIPTORS = struct.Struct("4i")  # those of a Fork
 _DESCRIPTORS_SPACE = socket.CMSG_SPACE(_DESCRIPTORS.size)
 _SOL_SOCKET, _SCM_RIGHTS = int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS)
+_FULL = "the zygote has too many open files"
 _TMP_SIZE_MB = 512  # AWS's default; a function with more gets its /tmp remounted
 
 
 class Child:
     """One context as its zygote knows it."""
 
-    __slots__ = ("discarded", "holder", "mounts", "output", "peak_kb", "status", "worker")
+    __slots__ = ("discarded", "holder", "mounts", "output", "peak_kb", "status", "users", "worker")
 
     def __init__(self) -> None:
         self.worker = 0  # pid, 0 once reaped
         self.holder = 0  # pid of the context's pid 1, 0 without namespaces or once reaped
         self.mounts = -1  # descriptor of the mount namespace, held between two processes
+        self.users = -1  # and of the user namespace, where the context has one of its own
         self.status: int | None = None
         self.peak_kb = 0
         self.output = 0  # inode of the output pipe: finds strays where there is no pid namespace
@@ -50,11 +50,19 @@ class Child:
 class Zygote:
     """Serves one engine over `connection` until either of them ends."""
 
-    def __init__(self, connection: socket.socket, walled: bool, worker: boot.Boot) -> None:
-        """`worker`: what its children live."""
+    def __init__(
+        self,
+        connection: socket.socket,
+        walled: bool,
+        worker: boot.Boot,
+        steward: Callable[[int, int, bool, boot.Boot], None] | None = None,
+    ) -> None:
+        """`worker`: what its children live; `steward`: what those live that fork from a template
+        (`samovar_worker.steward.live`)."""
         self._connection = connection
         self._walled = walled
         self._worker = worker
+        self._steward = steward
         self._children: dict[int, Child] = {}
         self._context_of: dict[int, int] = {}  # pid -> context
         self._pidfd = os.pidfd_open(os.getpid())
@@ -64,7 +72,6 @@ class Zygote:
         # Holders read from here; nobody writes, and the zygote's end is their end.
         read_end, self._holders = os.pipe2(os.O_CLOEXEC)
         self._holder_input = [(os.POSIX_SPAWN_DUP2, read_end, 0)]
-        self._spawns = walled and _knows_holder()
 
     def serve(self, engine: int) -> None:
         """Answer packets and reap until the engine (a pidfd) is gone, then kill everything."""
@@ -100,9 +107,15 @@ class Zygote:
                 self._fork(packet, _DESCRIPTORS.unpack(rights))
             else:  # the kernel hands over what there is room for
                 self._close(fd for (fd,) in _DESCRIPTOR.iter_unpack(rights))
-                self._refuse(packet.context, "the zygote has too many open files")
+                self._refuse(packet.context, _FULL)
         elif type(packet) is control.Discard:
             self._discard(packet.context)
+        elif type(packet) is control.Steward:
+            rights = ancillary[0][2] if ancillary else b""
+            if len(rights) == _DESCRIPTOR.size:
+                self._fork_steward(packet.context, *_DESCRIPTOR.unpack(rights))
+            else:
+                self._refuse(packet.context, _FULL)
         return True
 
     def _fork(self, packet: control.Fork, fds: tuple[int, ...]) -> None:
@@ -127,17 +140,56 @@ class Zygote:
             return
         finally:
             self._close(fds)
-        self._children[packet.context] = child
-        self._context_of[child.worker] = packet.context
+        self._register(packet.context, child, pidfd)
+
+    def _register(self, context: int, child: Child, pidfd: int) -> None:
+        """Both processes are there: tell the engine."""
+        self._children[context] = child
+        self._context_of[child.worker] = context
         if child.holder:
-            self._context_of[child.holder] = packet.context
-        if child.mounts >= 0:  # the new processes hold the namespace now
-            os.close(child.mounts)
-            child.mounts = -1
-        forked = control.pack(control.Forked(packet.context))
+            self._context_of[child.holder] = context
+        self._close_namespaces(child)  # the new processes hold them now
+        forked = control.pack(control.Forked(context))
         rights = (_SOL_SOCKET, _SCM_RIGHTS, _DESCRIPTOR.pack(pidfd))
         self._connection.sendmsg([forked], [rights])
         os.close(pidfd)
+
+    def _fork_steward(self, context: int, connection: int) -> None:
+        child = Child()
+        try:
+            child.worker = self._fork_walled_steward(connection)
+            pidfd = os.pidfd_open(child.worker)
+        except OSError as error:
+            self._refuse(context, str(error))
+            return
+        finally:
+            os.close(connection)
+        self._register(context, child, pidfd)
+
+    def _fork_walled_steward(self, connection: int) -> int:
+        try:
+            if self._walled:
+                self._enter_new_mounts()
+                walls.unshare(walls.CLONE_NEWPID)
+            pid = os.fork()
+            if pid == 0:
+                assert self._steward is not None
+                end_with(self._steward, connection, self._pidfd, self._walled, self._worker)
+            return pid
+        finally:
+            if self._walled:
+                self._step_back()
+
+    @staticmethod
+    def _enter_new_mounts() -> None:
+        walls.unshare(walls.CLONE_NEWNS)
+        flags = walls.MS_NOSUID | walls.MS_NODEV
+        options = f"size={_TMP_SIZE_MB}m,mode=1777"
+        walls.mount("tmp", "/tmp", "tmpfs", flags, options)  # noqa: S108
+
+    def _step_back(self) -> None:
+        walls.setns(self._pids, walls.CLONE_NEWPID)
+        walls.setns(self._mounts, walls.CLONE_NEWNS)
 
     def _fork_processes(self, child: Child, packet: control.Fork, fds: tuple[int, ...]) -> None:
         if not self._walled:
@@ -149,29 +201,26 @@ class Zygote:
             if packet.revive:
                 walls.setns(child.mounts, walls.CLONE_NEWNS)
             else:
-                walls.unshare(walls.CLONE_NEWNS)
-                flags = walls.MS_NOSUID | walls.MS_NODEV
-                options = f"size={_TMP_SIZE_MB}m,mode=1777"
-                walls.mount("tmp", "/tmp", "tmpfs", flags, options)  # noqa: S108
+                self._enter_new_mounts()
             walls.unshare(walls.CLONE_NEWPID)
             child.holder = self._start_holder()
             child.worker = self._fork_worker(fds, packet.spare)
         finally:
-            walls.setns(self._pids, walls.CLONE_NEWPID)
-            walls.setns(self._mounts, walls.CLONE_NEWNS)
+            self._step_back()
 
     def _start_holder(self) -> int:
-        if self._spawns:
-            return os.posix_spawn(_HOLDER[0], _HOLDER, {}, file_actions=self._holder_input)
+        if self._worker.spawns:
+            command = holder.COMMAND
+            return os.posix_spawn(command[0], command, {}, file_actions=self._holder_input)
         pid = os.fork()
         if pid == 0:
-            _end_with(boot.hold_namespace, self._pidfd)
+            end_with(holder.hold_namespace, self._pidfd)
         return pid
 
     def _fork_worker(self, fds: tuple[int, ...], spare: bool) -> int:
         pid = os.fork()
         if pid == 0:
-            _end_with(self._worker.run, fds, self._pidfd, spare)
+            end_with(self._worker.run, fds, self._pidfd, spare)
         return pid
 
     def _discard(self, context: int) -> None:
@@ -194,6 +243,7 @@ class Zygote:
                 return
             context = self._context_of.pop(pid, None)
             if context is None:
+                self._reaped_stranger(pid)
                 continue
             child = self._children[context]
             if pid == child.worker:
@@ -210,6 +260,9 @@ class Zygote:
             if not child.worker and not child.holder:
                 self._report_exit(context, child)
 
+    def _reaped_stranger(self, pid: int) -> None:
+        """Somebody's orphan has ended."""
+
     def _keep_mounts(self, child: Child) -> None:
         if child.discarded:
             return
@@ -219,9 +272,13 @@ class Zygote:
         except OSError:
             child.mounts = -1  # pid 1 was killed from outside: /tmp is lost with it
 
+    def _kept(self, child: Child) -> bool:
+        """Whether another process can take the place of this context's last one."""
+        return child.mounts >= 0 or not self._walled
+
     def _report_exit(self, context: int, child: Child) -> None:
         status = child.status if child.status is not None else 0
-        kept = child.mounts >= 0 or not self._walled
+        kept = self._kept(child)
         exited = control.Exited(
             context,
             os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
@@ -234,9 +291,15 @@ class Zygote:
         self._connection.send(control.pack(exited))
 
     def _forget(self, context: int, child: Child) -> None:
-        if child.mounts >= 0:
-            os.close(child.mounts)
+        self._close_namespaces(child)
         self._children.pop(context, None)
+
+    @staticmethod
+    def _close_namespaces(child: Child) -> None:
+        for fd in (child.mounts, child.users):
+            if fd >= 0:
+                os.close(fd)
+        child.mounts = child.users = -1
 
     def _refuse(self, context: int, reason: str) -> None:
         self._connection.send(control.pack(control.Refusal(context, reason)))
@@ -248,7 +311,9 @@ class Zygote:
         behind is not found: `samovar doctor` says so.
         """
         while True:
-            strays = [pid for pid in self._adopted() if _sid(pid) == session or _holds(pid, output)]
+            strays = [
+                pid for pid in self._adopted() if kin.sid(pid) == session or kin.holds(pid, output)
+            ]
             if not strays:
                 return
             for pid in strays:
@@ -256,14 +321,12 @@ class Zygote:
                 os.waitpid(pid, 0)
 
     def _adopted(self) -> list[int]:
-        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
-            return [pid for pid in map(int, file.read().split()) if pid not in self._context_of]
+        return [pid for pid in kin.children() if pid not in self._context_of]
 
     def _end_everything(self) -> None:
         signal.set_wakeup_fd(-1)
         while True:
-            with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
-                pids = [int(pid) for pid in file.read().split()]
+            pids = kin.children()
             for pid in pids:
                 os.kill(pid, signal.SIGKILL)
             if not pids:
@@ -278,7 +341,7 @@ class Zygote:
             os.close(fd)
 
 
-def _end_with(life: Callable[..., None], *arguments: object) -> NoReturn:
+def end_with(life: Callable[..., None], *arguments: object) -> NoReturn:
     """Live a child's life in it; nothing of a child ever returns into the zygote's own code."""
     try:
         life(*arguments)
@@ -286,84 +349,3 @@ def _end_with(life: Callable[..., None], *arguments: object) -> NoReturn:
         sys.excepthook(*sys.exc_info())  # to the context's output
     finally:
         os._exit(70)
-
-
-def _knows_holder() -> bool:
-    """Whether this host's `env` can ignore a signal (coreutils since 8.31; not busybox)."""
-    try:
-        pid = os.posix_spawn(_HOLDER[0], [*_HOLDER[:2], "true"], {})
-    except OSError:
-        return False
-    return os.waitpid(pid, 0)[1] == 0
-
-
-def _sid(pid: int) -> int:
-    try:
-        return os.getsid(pid)
-    except ProcessLookupError:
-        return -1
-
-
-def _holds(pid: int, inode: int) -> bool:
-    wanted = f"pipe:[{inode}]"
-    try:
-        return any(
-            os.readlink(f"/proc/{pid}/fd/{fd}") == wanted for fd in os.listdir(f"/proc/{pid}/fd")
-        )
-    except OSError:
-        return False
-
-
-def enter_own_pid_namespace(engine: int) -> None:
-    """Go on as pid 1 of a pid namespace that belongs to the zygote's own user namespace.
-
-    Stepping back from a context's pid namespace into one's own takes rights over one's own, which
-    an unprivileged user has only over what was made in his user namespace. Nobody enters a pid
-    namespace but by being born in it: the parent stays outside and waits. When the engine dies it
-    kills the child, and when it is killed itself the child dies with it.
-    """
-    walls.unshare(walls.CLONE_NEWPID)
-    pid = os.fork()
-    if pid == 0:
-        walls.die_with_parent()
-        boot.mount_proc()
-        return
-    os.closerange(3, engine)
-    os.closerange(engine + 1, 64)
-    poll = select.poll()
-    poll.register(engine, select.POLLIN)
-    poll.register(os.pidfd_open(pid), select.POLLIN)
-    poll.poll()
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    os._exit(0)
-
-
-def try_walls(launch: control.Launch) -> None:
-    """Fork a context's walls once and take them down again; raises OSError where they fail."""
-    pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-    mounts = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    read_end, write_end = os.pipe()
-    try:
-        walls.unshare(walls.CLONE_NEWNS)
-        walls.mount("tmp", "/tmp", "tmpfs", 0, "size=1m")  # noqa: S108
-        walls.unshare(walls.CLONE_NEWPID)
-        pid = os.fork()
-        if pid == 0:
-            try:
-                boot.mount_proc()
-                boot.drop_rights(launch.uid, walled=True)
-            except OSError as error:
-                os.write(write_end, str(error).encode())
-            finally:
-                os._exit(0)
-        os.waitpid(pid, 0)
-    finally:
-        walls.setns(pids, walls.CLONE_NEWPID)
-        walls.setns(mounts, walls.CLONE_NEWNS)
-        os.close(write_end)
-        problem = os.read(read_end, 4096)
-        for fd in (read_end, pids, mounts):
-            os.close(fd)
-    if problem:
-        raise OSError(1, problem.decode())

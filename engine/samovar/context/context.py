@@ -15,14 +15,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from samovar.clock import Clock
-from samovar.context import verdict
+from samovar.context import opening, verdict
 from samovar.context.deadlines import Deadlines
+from samovar.context.fork_server import ForkServer
 from samovar.context.launcher import ContextListener, Placement
 from samovar.context.lifecycle import ContextState, Lifecycle
+from samovar.context.opening import Failure, Role
 from samovar.context.process import WorkerProcess
 from samovar.context.run import Run, Verdict
-from samovar.context.zygote import Zygote
-from samovar.logs.stream import Ended, InitEnded, InitStarted, Journal, Started
+from samovar.errors import ClientError
+from samovar.logs.stream import Ended, Journal, Started
 from samovar_worker.wire import control, memory, messages
 from samovar_worker.wire.frames import Frame, ProtocolError
 from samovar_worker.wire.messages import Kind
@@ -53,17 +55,26 @@ class ExecutionContext:
     """Forked at once, as a spare; becomes a function's with `start`."""
 
     def __init__(
-        self, number: int, zygote: Zygote, surroundings: Surroundings, spare: bool = False
+        self,
+        number: int,
+        zygote: ForkServer,
+        surroundings: Surroundings,
+        spare: bool = False,
+        role: Role = Role.SERVES,
     ) -> None:
-        """`spare`: nobody waits for it yet. Raises OSError when descriptors run out."""
+        """`zygote`: whoever forks its processes; `spare`: nobody waits for it yet. Raises OSError
+        when descriptors run out."""
         self.number = number
         self.zygote = zygote
+        self.role = role
         self.lifecycle: Lifecycle | None = None
         self.placement: Placement | None = None
         self.invocations = 0
         self.memory_used = 0  # MB, peak of the last process that ran
         self.init_began = 0.0  # monotonic
         self.init_seconds: float | None = None
+        self.failure: Failure | None = None  # of the first init or restore
+        self.left_open: messages.LeftOpen | None = None  # by a template's init
         self._s = surroundings
         self._clock = surroundings.clock
         self._listener: ContextListener | None = None
@@ -79,6 +90,7 @@ class ExecutionContext:
         self._stopping: str | None = None
         self._failed_init: tuple[bytes, str] | None = None  # the error's JSON and its type
         self._suppressed = False  # an init runs, or ran, on the run's own time
+        self._in_worker = 0  # microseconds of the last init or restore by the worker's own measure
         self._memory_fd = os.memfd_create("samovar-payload", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self._memory_fd, memory.SIZE)
         fcntl.fcntl(self._memory_fd, fcntl.F_ADD_SEALS, _SEALS)
@@ -128,7 +140,9 @@ class ExecutionContext:
         self._deadline = timeout
         self._s.deadlines.add(timeout, self, now, self._expired)
         process = self._process
-        if process is None:
+        if process is None and self.failure is not None and self.role is Role.RESTORED:
+            self._loop.call_soon(self._refuse, self.failure)
+        elif process is None:
             self._suppressed = True
             self.init_began = now
             try:
@@ -179,6 +193,9 @@ class ExecutionContext:
             process.kill()
 
     def process_refused(self, reason: str) -> None:
+        if self._process is not None and self._process.is_forked:
+            self._on_broken(reason)  # a template whose steward no longer believes it
+            return
         self._process_over(f"no process could be forked: {reason}", lost=True)
 
     def process_exited(self, exited: control.Exited) -> None:
@@ -211,25 +228,14 @@ class ExecutionContext:
     def _send_init(self) -> None:
         placement, process = self.placement, self._process
         assert placement is not None and process is not None
-        configuration = placement.version.configuration
         now = self.init_began = self._clock.monotonic()
         if self.lifecycle is not None and self.lifecycle.state is ContextState.STARTING:
             self.lifecycle.move(ContextState.INITIALIZING)
             self._deadline = placement.init_timeout or self._s.init_timeout
             self._s.deadlines.add(self._deadline, self, now, self._expired)
             if process.output.listening:
-                process.output.platform(InitStarted())
-        init = messages.Init(
-            handler=configuration.handler,
-            task_root=placement.task_root,
-            environment=placement.environment,
-            import_paths=placement.import_paths,
-            tmp_size=configuration.ephemeral_storage,
-            tmp_dir=placement.tmp_dir,
-            revived=self._suppressed,
-            layers=placement.layers,
-        )
-        process.channel.send(Kind.INIT, messages.pack(init))
+                process.output.platform(opening.started(self.role))
+        process.channel.send(*opening.message(self.role, placement, self._suppressed))
 
     def _send_invoke(self, process: WorkerProcess) -> None:
         run, placement, clock = self._run, self.placement, self._clock
@@ -280,6 +286,10 @@ class ExecutionContext:
                 microseconds / 1e6,
             )
         elif kind == _INIT_DONE:
+            self._in_worker = microseconds
+            if self.role is Role.TEMPLATE:
+                left = process.channel.payload(frame)
+                self.left_open = messages.unpack(messages.LeftOpen, left)
             self._init_done(process, now)
         elif kind == _INIT_FAILED:
             self._failed_init = (process.channel.payload(frame), error_type)
@@ -290,7 +300,7 @@ class ExecutionContext:
         if process.output.listening:
             process.output.drain()  # what the init wrote comes before START
             if not self._suppressed:
-                process.output.platform(InitEnded(self.init_seconds))
+                process.output.platform(opening.ended(self.role, self.init_seconds))
         if self._run is not None:
             self._send_invoke(process)
             return
@@ -329,7 +339,7 @@ class ExecutionContext:
         in_handler: float | None = None,
         *,
         by_platform: bool = False,
-        refused: str | None = None,
+        refused: str | ClientError | None = None,
         broken: str | None = None,
     ) -> None:
         """The run is over: log it, free the context, deliver the verdict.
@@ -371,6 +381,20 @@ class ExecutionContext:
             self._listener.context_free(self)
         run.finished(_new(Verdict, final))
 
+    def _refuse(self, failure: Failure) -> None:
+        """It could not be restored for this run: nothing was run, and it goes."""
+        self.failure = None
+        self._withdraw_deadline()
+        if self._run is not None:
+            error = opening.restore_error(failure)
+            self._finish(self._clock.monotonic(), b"", refused=error)
+        self._gone("it could not be restored")
+
+    def bereft(self, reason: str) -> None:
+        """No process will be made for it any more: if it has none, it goes."""
+        if self._process is None and self._run is None and self._listener is not None:
+            self._gone(reason)
+
     def _log_start(self, process: WorkerProcess, run: Run) -> None:
         """Behind the output of an init that the run has to repeat, as on AWS."""
         process.output.platform(_new(Started, (run.invocation.function_arn,)))
@@ -388,7 +412,12 @@ class ExecutionContext:
         if process.channel.turn not in (Turn.RUNNING, Turn.IDLE):
             self._log_start(process, run)  # its init was repeated in vain
         memory_size = self.placement.version.configuration.memory_size
-        output.platform(_new(Ended, (duration, memory_size, self.memory_used, *ending)))
+        restore, billed_restore = None, 0
+        if self.role is Role.RESTORED and ending[0] is not None:
+            restore, billed_restore = ending[0], -(-self._in_worker // 1000)
+            ending = (None, *ending[1:])
+        usage = (duration, memory_size, self.memory_used)
+        output.platform(_new(Ended, (*usage, *ending, restore, billed_restore)))
         return output.end()
 
     def _settle_exit(self, exited: control.Exited, run_over: bool) -> None:
@@ -396,7 +425,8 @@ class ExecutionContext:
         run = self._run
         if run is None:
             if self._stopping is None and self._in(ContextState.INITIALIZING):
-                self._log_failed_init("init")
+                self.failure = self._failure(exited)
+                self._log_failed_init("init", self.failure)
         else:
             assert self.placement is not None
             request_id = run.invocation.request_id
@@ -406,23 +436,25 @@ class ExecutionContext:
                 error = verdict.timed_out(request_id, timeout)
             payload, error_type = error.to_json(), error.error_type
             if self._process is not None and self._process.channel.turn is not Turn.RUNNING:
-                self._log_failed_init("invoke")
+                failure = self._failure(exited)
+                self._log_failed_init("invoke", failure)
                 if self._failed_init is not None and not self._out_of_time:
                     payload, error_type = self._failed_init
             self._finish(self._clock.monotonic(), payload, error_type, by_platform=True)
-        self._process_over("its process ended", lost=not exited.tmp_kept, run_over=run_over)
+        reason = self._broken or "its process ended"
+        self._process_over(reason, lost=not exited.tmp_kept, run_over=run_over)
 
-    def _log_failed_init(self, phase: str) -> None:
+    def _failure(self, exited: control.Exited) -> Failure:
+        out_of_time = self._out_of_time
+        return opening.failure_of(self._failed_init, exited.code, exited.signal, out_of_time)
+
+    def _log_failed_init(self, phase: str, failure: Failure) -> None:
         process = self._process
         if process is None or not process.output.listening:
             return
         process.output.drain()
-        error_type = None
-        if not self._out_of_time:
-            error_type = self._failed_init[1] if self._failed_init else "Runtime.ExitError"
         seconds = self._clock.monotonic() - self.init_began
-        status = "timeout" if error_type is None else "error"
-        process.output.platform(InitEnded(seconds, phase, status, error_type))
+        process.output.platform(opening.ended(self.role, seconds, failure, phase))
 
     def _process_over(self, reason: str, *, lost: bool, run_over: bool = False) -> None:
         """The process is no more; the context lives on without one unless its mounts are lost."""
@@ -446,6 +478,7 @@ class ExecutionContext:
             self._listener.context_free(self)
         elif self._in(ContextState.INITIALIZING):
             self._listener.context_ready(self)
+            self.failure = None  # whoever waited for it was told; the next one has it tried again
         elif self._in(ContextState.STARTING):
             self.stop(reason)
 

@@ -17,8 +17,8 @@ from samovar.context.sweep import marker
 from samovar.registry.runtimes import Interpreter
 from samovar_worker.wire import control
 
-# What AWS's Python runtime has at /var/runtime: boto3 and what it needs, and the runtime's
-# simplejson.
+# What AWS's Python runtime has at /var/runtime: boto3 and what it needs, the runtime's simplejson,
+# and where functions register SnapStart's hooks.
 RUNTIME_DISTRIBUTIONS = (
     "boto3",
     "botocore",
@@ -27,6 +27,7 @@ RUNTIME_DISTRIBUTIONS = (
     "s3transfer",
     "simplejson",
     "six",
+    "snapshot-restore-py",
     "urllib3",
 )
 _WORKER_PACKAGES = ("samovar_worker", "msgpack")

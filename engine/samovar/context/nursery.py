@@ -7,12 +7,16 @@ import itertools
 import logging
 import os
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from samovar.clock import Clock
 from samovar.context import launch_plan
 from samovar.context.context import ExecutionContext, Surroundings
 from samovar.context.launch_plan import Family, Premises
+from samovar.context.launcher import Context
+from samovar.context.template import Template
 from samovar.context.zygote import WallsRefused, Zygote
 from samovar.errors import EngineError
 from samovar.metrics.observer import Observer, SilentObserver
@@ -81,6 +85,19 @@ class Nursery:
                 context = None
         self._replenish_later(family, branch)
         return context or self._fork(zygote)
+
+    async def zygote(self, family: Family) -> Zygote:
+        """The zygote of `family`. Raises EngineError."""
+        return await self._zygote(family, self._branches.setdefault(family, _Branch()))
+
+    def new_template(self, zygote: Zygote, release: Callable[[Context], None]) -> Template:
+        """One whose init is still to be run. Raises EngineError."""
+        return Template(zygote, self._numbers, self._surroundings, self._spares, release)
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of all contexts."""
+        return self._surroundings.clock
 
     async def warm(self, family: Family) -> None:
         """Have a zygote of `family`, and spares soon; failures show when it is needed."""

@@ -78,6 +78,11 @@ class WorkerProcess:
         self._pidfd = pidfd
         self.pid = _pid_of(pidfd)
 
+    @property
+    def is_forked(self) -> bool:
+        """Whether there is, or was, a process."""
+        return self._pidfd >= 0
+
     def kill(self) -> None:
         """SIGKILL, if it is there; the zygote reports the reaping."""
         if self._pidfd >= 0:

@@ -16,7 +16,9 @@ from samovar.context.environment import Paths, Region, function_environment, log
 from samovar.context.launch_plan import Family
 from samovar.context.launcher import Context, Placement, Prepared, long_init_timeout
 from samovar.context.nursery import Nursery
+from samovar.context.opening import RESTORE_TIMEOUT
 from samovar.context.sweep import end_strays
+from samovar.context.templates import Templates
 from samovar.logs.stream import Level, LogStream
 from samovar.model.function import FunctionVersion, LogFormat, default_log_group
 from samovar.model.invocation import Initialization
@@ -56,6 +58,7 @@ class Provisioner:
         self._clock = clock
         self._region = region
         self.demand_version: DemandVersion = _any_version
+        self.templates = Templates(nursery, self.family, self._place_template, self.release)
         self._bereft: set[str] = set()  # directories of contexts whose zygote was killed
 
     def family(self, version: FunctionVersion) -> Family:
@@ -69,14 +72,50 @@ class Provisioner:
         """A context, forked or being forked, and its placement; `provisioned`: ahead of need.
         Raises SamovarError, OSError."""
         family = self.family(version)
+        if version.starts_from_template and not provisioned:
+            restored = await self.templates.obtain(version)
+            if restored is not None:
+                return Prepared(restored, self._place_restored(version, family, restored), 0.0)
         extracted = await self._extract(version)
         context = await self._nursery.obtain(family)
+        kind = Initialization.PROVISIONED if provisioned else Initialization.ON_DEMAND
         try:
-            placement = self._place(version, family, context, extracted, provisioned)
+            placement = self._place(version, family, context.number, extracted, kind)
             return Prepared(context, placement, extracted.seconds)
         except BaseException:
             context.discard()
             raise
+
+    async def _place_template(self, version: FunctionVersion, number: int) -> Placement:
+        extracted = await self._extract(version)
+        kind = Initialization.SNAP_START
+        return self._place(version, self.family(version), number, extracted, kind)
+
+    def _place_restored(
+        self, version: FunctionVersion, family: Family, context: ExecutionContext
+    ) -> Placement:
+        """Only what is not as the template has it."""
+        kind = Initialization.SNAP_START
+        try:
+            tmp_dir = None if self._nursery.walled else self._make_tmp_dir(context.number)
+        except BaseException:
+            context.discard()
+            raise
+        log = self._log_stream(version, family, kind)
+        return Placement(
+            version=version,
+            task_root="",
+            environment={"AWS_LAMBDA_LOG_STREAM_NAME": log.name},
+            import_paths=(),
+            tmp_dir=tmp_dir,
+            log=log,
+            init_timeout=RESTORE_TIMEOUT,
+        )
+
+    def _make_tmp_dir(self, number: int) -> str:
+        directory = self._nursery.premises.contexts / str(number)
+        directory.mkdir(mode=0o700)
+        return str(directory)
 
     def release(self, context: Context) -> None:
         """Remove what a context without namespaces leaves on the disk."""
@@ -101,9 +140,9 @@ class Provisioner:
         self,
         version: FunctionVersion,
         family: Family,
-        context: ExecutionContext,
+        number: int,
         extracted: Extracted,
-        provisioned: bool,
+        kind: Initialization,
     ) -> Placement:
         nursery = self._nursery
         walled = nursery.walled
@@ -112,7 +151,7 @@ class Provisioner:
         layers = None
         if extracted.layers is not None:
             layers = launch_plan.task_root(premises, extracted.layers, walled)
-        stream = log_stream_name(version.version, self._clock.wall())
+        log = self._log_stream(version, family, kind)
         paths = Paths()
         tmp_dir = None
         if not walled:
@@ -125,13 +164,9 @@ class Provisioner:
             if layers is not None:
                 bin_path = f"{paths.path}:{layers}/bin"
                 paths = replace(paths, path=bin_path, library_path=f"{layers}/lib")
-            tmp_dir = str(premises.contexts / str(context.number))
-            Path(tmp_dir).mkdir(mode=0o700)
-        kind = Initialization.PROVISIONED if provisioned else Initialization.ON_DEMAND
-        environment = function_environment(version, stream, kind, self._region, paths)
-        runtime = version.configuration.runtime
-        interpreter = family.interpreter
-        arn = runtime_version_arn(self._region.region, runtime, interpreter.version)
+            tmp_dir = self._make_tmp_dir(number)
+        environment = function_environment(version, log.name, kind, self._region, paths)
+        ahead = kind is not Initialization.ON_DEMAND
         return Placement(
             version=version,
             task_root=root,
@@ -139,17 +174,24 @@ class Provisioner:
             environment=environment,
             import_paths=launch_plan.import_paths(family, walled),
             tmp_dir=tmp_dir,
-            provisioned=provisioned,
-            init_timeout=long_init_timeout(version) if provisioned else None,
-            log=LogStream(
-                group=version.configuration.log_group or default_log_group(version.name),
-                name=stream,
-                function=version.name,
-                version=version.version,
-                runtime=runtime_version(runtime, interpreter.version),
-                runtime_arn=arn,
-                json=version.configuration.log_format == LogFormat.JSON,
-                level=Level[version.configuration.system_log_level or "INFO"],
-                initialization=kind.value,
-            ),
+            provisioned=kind is Initialization.PROVISIONED,
+            init_timeout=long_init_timeout(version) if ahead else None,
+            log=log,
+        )
+
+    def _log_stream(
+        self, version: FunctionVersion, family: Family, kind: Initialization
+    ) -> LogStream:
+        configuration = version.configuration
+        runtime, interpreter = configuration.runtime, family.interpreter
+        return LogStream(
+            group=configuration.log_group or default_log_group(version.name),
+            name=log_stream_name(version.version, self._clock.wall()),
+            function=version.name,
+            version=version.version,
+            runtime=runtime_version(runtime, interpreter.version),
+            runtime_arn=runtime_version_arn(self._region.region, runtime, interpreter.version),
+            json=configuration.log_format == LogFormat.JSON,
+            level=Level[configuration.system_log_level or "INFO"],
+            initialization=kind.value,
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from samovar.errors import ClientError
 from samovar.model.invocation import Invocation
 
 
 class Verdict(NamedTuple):
     """How a run ended. Exactly one of: a payload (with or without `function_error`), `refused`
-    (the event is not JSON; nothing ran), `broken` (our fault, by name).
+    (nothing ran: why the event is not JSON, or the error to raise), `broken` (our fault, by name).
 
     `duration`: seconds from dispatch to reply; `in_handler`: the worker's own measure of it, or
     None where there is none; `memory_used`: MB.
@@ -22,7 +23,7 @@ class Verdict(NamedTuple):
     error_type: str | None = None
     in_handler: float | None = None
     log_tail: bytes = b""
-    refused: str | None = None
+    refused: str | ClientError | None = None
     broken: str | None = None
 
 

@@ -1,22 +1,18 @@
 """The engine's end of one zygote: exec it, talk to it, notice its death.
 
 The engine's process never forks; it execs a single-threaded interpreter (`Popen` without a preexec
-function uses vfork) and passes it one end of a SEQPACKET socket. Contexts register themselves by
-number and are told of their process's fork, exit, and of the zygote's end.
+function uses vfork) and passes it one end of a SEQPACKET socket.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import subprocess
-from collections.abc import Callable
-from typing import Protocol
 
+from samovar.context.fork_server import ForkListener, ForkServer, socket_pair
 from samovar.errors import EngineError
 from samovar_worker.wire import control
-from samovar_worker.wire.frames import ProtocolError
 
 _BOOT = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
@@ -24,20 +20,6 @@ _BOOT = (
 )
 # A fresh interpreter takes 30-60 ms, importing boto3 another 450 (measured), a slow disk more.
 _HELLO_TIMEOUT = 60.0
-_SEND_BUFFER = 1 << 20
-_DIED = "the zygote died"
-
-
-class ForkListener(Protocol):
-    """What a context is told by its zygote."""
-
-    def process_forked(self, pidfd: int) -> None: ...
-
-    def process_refused(self, reason: str) -> None: ...
-
-    def process_exited(self, exited: control.Exited) -> None: ...
-
-    def zygote_lost(self, reason: str) -> None: ...
 
 
 class WallsRefused(EngineError):
@@ -49,8 +31,8 @@ class WallsRefused(EngineError):
         self.missing = missing
 
 
-class Zygote:
-    """A running zygote. Make one with `start`; `on_death` is called once, after all contexts."""
+class Zygote(ForkServer):
+    """A running zygote. Make one with `start`."""
 
     def __init__(
         self,
@@ -58,25 +40,17 @@ class Zygote:
         connection: socket.socket,
         hello: control.Hello,
     ) -> None:
+        super().__init__(connection, "the zygote")
         self.hello = hello
         self.pid = process.pid
-        self.alive = True
-        self.on_death: Callable[[str], None] = lambda reason: None
         self._process = process
-        self._connection = connection
-        self._contexts: dict[int, ForkListener] = {}
         self._reaped: asyncio.Future[int] | None = None
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(connection.fileno(), self._on_readable)
 
     @classmethod
     async def start(cls, launch: control.Launch, worker_path: str) -> Zygote:
         """Exec a zygote and wait for its Hello. Raises WallsRefused, EngineError."""
         loop = asyncio.get_running_loop()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        ours, theirs = socket_pair()
         try:
             process = subprocess.Popen(  # noqa: ASYNC220, S603  # vfork and exec: a millisecond, once per zygote
                 [
@@ -121,20 +95,10 @@ class Zygote:
             raise
         return cls(process, ours, hello)
 
-    def fork(
-        self, context: int, listener: ForkListener, fds: list[int], revive: bool, spare: bool
-    ) -> None:
-        """Ask for a process; the four descriptors (see `control.Fork`) may be closed after this."""
+    def fork_steward(self, context: int, listener: ForkListener, connection: int) -> None:
+        """Ask for a steward, known by a context's number, at the other end of `connection`."""
         self._contexts[context] = listener
-        self._send(control.Fork(context, revive, spare), fds)
-
-    def discard(self, context: int) -> None:
-        """Kill the context's process, if any, and let its mounts go."""
-        self._send(control.Discard(context))
-
-    def forget(self, context: int) -> None:
-        """Tell this context nothing more."""
-        self._contexts.pop(context, None)
+        self._send(control.Steward(context), [connection])
 
     async def stop(self) -> None:
         """Close the connection, which ends the zygote and all its contexts, and reap it."""
@@ -143,63 +107,6 @@ class Zygote:
         assert self._reaped is not None
         await self._reaped
 
-    def _send(self, packet: control.Packet, fds: list[int] | None = None) -> None:
-        if not self.alive:
-            return
-        try:
-            socket.send_fds(self._connection, [control.pack(packet)], fds or [])
-        except BrokenPipeError:
-            self._loop.call_soon(self._end, _DIED)
-        except OSError as error:
-            self._loop.call_soon(self._end, f"the zygote does not answer: {error}")
-
-    def _on_readable(self) -> None:
-        while self.alive:
-            try:
-                data, fds, _, _ = socket.recv_fds(self._connection, control.MAX_PACKET, 1)
-            except BlockingIOError:
-                return
-            except ConnectionResetError:  # it died over packets that it had not read
-                self._end(_DIED)
-                return
-            except OSError as error:
-                self._end(f"the zygote's socket broke: {error}")
-                return
-            if not data:
-                self._end(_DIED)
-                return
-            try:
-                self._take(control.unpack(data), fds)
-            except ProtocolError as error:
-                self._end(f"the zygote broke the protocol: {error}")
-                return
-
-    def _take(self, packet: control.Packet, fds: list[int]) -> None:
-        context = getattr(packet, "context", None)
-        listener = self._contexts.get(context) if context is not None else None
-        if listener is None:
-            for fd in fds:
-                os.close(fd)
-        elif isinstance(packet, control.Forked):
-            if fds:
-                listener.process_forked(fds[0])
-            else:  # the kernel had no room for it here; without it the process can't be killed
-                self.discard(packet.context)
-                listener.process_refused("this engine has no file descriptor left for it")
-        elif isinstance(packet, control.Refusal):
-            listener.process_refused(packet.reason)
-        elif isinstance(packet, control.Exited):
-            listener.process_exited(packet)
-
-    def _end(self, reason: str) -> None:
-        if not self.alive:
-            return
-        self.alive = False
-        self._loop.remove_reader(self._connection.fileno())
-        self._connection.close()
+    def _ended(self) -> None:
         # It ends now, if it has not yet; reaped here, because nothing else would ask for it.
         self._reaped = self._loop.run_in_executor(None, self._process.wait)
-        contexts, self._contexts = self._contexts, {}
-        for listener in contexts.values():
-            listener.zygote_lost(reason)
-        self.on_death(reason)

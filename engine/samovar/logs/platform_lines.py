@@ -20,6 +20,8 @@ from samovar.logs.stream import (
     Level,
     LogStream,
     PlatformEvent,
+    RestoreEnded,
+    RestoreStarted,
     Started,
 )
 
@@ -51,31 +53,43 @@ def _text(stream: LogStream, request_id: str, event: PlatformEvent) -> list[str]
         return [f"START RequestId: {request_id} Version: {stream.version}"]
     if isinstance(event, Ended):
         return [f"END RequestId: {request_id}", report_line(request_id, event)]
-    if kind is InitStarted:
-        return [
-            f"INIT_START Runtime Version: {stream.runtime}\t"
-            f"Runtime Version ARN: {stream.runtime_arn}"
-        ]
-    if isinstance(event, InitEnded):
-        # Of an init on demand that succeeded, REPORT tells.
-        told = event.status != "success" or stream.initialization != "on-demand"
-        return [init_report_line(event)] if told else []
+    if isinstance(event, InitStarted | InitEnded | RestoreStarted | RestoreEnded):
+        return _opening_text(stream, event)
     if not isinstance(event, Dropped):
         return []
     # AWS has no text form of it.
     return [f"LOGS_DROPPED Records: {event.records}\tBytes: {event.size}\tReason: {event.reason}\t"]
 
 
+def _opening_text(
+    stream: LogStream, event: InitStarted | InitEnded | RestoreStarted | RestoreEnded
+) -> list[str]:
+    if isinstance(event, InitEnded):
+        # Of an init on demand that succeeded, REPORT tells.
+        told = event.status != "success" or stream.initialization != "on-demand"
+        return [init_report_line(event)] if told else []
+    if isinstance(event, RestoreEnded):
+        return [restore_report_line(event)]
+    kind = "INIT_START" if isinstance(event, InitStarted) else "RESTORE_START"
+    return [f"{kind} Runtime Version: {stream.runtime}\tRuntime Version ARN: {stream.runtime_arn}"]
+
+
 def billed(event: Ended) -> int:
     """Milliseconds: the init of a cold start is billed (AWS since 2025-08-01), rounded up
-    together with the duration."""
+    together with the duration; of a restore the part that the runtime takes, by itself."""
     init = 0.0 if event.init is None else event.init
-    return math.ceil(round(event.duration * 1000, 2) + round(init * 1000, 2))
+    own = math.ceil(round(event.duration * 1000, 2) + round(init * 1000, 2))
+    return own + event.billed_restore
 
 
 def report_line(request_id: str, event: Ended) -> str:
     """REPORT, tab separated with a trailing tab."""
     init = "" if event.init is None else f"Init Duration: {event.init * 1000:.2f} ms\t"
+    if event.restore is not None:
+        init = (
+            f"Restore Duration: {event.restore * 1000:.2f} ms\t"
+            f"Billed Restore Duration: {event.billed_restore} ms\t"
+        )
     status = ""
     if event.status == "timeout":
         status = "Status: timeout\t"
@@ -90,11 +104,19 @@ def report_line(request_id: str, event: Ended) -> str:
 
 def init_report_line(event: InitEnded) -> str:
     """INIT_REPORT of an init that failed, or that no invocation waited for."""
-    status = f"Status: {event.status}"
-    if event.error_type is not None:
-        status += f"\tError Type: {event.error_type}"
     took = f"{event.seconds * 1000:.2f} ms"
-    return f"INIT_REPORT Init Duration: {took}\tPhase: {event.phase}\t{status}\t"
+    return f"INIT_REPORT Init Duration: {took}\tPhase: {event.phase}\t{_status(event)}"
+
+
+def restore_report_line(event: RestoreEnded) -> str:
+    """RESTORE_REPORT; of one that succeeded there is no more to say."""
+    status = "" if event.status == "success" else _status(event)
+    return f"RESTORE_REPORT Restore Duration: {event.seconds * 1000:.2f} ms\t{status}"
+
+
+def _status(event: InitEnded | RestoreEnded) -> str:
+    kind = "" if event.error_type is None else f"Error Type: {event.error_type}\t"
+    return f"Status: {event.status}\t{kind}"
 
 
 def _records(
@@ -110,27 +132,8 @@ def _records(
         return [("start", Level.INFO, start)]
     if isinstance(event, Ended):
         return _ended(request_id, event)
-    if isinstance(event, InitStarted):
-        begun = {
-            "initializationType": stream.initialization,
-            "phase": "init",
-            "runtimeVersion": stream.runtime,
-            "runtimeVersionArn": stream.runtime_arn,
-            "functionName": stream.function,
-            "functionVersion": stream.version,
-        }
-        return [("initStart", Level.DEBUG, begun)]
-    if isinstance(event, InitEnded):
-        level = Level.DEBUG if event.status == "success" else Level.WARN
-        done = {
-            "initializationType": stream.initialization,
-            "phase": event.phase,
-            "status": event.status,
-        }
-        if event.error_type is not None:
-            done["errorType"] = event.error_type
-        metrics = {"metrics": {"durationMs": _ms(event.seconds)}}
-        return [("initRuntimeDone", level, done), ("initReport", level, {**done, **metrics})]
+    if isinstance(event, InitStarted | InitEnded | RestoreStarted | RestoreEnded):
+        return _opening_records(stream, event)
     if isinstance(event, Closed):
         return []
     dropped = {
@@ -139,6 +142,33 @@ def _records(
         "reason": event.reason,
     }
     return [("logsDropped", Level.WARN, dropped)]
+
+
+def _opening_records(
+    stream: LogStream, event: InitStarted | InitEnded | RestoreStarted | RestoreEnded
+) -> list[tuple[str, Level, dict[str, Any]]]:
+    about: dict[str, Any] = {}
+    if isinstance(event, InitStarted | InitEnded):
+        about = {
+            "initializationType": stream.initialization,
+            "phase": event.phase if isinstance(event, InitEnded) else "init",
+        }
+    kind = "init" if about else "restore"
+    if isinstance(event, InitStarted | RestoreStarted):
+        begun = {
+            **about,
+            "runtimeVersion": stream.runtime,
+            "runtimeVersionArn": stream.runtime_arn,
+            "functionName": stream.function,
+            "functionVersion": stream.version,
+        }
+        return [(f"{kind}Start", Level.DEBUG, begun)]
+    level = Level.DEBUG if event.status == "success" else Level.WARN
+    done = {**about, "status": event.status}
+    if event.error_type is not None:
+        done["errorType"] = event.error_type
+    report = {**done, "metrics": {"durationMs": _ms(event.seconds)}}
+    return [(f"{kind}RuntimeDone", level, done), (f"{kind}Report", level, report)]
 
 
 def _ended(request_id: str, event: Ended) -> list[tuple[str, Level, dict[str, Any]]]:
@@ -154,6 +184,9 @@ def _ended(request_id: str, event: Ended) -> list[tuple[str, Level, dict[str, An
     }
     if event.init is not None:
         metrics["initDurationMs"] = _ms(event.init)
+    if event.restore is not None:
+        metrics["restoreDurationMs"] = _ms(event.restore)
+        metrics["billedRestoreDurationMs"] = event.billed_restore
     ran = {"durationMs": metrics["durationMs"]}
     return [
         (

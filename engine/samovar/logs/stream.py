@@ -46,6 +46,18 @@ class InitEnded(NamedTuple):
     error_type: str | None = None
 
 
+class RestoreStarted(NamedTuple):
+    """A process that was forked from a template becomes a context's."""
+
+
+class RestoreEnded(NamedTuple):
+    """It has, or has not, after so many seconds; `status`: success, error or timeout."""
+
+    seconds: float
+    status: str = "success"
+    error_type: str | None = None
+
+
 class Started(NamedTuple):
     """An invocation begins; `function_arn` as invoked."""
 
@@ -54,7 +66,8 @@ class Started(NamedTuple):
 
 class Ended(NamedTuple):
     """An invocation is over. Seconds and MB; `init`: seconds of a cold start's init, else None.
-    `by_platform`: the platform reports the error, not the runtime."""
+    `by_platform`: the platform reports the error, not the runtime. `restore`: seconds of a restore
+    in the place of an init, of which `billed_restore` milliseconds are billed."""
 
     duration: float
     memory_size: int
@@ -63,6 +76,8 @@ class Ended(NamedTuple):
     error_type: str | None = None
     by_platform: bool = False
     status: str = "success"
+    restore: float | None = None
+    billed_restore: int = 0
 
 
 class Dropped(NamedTuple):
@@ -77,14 +92,16 @@ class Closed(NamedTuple):
     """The process behind the log is gone: what is begun stays as it is."""
 
 
-PlatformEvent = InitStarted | InitEnded | Started | Ended | Dropped | Closed
+PlatformEvent = (
+    InitStarted | InitEnded | RestoreStarted | RestoreEnded | Started | Ended | Dropped | Closed
+)
 
 
 def process_over(event: PlatformEvent) -> bool:
     """Whether the process behind the log writes no more: what it began stays as it is."""
     if isinstance(event, Ended):
         return event.by_platform
-    if isinstance(event, InitEnded):
+    if isinstance(event, InitEnded | RestoreEnded):
         return event.status != "success"
     return isinstance(event, Closed)
 

@@ -31,6 +31,13 @@ class UpdateStatus(StrEnum):
     IN_PROGRESS = "InProgress"
 
 
+class SnapStart(StrEnum):
+    """SnapStart's ApplyOn (AWS's words)."""
+
+    NONE = "None"
+    PUBLISHED_VERSIONS = "PublishedVersions"
+
+
 class LogFormat(StrEnum):
     """LoggingConfig's LogFormat (AWS's words)."""
 
@@ -85,8 +92,8 @@ class Configuration:
 
     `environment` is None when it was never given: AWS leaves the key out of replies then. So it is
     with a VpcConfig, of which only an empty one can be given. `layers` are in the order in which
-    they are merged: what a later one has wins. `snap_start` is SnapStart's ApplyOn.
-    A level that is not given is INFO in a JSON log; a text log has none.
+    they are merged: what a later one has wins. `snap_start` is SnapStart's ApplyOn. A
+    level that is not given is INFO in a JSON log; a text log has none.
     """
 
     handler: str
@@ -103,7 +110,7 @@ class Configuration:
     log_format: str = LogFormat.TEXT.value
     application_log_level: str | None = None
     system_log_level: str | None = None
-    snap_start: str = "None"
+    snap_start: str = SnapStart.NONE.value
 
     def __post_init__(self) -> None:
         if self.log_format == LogFormat.JSON:
@@ -156,6 +163,12 @@ class FunctionVersion:
     def qualified_arn(self) -> str:
         """The ARN of just this version."""
         return f"{self.arn}:{self.version}"
+
+    @property
+    def starts_from_template(self) -> bool:
+        """Whether SnapStart is asked for: `$LATEST` never starts with it."""
+        asked = self.configuration.snap_start == SnapStart.PUBLISHED_VERSIONS
+        return asked and self.version != LATEST
 
     @property
     def preload(self) -> str:

@@ -20,6 +20,7 @@ from samovar.registry.records import Tags
 from samovar.stores.protocols import Remove
 
 _LEAST = " "  # a character that comes before all that a name may have
+_ACTIVE = State.ACTIVE  # looked up once: an enum's members cost as much as the rest of `resolve`
 _DIGITS = 20  # of a version's number where numbers are compared as texts
 
 
@@ -251,7 +252,7 @@ class Index:
         version = entry.versions.get(number)
         if version is None:
             raise self.not_found(entry.shown.name, qualifier)
-        if version.state is not State.ACTIVE:
+        if version.state is not _ACTIVE:
             raise _not_now(version.state)
         return version
 

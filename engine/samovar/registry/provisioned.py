@@ -20,9 +20,9 @@ from samovar.registry.concurrency import Concurrency, claim_of, configs_of
 from samovar.registry.index import Entry, Index
 from samovar.registry.pages import page
 
-TellProvisioned = Callable[[str], None]
-"""Called on the loop with the ARN of a function of which a config was put or deleted; must not
-raise."""
+TellProvisioned = Callable[[str, str], None]
+"""Called on the loop with the ARN of a function, and the alias or version of it of which a config
+was put or deleted; must not raise."""
 
 _UNPUBLISHED = "Provisioned Concurrency Configs cannot be applied to unpublished function versions."
 
@@ -99,6 +99,7 @@ class ProvisionedConcurrency:
         config = ProvisionedConfig(resource, requested, self._clock.wall())
 
         def change(entry: Entry) -> object:
+            self._demand_there(entry, qualifier)  # it may have been deleted meanwhile
             _demand_provisionable(entry, qualifier)
             self._demand_concurrency(entry, config)
             return config.document()
@@ -112,14 +113,16 @@ class ProvisionedConcurrency:
         entry = self._entry(name, qualifier)
         await self._attach(entry, self._index.arn(name, qualifier), lambda _: None)
 
-    def wanted(self, function_arn: str) -> Mapping[str, Kept]:
+    def wanted(self, function_arn: str, qualifier: str | None = None) -> Mapping[str, Kept]:
         """What is to be kept of a function's versions, by their pools; nothing of one that is not
-        Active (yet), or of a function that isn't there."""
+        Active (yet), or of a function that isn't there. With `qualifier`: for that config alone."""
         entry = self._index.find(function_arn.rpartition(":")[2])
         found: dict[str, Kept] = {}
         if entry is None:
             return found
         for config in configs_of(entry):
+            if qualifier is not None and config.qualifier != qualifier:
+                continue
             for number, count in shares_of(entry, config).items():
                 version = entry.versions.get(number)
                 if version is not None and version.state is State.ACTIVE:
@@ -191,16 +194,16 @@ class ProvisionedConcurrency:
             Kind.PROVISIONED,
             resource,
             change,
-            during=self._told(entry),
+            during=self._told(entry, resource.rpartition(":")[2]),
             alone=self._concurrency.claiming,
         )
 
     @contextmanager
-    def _told(self, entry: Entry) -> Iterator[None]:
+    def _told(self, entry: Entry, qualifier: str) -> Iterator[None]:
         """Tell of the change once it is there, whether the caller still waits for it or not."""
         yield
         if self._index.find(entry.shown.name) is entry:
-            self._tell(entry.shown.arn)
+            self._tell(entry.shown.arn, qualifier)
 
 
 def shares_of(entry: Entry, config: ProvisionedConfig) -> dict[str, int]:

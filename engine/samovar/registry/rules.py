@@ -14,6 +14,7 @@ from samovar.model.function import (
     AttachedLayer,
     Configuration,
     LogFormat,
+    SnapStart,
 )
 
 # Service model, shapes RoleArn, Handler, LogGroup and EnvironmentVariableName.
@@ -81,8 +82,23 @@ def check_configuration(configuration: Configuration) -> None:
     check_range(
         "ephemeralStorage.size", configuration.ephemeral_storage, limits.EPHEMERAL_STORAGE_MB
     )
+    _check_snap_start(configuration)
     if configuration.environment is not None:
         check_environment(configuration.environment)
+
+
+def _check_snap_start(configuration: Configuration) -> None:
+    if configuration.snap_start not in tuple(SnapStart):
+        rule = f"Member must satisfy enum value set: [{', '.join(SnapStart)}]"
+        raise broken(configuration.snap_start, "snapStart.applyOn", rule)
+    least = limits.EPHEMERAL_STORAGE_MB[0]
+    if configuration.snap_start != SnapStart.NONE and configuration.ephemeral_storage > least:
+        # In the form in which AWS refuses runtimes and architectures (unconfirmed).
+        raise ClientError(
+            AWS.INVALID_PARAMETER,
+            f"Ephemeral storage greater than {least} MB is not supported for SnapStart enabled "
+            "functions.",
+        )
 
 
 def _check_logging(configuration: Configuration) -> None:

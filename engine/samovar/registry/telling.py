@@ -36,9 +36,9 @@ class RegistryListener(Protocol):
         """What a function has reserved from now on; None for nothing, and for one that had some and
         is deleted, which is told next."""
 
-    def provisioned_changed(self, function_arn: str) -> None:
-        """A config of provisioned concurrency was put or deleted; one that goes with its alias,
-        version or function is not told by itself."""
+    def provisioned_changed(self, function_arn: str, qualifier: str) -> None:
+        """The config of provisioned concurrency of an alias or a version was put, maybe just as it
+        was, or deleted; one that goes with its alias, version or function is not told by itself."""
 
 
 class Listeners:
@@ -77,9 +77,9 @@ class Listeners:
         """Part of RegistryListener."""
         self._tell(lambda listener: listener.concurrency_changed(function_arn, reserved))
 
-    def provisioned_changed(self, function_arn: str) -> None:
+    def provisioned_changed(self, function_arn: str, qualifier: str) -> None:
         """Part of RegistryListener."""
-        self._tell(lambda listener: listener.provisioned_changed(function_arn))
+        self._tell(lambda listener: listener.provisioned_changed(function_arn, qualifier))
 
     def _tell(self, call: Callable[[RegistryListener], None]) -> None:
         for listener in tuple(self._listeners.values()):

@@ -53,6 +53,7 @@ class ConfigurationChanges:
     log_format: str | None = None
     application_log_level: str | None = None
     system_log_level: str | None = None
+    snap_start: str | None = None
 
     def applied_to(self, configuration: Configuration) -> Configuration:
         """`configuration` with the given parts replaced, but for the layers."""

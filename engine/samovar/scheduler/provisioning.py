@@ -12,7 +12,7 @@ unconfirmed).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from samovar.errors import EngineError
 from samovar.model.alias import Alias
@@ -59,9 +59,10 @@ class Provisioning:
 
     # -- from the registry
 
-    def provisioned_changed(self, function_arn: str) -> None:
-        """A config was put, maybe once more to be tried again, or deleted."""
-        self._follow(function_arn, again=True)
+    def provisioned_changed(self, function_arn: str, qualifier: str) -> None:
+        """Part of RegistryListener: a config was put, maybe once more to be tried again, or
+        deleted."""
+        self._follow(function_arn, again=self._configs.wanted(function_arn, qualifier))
 
     def alias_changed(self, function_arn: str, old: Alias | None, new: Alias | None) -> None:
         """Part of RegistryListener: a config of the alias follows it."""
@@ -85,8 +86,9 @@ class Provisioning:
 
     # -- inside
 
-    def _follow(self, function_arn: str, *, again: bool = False) -> None:
-        """Have the scheduler keep what is wanted now; `again`: tell it even of what it keeps."""
+    def _follow(self, function_arn: str, *, again: Collection[str] = ()) -> None:
+        """Have the scheduler keep what is wanted now; it is told even of what it keeps, of the
+        pools `again`."""
         kept = self._kept.pop(function_arn, {})
         wanted = self._configs.wanted(function_arn)
         if wanted:
@@ -96,7 +98,7 @@ class Provisioning:
                 self._allocated.pop(pool, None)
                 self._scheduler.provision(version, 0)
         for pool, item in wanted.items():
-            if again or item.contexts != _count(kept, pool):
+            if pool in again or item.contexts != _count(kept, pool):
                 self._allocated[pool] = 0
                 self._scheduler.provision(*item)
                 self._count_allocated(item.version)

@@ -79,6 +79,10 @@ class Ticket:
     def finished(self, verdict: Verdict) -> None:
         """Part of `Run`: the context is done with it."""
         version = self.version
+        if isinstance(verdict.refused, ClientError):
+            self._observer.invocation_failed(version.name, "restore failed")
+            self.fail(verdict.refused)
+            return
         if verdict.refused is not None:
             self.fail(ClientError(AWS.INVALID_REQUEST_CONTENT, _NOT_JSON + verdict.refused))
             return

@@ -89,6 +89,14 @@ def test_a_wall_that_gave_way_is_missing_unless_it_was_said_to(
     assert verdicts(Told(), left_out) == {subject: Verdict.WARNING}
 
 
+def test_a_host_without_templates_is_warned_of_and_nothing_else_excused_by_it() -> None:
+    report = Told(walls_missing={"templates": "unshare: ENOSPC"})
+    (fact,) = [fact for fact in inside.walls(report, Settings()) if fact.verdict is not Verdict.OK]
+    assert (fact.subject, fact.verdict) == ("wall: templates", Verdict.WARNING)
+    facts = inside.seen(Trial(report, {**SEEN, "uid": 0}), Settings())
+    assert Verdict.MISSING in {fact.verdict for fact in facts}
+
+
 def test_a_payload_that_is_lost_is_missing() -> None:
     fact = inside.seen(Trial(Told(), SEEN, payload="it came back empty"), Settings())[-1]
     assert (fact.verdict, fact.finding) == (Verdict.MISSING, "it came back empty")

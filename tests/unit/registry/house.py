@@ -141,8 +141,8 @@ class Listener:
     def concurrency_changed(self, function_arn: str, reserved: int | None) -> None:
         self.reserved.append((function_arn, reserved))
 
-    def provisioned_changed(self, function_arn: str) -> None:
-        self.provisioned.append(function_arn)
+    def provisioned_changed(self, function_arn: str, qualifier: str) -> None:
+        self.provisioned.append(f"{function_arn}:{qualifier}")
 
     def version_published(self, version: FunctionVersion) -> None:
         self.of_versions.append(("published", version.version))

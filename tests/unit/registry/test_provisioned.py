@@ -46,7 +46,8 @@ def test_what_was_put_is_there_after_a_restart(tmp_path: Path) -> None:
         await home.registry.provisioned.delete("f", "3")
         await home.registry.provisioned.delete("f", "3")
         await home.registry.aliases.delete("f", "gone")
-        assert home.listener.provisioned == [ARN] * 7
+        told = ("live", "2", "3", "gone", "2", "3", "3")
+        assert home.listener.provisioned == [f"{ARN}:{qualifier}" for qualifier in told]
 
     async def read(home: House) -> None:
         found = home.registry.provisioned.list("f").configs
@@ -271,7 +272,7 @@ def test_a_put_that_waited_while_its_alias_was_deleted(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         home.store.let_go()
         await deleting
-        await refused(putting, AWS.RESOURCE_NOT_FOUND, f"Function not found: {ARN}:live")
+        await refused(putting, AWS.RESOURCE_NOT_FOUND, f"Cannot find alias arn: {ARN}:live")
         assert home.registry.concurrency.unreserved() == 1000
 
     run(tmp_path, check)

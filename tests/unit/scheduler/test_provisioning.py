@@ -64,8 +64,12 @@ def test_configs_are_followed(tmp_path: Path) -> None:
         put, update = home.registry.provisioned.put, home.registry.aliases.update
         await put("f", "live", 4)
         assert scheduler.news() == [("1", 4)]
+        await put("f", "2", 1)
+        assert scheduler.news() == [("2", 1)]
         await put("f", "live", 4)  # again: it may have failed
         assert scheduler.news() == [("1", 4)]
+        await home.registry.provisioned.delete("f", "2")
+        assert scheduler.news() == [("2", 0)]
         await update("f", "live", description="no change of versions")
         assert scheduler.news() == []
         await update("f", "live", function_version="2")

@@ -13,10 +13,11 @@ from samovar_worker.wire.control import (
     Launch,
     Packet,
     Refusal,
+    Steward,
 )
-from samovar_worker.wire.messages import Done, Init, Invoke, Ready, Refused
+from samovar_worker.wire.messages import Done, Init, Invoke, LeftOpen, Ready, Refused, Restore
 
-Message = Init | Invoke | Done | Refused | Ready
+Message = Init | Restore | Invoke | Done | Refused | Ready | LeftOpen
 
 # msgpack has the integers of 64 bits.
 ints = st.integers(-(2**63), 2**64 - 1)
@@ -45,6 +46,7 @@ INIT = Init(
     tmp_dir=None,
     revived=False,
     layers=None,
+    template=False,
 )
 INVOKE = Invoke(
     request_id="8f5c8b1e-6d2d-4f9e-9d3a-1f0f1e2d3c4b",
@@ -57,6 +59,11 @@ MESSAGES: list[Message] = [
     INIT,
     INIT._replace(import_paths=(), tmp_dir="/data/contexts/7", revived=True, tmp_size=10240),
     INIT._replace(layers="/run/samovar/code/4567"),
+    INIT._replace(template=True),
+    Restore({"AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/31/[1]01"}, None, revived=False),
+    Restore({}, "/data/contexts/7", revived=True),
+    LeftOpen(("poller", "3 of native libraries"), ("descriptor 9, AF_INET to 10.0.0.1:443",)),
+    LeftOpen((), ()),
     INVOKE,
     INVOKE._replace(trace=None, client_context='{"custom":{"k":"v"}}'),
     Done(microseconds=0, peak_kb=0, error_type=""),
@@ -88,6 +95,7 @@ PACKETS: list[Packet] = [
     Refusal(4, "[Errno 11] Resource temporarily unavailable"),
     Exited(5, 0, None, 30_000, tmp_kept=True),
     Exited(6, None, 9, 0, tmp_kept=False),
+    Steward(7),
 ]
 
 

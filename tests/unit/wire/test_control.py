@@ -79,7 +79,7 @@ def test_too_few_and_too_many_fields(kind: type[Packet]) -> None:
 
 
 def test_unknown_kinds() -> None:
-    numbers = [-1, -7, 7, 255, True, None, 3.0, "3", b"3", [3]]
+    numbers = [-1, -8, 8, 255, True, None, 3.0, "3", b"3", [3]]
     for number, values in product(numbers, ([1], [1, True], [5, 0, None, 30_000, True])):
         with pytest.raises(ProtocolError, match=r"^control packet: of no kind that there is$"):
             control.unpack(msgpack.packb([number, *values]))

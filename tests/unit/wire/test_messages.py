@@ -13,9 +13,19 @@ from tests.unit.wire.samples import FOREIGN, MESSAGES, Message, accepts, annotat
 
 from samovar_worker.wire import frames, messages
 from samovar_worker.wire.frames import ProtocolError
-from samovar_worker.wire.messages import Done, Init, Invoke, Ready, Refused, unpack, unpack_done
+from samovar_worker.wire.messages import (
+    Done,
+    Init,
+    Invoke,
+    LeftOpen,
+    Ready,
+    Refused,
+    Restore,
+    unpack,
+    unpack_done,
+)
 
-KINDS: list[type[Message]] = [Init, Invoke, Done, Refused, Ready]
+KINDS: list[type[Message]] = [Init, Restore, Invoke, Done, Refused, Ready, LeftOpen]
 any_message = st.one_of(*(instances(kind) for kind in KINDS))
 
 

@@ -16,6 +16,7 @@ from samovar_worker.wire.order import Turn
 ALLOWED = {
     (Turn.FORKED, Kind.READY): Turn.READY,
     (Turn.READY, Kind.INIT): Turn.INITIALIZING,
+    (Turn.READY, Kind.RESTORE): Turn.INITIALIZING,
     (Turn.INITIALIZING, Kind.INIT_DONE): Turn.IDLE,
     (Turn.INITIALIZING, Kind.INIT_FAILED): Turn.FAILED,
     (Turn.IDLE, Kind.INVOKE): Turn.RUNNING,
@@ -23,7 +24,7 @@ ALLOWED = {
     (Turn.RUNNING, Kind.ERROR): Turn.IDLE,
     (Turn.RUNNING, Kind.REFUSED): Turn.IDLE,
 }
-ENGINES = {Kind.INIT, Kind.INVOKE}
+ENGINES = {Kind.INIT, Kind.RESTORE, Kind.INVOKE}
 UNKNOWN = [kind for kind in (*range(33), 127, 128, 254, 255) if kind not in set(Kind)]
 
 
@@ -66,6 +67,7 @@ def test_kinds_keep_their_numbers() -> None:
     assert {kind.name: kind.value for kind in Kind} == {
         "INIT": 1,
         "INVOKE": 2,
+        "RESTORE": 3,
         "READY": 16,
         "INIT_DONE": 17,
         "INIT_FAILED": 18,

@@ -2,7 +2,9 @@
 
 Engine to zygote: `Launch` once, then `Fork` (with the context's four descriptors; into fresh
 mounts, or into those of a context whose process died) and `Discard`. Zygote to engine: `Hello`
-once, then `Forked` (with a pidfd), `Refusal` and `Exited`.
+once, then `Forked` (with a pidfd), `Refusal` and `Exited`. `Steward` (with a socket's end) asks a
+zygote for a process that is spoken to over that socket in the same words, and that forks contexts
+from a template: its first `Fork` makes the template, each later one a context of it.
 """
 
 from __future__ import annotations
@@ -96,9 +98,15 @@ class Exited(NamedTuple):
     tmp_kept: bool
 
 
-Packet = Launch | Hello | Fork | Discard | Forked | Refusal | Exited
+class Steward(NamedTuple):
+    """Fork a steward, known by a context's number; its end of the socket comes with the packet."""
 
-_KINDS: tuple[type[Packet], ...] = (Launch, Hello, Fork, Discard, Forked, Refusal, Exited)
+    context: int
+
+
+Packet = Launch | Hello | Fork | Discard | Forked | Refusal | Exited | Steward
+
+_KINDS: tuple[type[Packet], ...] = (Launch, Hello, Fork, Discard, Forked, Refusal, Exited, Steward)
 _NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
 _FIELDS = tuple(checks(kind) for kind in _KINDS)
 

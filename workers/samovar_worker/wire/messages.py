@@ -22,9 +22,10 @@ class Kind(IntEnum):
     # engine -> worker
     INIT = 1
     INVOKE = 2
+    RESTORE = 3  # to a process that was forked from a template, in the place of INIT
     # worker -> engine
     READY = 16  # forked and waiting; nobody's code has run
-    INIT_DONE = 17
+    INIT_DONE = 17  # payload of a template's: a LeftOpen
     INIT_FAILED = 18  # payload: the error's JSON; the process exits 1 after it
     RESULT = 19  # payload: the result's JSON
     ERROR = 20  # payload: the error's JSON
@@ -37,7 +38,8 @@ class Init(NamedTuple):
     `task_root`: the directory of the code as the zygote sees it; `import_paths`: more directories
     for `sys.path`; `tmp_size`: MB; `tmp_dir`: where /tmp is when there is no namespace to make one
     (else None); `revived`: the mounts of an earlier process of this context are still there;
-    `layers`: the directory of the merged layers as the zygote sees it, None without any.
+    `layers`: the directory of the merged layers as the zygote sees it, None without any;
+    `template`: be what contexts are forked from, once the init is over.
     """
 
     handler: str
@@ -48,6 +50,27 @@ class Init(NamedTuple):
     tmp_dir: str | None
     revived: bool
     layers: str | None
+    template: bool
+
+
+class Restore(NamedTuple):
+    """Whose context a process that was forked from a template is.
+
+    `environment`: the variables that are not as the template has them; `tmp_dir`: where /tmp is
+    when there is no namespace to make one (else None); `revived`: an earlier process had it.
+    """
+
+    environment: dict[str, str]
+    tmp_dir: str | None
+    revived: bool
+
+
+class LeftOpen(NamedTuple):
+    """What a template's init left that a fork can't take along or make anew: threads, by name, and
+    sockets, by what they are connected to. The payload of its INIT_DONE."""
+
+    threads: tuple[str, ...]
+    sockets: tuple[str, ...]
 
 
 class Invoke(NamedTuple):
@@ -66,8 +89,9 @@ class Invoke(NamedTuple):
 class Done(NamedTuple):
     """Behind RESULT, ERROR, INIT_DONE and INIT_FAILED.
 
-    `microseconds` in the handler (or the init); `peak_kb`: what the kernel says of this process's
-    peak resident size; `error_type`: AWS's name when it failed, else «».
+    `microseconds` in the handler (or the init, or what follows a RESTORE); `peak_kb`: what the
+    kernel says of this process's peak resident size; `error_type`: AWS's name when it failed, else
+    «».
     """
 
     microseconds: int
@@ -88,9 +112,9 @@ class Ready(NamedTuple):
     pure_msgpack: bool
 
 
-_FIELDS = {kind: checks(kind) for kind in (Init, Invoke, Done, Refused, Ready)}
+_FIELDS = {kind: checks(kind) for kind in (Init, Restore, Invoke, Done, Refused, Ready, LeftOpen)}
 
-MessageT = TypeVar("MessageT", Init, Invoke, Done, Refused, Ready)
+MessageT = TypeVar("MessageT", Init, Restore, Invoke, Done, Refused, Ready, LeftOpen)
 
 _packb = msgpack.Packer().pack
 _unpackb = msgpack.unpackb
@@ -116,6 +140,11 @@ def unpack_done(data: bytes) -> tuple[int, int, str]:
 def trusted_init(data: bytes) -> Init:
     """As `unpack(Init, data)` for the worker, which need not doubt the engine."""
     return Init(*_unpackb(data, use_list=False))
+
+
+def trusted_restore(data: bytes) -> Restore:
+    """As `unpack(Restore, data)`, for the worker."""
+    return Restore(*_unpackb(data, use_list=False))
 
 
 def unpack(kind: type[MessageT], data: bytes) -> MessageT:

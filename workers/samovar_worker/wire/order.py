@@ -27,6 +27,7 @@ class Turn(Enum):
 TABLE: dict[tuple[Turn, int], Turn] = {
     (Turn.FORKED, int(Kind.READY)): Turn.READY,
     (Turn.READY, int(Kind.INIT)): Turn.INITIALIZING,
+    (Turn.READY, int(Kind.RESTORE)): Turn.INITIALIZING,
     (Turn.INITIALIZING, int(Kind.INIT_DONE)): Turn.IDLE,
     (Turn.INITIALIZING, int(Kind.INIT_FAILED)): Turn.FAILED,
     (Turn.IDLE, int(Kind.INVOKE)): Turn.RUNNING,

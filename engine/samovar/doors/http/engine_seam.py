@@ -25,6 +25,10 @@ class ServedEngine(Protocol):
     def registry(self) -> FunctionRegistry:
         """The functions."""
 
+    @property
+    def templates_possible(self) -> bool:
+        """Whether this host lets contexts be forked from templates (SnapStart)."""
+
     def submit(
         self,
         name: str,

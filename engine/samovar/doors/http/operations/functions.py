@@ -10,7 +10,7 @@ from samovar.doors.http.operations.table import Call, IsDefault, Operation
 from samovar.errors import AWS, ClientError
 from samovar.model import limits
 from samovar.model.arn import FunctionReference
-from samovar.model.function import HOT_RELOAD, LATEST, Configuration, FunctionVersion
+from samovar.model.function import HOT_RELOAD, LATEST, Configuration, FunctionVersion, SnapStart
 from samovar.registry.functions import (
     CodeSource,
     ConfigurationChanges,
@@ -38,7 +38,6 @@ _CONFIGURATION_DEFAULTS: dict[str, IsDefault] = {
     "TracingConfig": lambda value: value in ({}, {"Mode": "PassThrough"}),
     "FileSystemConfigs": _nothing,
     "ImageConfig": _nothing,
-    "SnapStart": lambda value: value in ({}, {"ApplyOn": "None"}),
 }
 _CODE_DEFAULTS: dict[str, IsDefault] = {
     "Architectures": _equals([rendering.ARCHITECTURE]),
@@ -58,12 +57,13 @@ _CONFIGURATION = {
     "LoggingConfig.SystemLogLevel",
     "LoggingConfig.LogGroup",
     "Layers",
+    "SnapStart.ApplyOn",
 }
 
 
 def _shown(call: Call, version: FunctionVersion, arn: str) -> dict[str, Any]:
     engine = call.engine
-    return rendering.function_configuration(version, engine.registry, engine.settings.region, arn)
+    return rendering.function_configuration(version, engine, arn)
 
 
 async def _create(call: Call) -> dict[str, Any]:
@@ -108,6 +108,8 @@ def _configuration(params: Any) -> dict[str, Any]:
         fields["log_format"] = logging.get("LogFormat")
         fields["application_log_level"] = logging.get("ApplicationLogLevel")
         fields["system_log_level"] = logging.get("SystemLogLevel")
+    if "SnapStart" in params:
+        fields["snap_start"] = params["SnapStart"].get("ApplyOn", SnapStart.NONE.value)
     if "VpcConfig" in params:  # an empty one, or it would have been refused
         fields["vpc_config_given"] = True
     return {field: value for field, value in fields.items() if value is not None}
@@ -171,7 +173,7 @@ async def _list(call: Call) -> dict[str, Any]:
     return {
         "NextMarker": page.next_marker,
         "Functions": [
-            rendering.list_item(item, item.qualified_arn if everything else item.arn)
+            rendering.list_item(item, call.engine, item.qualified_arn if everything else item.arn)
             for item in page.functions
         ],
     }

@@ -6,16 +6,16 @@ import base64
 import platform
 from typing import Any
 
+from samovar.doors.http.engine_seam import ServedEngine
 from samovar.doors.http.serialization import last_modified
-from samovar.model.function import CodePackage, FunctionVersion, default_log_group
+from samovar.model.function import CodePackage, FunctionVersion, State, default_log_group
 from samovar.model.runtime_version import runtime_version_arn
-from samovar.registry.functions import FunctionRegistry
 
 # What AWS calls the processors; functions run on the engine's own.
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
-def list_item(version: FunctionVersion, arn: str) -> dict[str, Any]:
+def list_item(version: FunctionVersion, engine: ServedEngine, arn: str) -> dict[str, Any]:
     """A FunctionConfiguration as lists show it: without states and the runtime's version. `arn` is
     what the version is called: its function's name, a qualified one, or an alias's."""
     configuration = version.configuration
@@ -37,7 +37,7 @@ def list_item(version: FunctionVersion, arn: str) -> dict[str, Any]:
         "PackageType": "Zip",
         "Architectures": [ARCHITECTURE],
         "EphemeralStorage": {"Size": configuration.ephemeral_storage},
-        "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
+        "SnapStart": _snap_start(version, engine.templates_possible),
         "LoggingConfig": _logging(version),
     }
     if configuration.environment is not None:
@@ -57,21 +57,32 @@ def list_item(version: FunctionVersion, arn: str) -> dict[str, Any]:
 
 
 def function_configuration(
-    version: FunctionVersion, registry: FunctionRegistry, region: str, arn: str
+    version: FunctionVersion, engine: ServedEngine, arn: str
 ) -> dict[str, Any]:
     """A FunctionConfiguration in full; `arn` as in `list_item`."""
-    shown = list_item(version, arn)
+    shown = list_item(version, engine, arn)
     shown["State"] = version.state.value
     shown["StateReason"] = version.state_reason
     shown["StateReasonCode"] = version.state_reason_code
     shown["LastUpdateStatus"] = version.update_status and version.update_status.value
     shown["LastUpdateStatusReason"] = version.update_reason
     shown["LastUpdateStatusReasonCode"] = version.update_reason_code
-    interpreter = registry.runtimes.get(version.configuration.runtime)
+    interpreter = engine.registry.runtimes.get(version.configuration.runtime)
     if interpreter is not None:
-        arn = runtime_version_arn(region, interpreter.runtime, interpreter.version)
+        arn = runtime_version_arn(engine.settings.region, interpreter.runtime, interpreter.version)
         shown["RuntimeVersionConfig"] = {"RuntimeVersionArn": arn}
     return shown
+
+
+def _snap_start(version: FunctionVersion, templates_possible: bool) -> dict[str, str]:
+    """Optimised is a version whose contexts start from a template."""
+    optimised = (
+        version.starts_from_template and version.state is State.ACTIVE and templates_possible
+    )
+    return {
+        "ApplyOn": version.configuration.snap_start,
+        "OptimizationStatus": "On" if optimised else "Off",
+    }
 
 
 def code_sha256(code: CodePackage) -> str:

@@ -18,9 +18,7 @@ async def _publish(call: Call) -> dict[str, Any]:
         description=params.get("Description"),
         revision_id=params.get("RevisionId"),
     )
-    return rendering.function_configuration(
-        version, engine.registry, engine.settings.region, version.qualified_arn
-    )
+    return rendering.function_configuration(version, engine, version.qualified_arn)
 
 
 async def _list(call: Call) -> dict[str, Any]:
@@ -29,7 +27,9 @@ async def _list(call: Call) -> dict[str, Any]:
     page = call.engine.registry.versions.list(name, params.get("Marker"), params.get("MaxItems"))
     return {
         "NextMarker": page.next_marker,
-        "Versions": [rendering.list_item(item, item.qualified_arn) for item in page.functions],
+        "Versions": [
+            rendering.list_item(item, call.engine, item.qualified_arn) for item in page.functions
+        ],
     }
 
 

@@ -1,0 +1,70 @@
+"""The engine's end of a template's steward: from whom the template's contexts are forked."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from samovar.context.fork_server import ForkServer, socket_pair
+from samovar.context.zygote import Zygote
+from samovar_worker.wire import control
+
+
+class Steward(ForkServer):
+    """A fork of `zygote`'s, known there by a context's `number`; its first fork is the template.
+
+    It is over with the zygote's end, its own, or `close`; with it all that was forked from it.
+    """
+
+    def __init__(self, zygote: Zygote, number: int, connection: socket.socket) -> None:
+        super().__init__(connection, "the template's steward")
+        self.zygote = zygote
+        self.pid = 0
+        self._number = number
+        self._closing = False
+
+    @classmethod
+    def start(cls, zygote: Zygote, number: int) -> Steward:
+        """Have one forked. Raises OSError when descriptors run out."""
+        ours, theirs = socket_pair()
+        steward = cls(zygote, number, ours)
+        zygote.fork_steward(number, steward, theirs.fileno())
+        theirs.close()
+        return steward
+
+    def close(self) -> None:
+        """End it and all that is left of its contexts."""
+        self._end("it was let go of")
+
+    def close_when_empty(self) -> None:
+        """As `close`, once the last of its contexts is gone."""
+        self._closing = True
+        if not self._contexts:
+            self.close()
+
+    def forget(self, context: int) -> None:
+        super().forget(context)
+        if self._closing and not self._contexts:
+            self.close()
+
+    def _ended(self) -> None:
+        self.zygote.forget(self._number)
+        self.zygote.discard(self._number)
+
+    # -- what the zygote says of it
+
+    def process_forked(self, pidfd: int) -> None:
+        with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:  # noqa: PTH123
+            for line in file:
+                if line.startswith("Pid:"):
+                    self.pid = max(0, int(line.split()[1]))
+        os.close(pidfd)
+
+    def process_refused(self, reason: str) -> None:
+        self._end(f"no steward could be forked: {reason}")
+
+    def process_exited(self, exited: control.Exited) -> None:
+        """What it said before it died is still in its socket, and so is its end."""
+
+    def zygote_lost(self, reason: str) -> None:
+        self._end(reason)

@@ -1,0 +1,163 @@
+"""One version's template, and the contexts that are forked from it ahead of need."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from samovar.context.context import ExecutionContext, Surroundings
+from samovar.context.launcher import Context, Placement
+from samovar.context.lifecycle import ContextState, Lifecycle
+from samovar.context.opening import Failure, Role
+from samovar.context.steward import Steward
+from samovar.context.zygote import Zygote
+from samovar.errors import EngineError
+from samovar.model.function import FunctionVersion
+from samovar_worker.wire import messages
+
+_log = logging.getLogger(__name__)
+# As in the nursery: not in the middle of the burst that took them.
+_REPLENISH_DELAY = 0.02
+_AFTER_A_FAILURE = 1.0  # seconds until a spare that was lost is made anew
+
+
+class Template:
+    """A process that has run one version's init, seen from the engine. Make one with `start`.
+
+    Is its own context's listener. `ended` is called once, when there was a template and it is no
+    more; contexts that were forked from it live on.
+    """
+
+    def __init__(
+        self,
+        zygote: Zygote,
+        numbers: itertools.count[int],
+        surroundings: Surroundings,
+        spares: int,
+        release: Callable[[Context], None],
+    ) -> None:
+        """Raises EngineError when descriptors run out."""
+        self.alive = False
+        self.ended: Callable[[str], None] = lambda reason: None
+        self._numbers = numbers
+        self._surroundings = surroundings
+        self._wanted_spares = spares
+        self._release = release
+        self._spares: deque[ExecutionContext] = deque()
+        self._replenishing = False
+        self._retired = False
+        self._begun: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
+        try:
+            self.steward = Steward.start(zygote, next(numbers))
+            self._context = self._fork(Role.TEMPLATE)
+        except OSError as error:
+            raise EngineError(f"no template could be made: {error}") from error
+        self.number = self._context.number
+
+    async def start(self, version: FunctionVersion, placement: Placement) -> Failure | None:
+        """Run the init; why there is no template, or None."""
+        lifecycle = Lifecycle(self.number, version.pool)
+        self._context.start(lifecycle, placement, self)
+        failure = await self._begun
+        if failure is None:
+            self._replenish()
+        return failure
+
+    @property
+    def pid(self) -> int:
+        """The template's own; 0 when it is gone."""
+        return self._context.pid
+
+    @property
+    def left_open(self) -> messages.LeftOpen | None:
+        """What its init left that contexts share or do not have."""
+        return self._context.left_open
+
+    def obtain(self) -> ExecutionContext:
+        """A context that waits to be restored, or is being forked. Raises EngineError."""
+        while self._spares:
+            context = self._spares.popleft()
+            if context.usable:
+                self._replenish_later()
+                return context
+            context.discard()
+        self._replenish_later()
+        try:
+            return self._fork(Role.RESTORED)
+        except OSError as error:
+            raise EngineError(f"no context could be made: {error}") from error
+
+    def retire(self) -> None:
+        """No more contexts: end it; those that there are live on."""
+        self._retired = True
+        self.alive = False
+        while self._spares:
+            self._spares.popleft().discard()
+        self.steward.discard(self.number)
+        self.steward.close_when_empty()
+
+    def close(self) -> None:
+        """End it and all of its contexts; they are told."""
+        self._retired = True
+        self.alive = False
+        while self._spares:
+            self._spares.popleft().close()
+        self.steward.close()
+        self._context.close()
+
+    # -- what the template's own context says
+
+    def context_ready(self, context: Context) -> None:
+        assert context.lifecycle is not None
+        context.lifecycle.move(ContextState.IDLE)
+        self.alive = not self._retired
+        if not self._begun.done():
+            self._begun.set_result(None)
+
+    def context_free(self, context: Context) -> None:
+        """It is never given an invocation."""
+
+    def context_gone(self, context: Context, reason: str) -> None:
+        self._release(context)
+        was, self.alive = self.alive, False
+        if not self._begun.done():
+            failure = self._context.failure or Failure("InternalError", b"", False)
+            self._begun.set_result(failure)
+        for number, other in self.steward.contexts():
+            if number != self.number and isinstance(other, ExecutionContext):
+                other.bereft("its template has ended")
+        self.steward.close_when_empty()
+        if was:
+            self.ended(reason)
+
+    # -- spares
+
+    def _fork(self, role: Role, spare: bool = False) -> ExecutionContext:
+        number = next(self._numbers)
+        return ExecutionContext(number, self.steward, self._surroundings, spare, role)
+
+    def _replenish_later(self, delay: float = _REPLENISH_DELAY) -> None:
+        if not self._replenishing and self._wanted_spares and self.alive:
+            self._replenishing = True
+            self._surroundings.clock.call_later(delay, self._replenish)
+
+    def _replenish(self) -> None:
+        self._replenishing = False
+        while self.alive and len(self._spares) < self._wanted_spares:
+            try:
+                spare = self._fork(Role.RESTORED, spare=True)
+            except OSError as error:
+                _log.warning("no spare of a template: %s", error)
+                return
+            spare.spare_lost = partial(self._spare_died, spare)
+            self._spares.append(spare)
+
+    def _spare_died(self, spare: ExecutionContext, _was_ready: bool) -> None:
+        if spare in self._spares:
+            self._spares.remove(spare)
+            spare.discard()
+            self._replenish_later(_AFTER_A_FAILURE)

@@ -1,0 +1,55 @@
+"""Looks at other processes, through /proc as it stands in this pid namespace."""
+
+from __future__ import annotations
+
+import os
+
+
+def sid(pid: int) -> int:
+    """The session of a process; -1 if it is gone."""
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return -1
+
+
+def children() -> list[int]:
+    """This process's own."""
+    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+        return list(map(int, file.read().split()))
+
+
+def is_dead(pid: int) -> bool:
+    """Whether a child of this process's waits to be reaped."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def holds(pid: int, inode: int) -> bool:
+    """Whether a process has this pipe open, at any descriptor."""
+    wanted = f"pipe:[{inode}]"
+    try:
+        return any(
+            os.readlink(f"/proc/{pid}/fd/{fd}") == wanted for fd in os.listdir(f"/proc/{pid}/fd")
+        )
+    except OSError:
+        return False
+
+
+def holds_at(pid: int, fd: int, inode: int) -> bool:
+    """Whether a process has this pipe open at descriptor `fd`."""
+    try:
+        return os.readlink(f"/proc/{pid}/fd/{fd}") == f"pipe:[{inode}]"
+    except OSError:
+        return False
+
+
+def is_first_of_one_namespace(first: int, second: int) -> bool:
+    """Whether two processes share a pid namespace that is not this process's own, and `first` is
+    its pid 1."""
+    try:
+        names = [os.readlink(f"/proc/{who}/ns/pid") for who in ("self", first, second)]
+        with open(f"/proc/{first}/status", encoding="utf-8", errors="replace") as file:
+            numbers = next(line for line in file if line.startswith("NSpid:")).split()
+    except (OSError, StopIteration):
+        return False
+    return names[0] != names[1] == names[2] and numbers[-1] == "1"

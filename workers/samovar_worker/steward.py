@@ -1,0 +1,321 @@
+"""The steward of a template: its parent, and the parent of every context that is forked from it.
+
+A template has run user code, and it is the template that forks; but nobody can wait for another's
+children, and what it says of them can't be believed. So the steward, a fork of the zygote that runs
+no user code and keeps its rights, is pid 1 of the pid namespace in which the template lives:
+whatever loses its parent in there becomes its child. It asks the template for a process, is told a
+pid, and believes it only if that process is its own child by now, is nobody known, and holds the
+output pipe that it has handed over. To the engine it speaks as a zygote does.
+
+The first fork that it is asked for makes the template. When that ends no more can be forked, and
+the contexts live on.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import socket
+import time
+from collections import deque
+
+from samovar_worker import boot, kin, template, walls
+from samovar_worker.pipes import OUTPUT
+from samovar_worker.wire import control
+from samovar_worker.zygote import Child, Zygote, end_with
+
+_PATIENCE = 5.0  # seconds for a template to fork; hooks of the function's may run in it
+_AFTERLIFE = 1.0  # seconds for what a template was forking when it died
+_LOOK_MS = 5.0  # between two looks for that
+_ENDED = "its template has ended"
+
+
+def live(connection: int, zygote: int, walled: bool, worker: boot.Boot) -> None:
+    """Be a steward in a fresh fork of the zygote (a pidfd), until the engine lets go of it."""
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) not in (signal.SIG_DFL, None):
+            signal.signal(number, signal.SIG_DFL)  # which pid 1 does not hear
+    os.setsid()
+    low = 3
+    for fd in sorted((connection, zygote)):
+        os.closerange(low, fd)
+        low = fd + 1
+    os.closerange(low, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    walls.die_with(zygote)
+    if walled:
+        walls.mount_proc()
+        # Contexts are pid 2 in their own namespaces. Libraries take a change of the pid as the sign
+        # of a fork (OpenSSL's random numbers do), so that a template must be another.
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+    else:
+        walls.become_subreaper()
+    Steward(socket.socket(fileno=connection), walled, worker).serve(zygote)
+
+
+class Steward(Zygote):
+    """Serves the engine over `connection`: one template, and its contexts."""
+
+    def __init__(self, connection: socket.socket, walled: bool, worker: boot.Boot) -> None:
+        super().__init__(connection, walled, worker)
+        self._poll = select.poll()
+        self._started = False
+        self._template = 0  # pid, 0 once it is reaped
+        self._own_context = 0  # the template's number
+        self._pair: socket.socket | None = None  # to the template, while it is believed
+        self._queue: deque[tuple[control.Fork, tuple[int, ...]]] = deque()
+        self._asked: control.Fork | None = None
+        self._child = Child()  # whom the template is forking now
+        self._unwanted = False  # that one was discarded meanwhile
+        self._strangers: set[int] = set()  # pids that were reaped meanwhile
+        self._deadline = 0.0  # monotonic, while something is asked
+
+    def serve(self, engine: int) -> None:
+        """As a zygote; `engine` is the zygote's pidfd here."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        wakes, connection = self._wake_read, self._connection.fileno()
+        for fd in (connection, wakes, engine):
+            self._poll.register(fd, select.POLLIN)
+        try:
+            while True:
+                for fd, _ in self._poll.poll(self._wait_ms()):
+                    if fd == wakes:
+                        os.read(wakes, 64)
+                        self._reap()
+                    elif fd == engine:
+                        return
+                    elif fd == connection:
+                        if not self._read_packet():
+                            return
+                    elif self._pair is not None and fd == self._pair.fileno():
+                        self._hear(self._pair)
+                if self._asked is not None:
+                    self._look_at_the_time(self._asked)
+        except (BrokenPipeError, ConnectionResetError):
+            return
+        finally:
+            self._end_everything()
+
+    def _wait_ms(self) -> float | None:
+        if self._asked is None:
+            return None
+        if self._pair is None:
+            return _LOOK_MS
+        return max(0.0, self._deadline - time.monotonic()) * 1000 + 1
+
+    def _look_at_the_time(self, asked: control.Fork) -> None:
+        over = time.monotonic() >= self._deadline
+        if self._pair is None:
+            self._salvage(asked, over)
+        elif over:
+            self._distrust(f"did not fork in {_PATIENCE:g} s")
+
+    # -- to the template
+
+    def _fork(self, packet: control.Fork, fds: tuple[int, ...]) -> None:
+        if not self._started:
+            self._start(packet, fds)
+            return
+        self._queue.append((packet, fds))
+        self._ask()
+
+    def _start(self, packet: control.Fork, fds: tuple[int, ...]) -> None:
+        self._started = True
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        child = Child()
+        child.discarded = True  # nothing takes its place
+        child.output = os.fstat(fds[2]).st_ino
+        try:
+            pid = os.fork()
+            if pid == 0:
+                end_with(self._worker.run, fds, self._pidfd, False, theirs.fileno())
+        except OSError as error:
+            self._refuse(packet.context, str(error))
+            return
+        finally:
+            theirs.close()
+            self._close(fds)
+        child.worker = self._template = pid
+        self._own_context = packet.context
+        self._pair = ours
+        self._poll.register(ours, select.POLLIN)
+        self._register(packet.context, child, os.pidfd_open(pid))
+
+    def _ask(self) -> None:
+        """Have the template fork for whoever is next."""
+        while self._queue and self._asked is None:
+            packet, fds = self._queue.popleft()
+            child = self._children.get(packet.context) if packet.revive else Child()
+            if self._pair is None or child is None:
+                reason = _ENDED if self._pair is None else "its mounts are gone"
+                self._refuse(packet.context, reason)
+                self._close(fds)
+                continue
+            child.status = None
+            child.output = os.fstat(fds[2]).st_ino
+            given = [*fds, child.users, child.mounts] if child.mounts >= 0 else list(fds)
+            self._asked, self._child, self._unwanted = packet, child, False
+            self._strangers.clear()
+            self._deadline = time.monotonic() + _PATIENCE
+            try:
+                if self._worker.uid:  # who opens /dev/stdout opens the pipe anew
+                    os.fchown(fds[2], self._worker.uid, self._worker.uid)
+                socket.send_fds(self._pair, [template.ASK.pack(packet.context)], given)
+            except OSError as error:
+                self._distrust(f"can't be reached: {error}")
+            finally:
+                self._close(fds)
+
+    def _hear(self, pair: socket.socket) -> None:
+        """An answer of the template's: bytes from somebody who may be anybody."""
+        try:
+            data = pair.recv(64)  # descriptors that come with it are dropped by the kernel
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        asked = self._asked
+        if not data:
+            self._distrust("")
+        elif asked is None or len(data) != template.ANSWER.size:
+            self._distrust("said what it was not asked")
+        else:
+            self._judge(asked, *template.ANSWER.unpack(data))
+            self._ask()
+
+    def _judge(self, asked: control.Fork, context: int, worker: int, holder: int) -> None:
+        own = kin.children()  # what is in there is not reaped yet: its number is nobody else's
+        child, known = self._child, self._context_of
+        if context != asked.context:
+            self._distrust("answered another question")
+        elif worker < 0:
+            self._asked = None
+            self._refuse(context, f"its template could not fork: {os.strerror(-worker)}")
+        elif worker in self._strangers or (
+            worker in own and worker not in known and kin.is_dead(worker)
+        ):
+            self._asked = None
+            if holder in own and holder not in known:
+                os.kill(holder, signal.SIGKILL)
+            self._refuse(context, "its process ended at once")
+        elif self._is_born(own, worker, holder, child.output):
+            self._take_over(asked, child, worker, holder)
+        else:
+            self._distrust("named a process that is not the one that was asked for")
+
+    def _is_born(self, own: list[int], worker: int, holder: int, output: int) -> bool:
+        known = self._context_of
+        if worker not in own or worker in known or not kin.holds_at(worker, OUTPUT, output):
+            return False
+        if not self._walled:
+            return holder == 0
+        if holder not in own or holder in known:
+            return False
+        return kin.is_first_of_one_namespace(holder, worker)
+
+    def _take_over(self, asked: control.Fork, child: Child, worker: int, holder: int) -> None:
+        self._asked = None
+        try:
+            pidfd = os.pidfd_open(worker)
+        except OSError as error:
+            for pid in filter(None, (worker, holder)):
+                os.kill(pid, signal.SIGKILL)
+            self._refuse(asked.context, str(error))
+            return
+        child.worker, child.holder = worker, holder
+        self._register(asked.context, child, pidfd)
+        if self._unwanted:
+            self._discard(asked.context)
+
+    def _reaped_stranger(self, pid: int) -> None:
+        if self._asked is not None:
+            self._strangers.add(pid)
+
+    def _distrust(self, reason: str) -> None:
+        """It broke the rules (`reason`), or is over: nothing more is heard of it, and it is
+        killed."""
+        if self._pair is None:
+            return
+        self._poll.unregister(self._pair)
+        self._pair.close()
+        self._pair = None
+        if self._template:
+            os.kill(self._template, signal.SIGKILL)
+            if reason:
+                self._refuse(self._own_context, f"the template {reason}")
+        if reason or self._asked is None:
+            self._refuse_asked()
+        else:
+            self._deadline = time.monotonic() + _AFTERLIFE
+
+    def _salvage(self, asked: control.Fork, over: bool) -> None:
+        """The template died while it forked: the worker may have been born all the same, and may
+        have served an invocation by now."""
+        strangers = self._adopted()
+        for worker in strangers:
+            if kin.sid(worker) != worker or not kin.holds_at(worker, OUTPUT, self._child.output):
+                continue
+            if not self._walled:
+                self._take_over(asked, self._child, worker, 0)
+                break
+            for holder in strangers:
+                if kin.is_first_of_one_namespace(holder, worker):
+                    self._take_over(asked, self._child, worker, holder)
+                    break
+        if over or self._asked is None or not (strangers or self._template):
+            self._refuse_asked()
+            self._end_strangers()
+
+    def _refuse_asked(self) -> None:
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            self._refuse(asked.context, _ENDED)
+        self._ask()  # which refuses them all
+
+    # -- endings
+
+    def _discard(self, context: int) -> None:
+        if self._asked is not None and self._asked.context == context:
+            self._unwanted = True
+            return
+        for entry in self._queue:
+            if entry[0].context == context:
+                self._queue.remove(entry)
+                self._close(entry[1])
+                self._refuse(context, "it was discarded")
+                return
+        super()._discard(context)
+
+    def _reap(self) -> None:
+        super()._reap()
+        if self._template and self._template not in self._context_of:
+            self._template = 0
+            self._distrust("")
+        self._end_strangers()
+
+    def _end_strangers(self) -> None:
+        """What a template leaves behind is nobody's; each death brings us here again."""
+        if self._started and not self._template and self._asked is None:
+            for pid in self._adopted():
+                os.kill(pid, signal.SIGKILL)
+
+    def _keep_mounts(self, child: Child) -> None:
+        if self._template not in self._context_of:
+            return
+        super()._keep_mounts(child)
+        if child.mounts >= 0:
+            try:
+                path = f"/proc/{child.holder}/ns/user"
+                child.users = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                self._close_namespaces(child)
+
+    def _kept(self, child: Child) -> bool:
+        return super()._kept(child) and self._template in self._context_of

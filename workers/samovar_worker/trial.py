@@ -1,0 +1,90 @@
+"""What is tried out before a zygote says that it is up: a context's walls, and a template's."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+
+from samovar_worker import boot, template, walls
+from samovar_worker.wire import control
+
+
+def enter_own_pid_namespace(engine: int) -> None:
+    """Go on as pid 1 of a pid namespace that belongs to the zygote's own user namespace.
+
+    Stepping back from a context's pid namespace into one's own takes rights over one's own, which
+    an unprivileged user has only over what was made in his user namespace. Nobody enters a pid
+    namespace but by being born in it: the parent stays outside and waits. When the engine dies it
+    kills the child, and when it is killed itself the child dies with it.
+    """
+    walls.unshare(walls.CLONE_NEWPID)
+    pid = os.fork()
+    if pid == 0:
+        walls.die_with_parent()
+        walls.mount_proc()
+        return
+    os.closerange(3, engine)
+    os.closerange(engine + 1, 64)
+    poll = select.poll()
+    poll.register(engine, select.POLLIN)
+    poll.register(os.pidfd_open(pid), select.POLLIN)
+    poll.poll()
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os._exit(0)
+
+
+def try_walls(launch: control.Launch) -> str:
+    """Fork a context's walls once and take them down again; raises OSError where they fail.
+
+    Returns why there can be no templates, «» where there can.
+    """
+    pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    mounts = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    read_end, write_end = os.pipe()
+    try:
+        walls.unshare(walls.CLONE_NEWNS)
+        walls.mount("tmp", "/tmp", "tmpfs", 0, "size=1m")  # noqa: S108
+        walls.unshare(walls.CLONE_NEWPID)
+        pid = os.fork()
+        if pid == 0:
+            step = b"walls:"
+            try:
+                walls.mount_proc()
+                boot.drop_rights(launch.uid, walled=True)
+                walls.set_dumpable()
+                step = b"template:"
+                _try_nesting()
+            except OSError as error:
+                os.write(write_end, step + str(error).encode())
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+    finally:
+        walls.setns(pids, walls.CLONE_NEWPID)
+        walls.setns(mounts, walls.CLONE_NEWNS)
+        os.close(write_end)
+        problem = os.read(read_end, 4096)
+        for fd in (read_end, pids, mounts):
+            os.close(fd)
+    what, _, reason = problem.decode().partition(":")
+    if what == "walls":
+        raise OSError(1, reason)
+    return reason
+
+
+def _try_nesting() -> None:
+    """What a template does for each context, in a process without any rights left."""
+    template.enter_walls(tmp_size=1)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            walls.mount_proc()
+            walls.drop_capabilities()
+        except OSError:
+            os._exit(1)
+        finally:
+            os._exit(0)
+    if os.waitpid(pid, 0)[1]:
+        raise OSError(1, "mount of /proc in a user namespace of its own: refused")
