@@ -40,7 +40,7 @@ SEED = int(os.environ.get("STORM_SEED", "4"))
 # which each of its updates moves, provisioned concurrency.
 TARGETS = ("calm", "calm", "wild", "wild:live", "rough")
 FUNCTIONS = ("calm", "rough", "wild")
-RESERVED, PROVISIONED = 3, 2
+RESERVED, PROVISIONED = 1, 2
 CONTEXTS, WAITING, CALLERS = 6, 14, 18
 # What an invocation may come to though nobody told its handler to: it was hit.
 LOST = "The invocation was lost and may have run in part: "
