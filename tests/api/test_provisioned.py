@@ -206,6 +206,19 @@ def test_a_version_and_its_alias(tmp_path: Path) -> None:
     run(tmp_path, scene)
 
 
+def test_snap_start_excludes_it(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        await it.active(SnapStart={"ApplyOn": "PublishedVersions"})
+        await it.call("publish_version", FunctionName="f")
+        await it.engine.registry.wait_settled("f", "1")
+        assert await it.refused(PUT, **asked(1)) == (
+            *INVALID,
+            f"{ARN}f:1 has SnapStart, which excludes provisioned concurrency: take one of them.",
+        )
+
+    run(tmp_path, scene)
+
+
 def test_an_alias_of_two_versions(tmp_path: Path) -> None:
     async def scene(it: House) -> None:
         await published(it, "live")

@@ -39,7 +39,8 @@ def test_cancelling_the_callers_await_does_not_stop_the_invocation(run_engine: R
         log = run_engine.log.text()
         for line in ("START RequestId", "END RequestId", "REPORT RequestId"):
             assert log.count(line) == 3
-        counted = b'samovar_invocation_duration_seconds_count{function="f",start="%s"} %d.0'
+        labels = b'function="f",qualifier="$LATEST",start="%s",version="$LATEST"'
+        counted = b"samovar_invocation_duration_seconds_count{" + labels + b"} %d.0"
         assert counted % (b"cold", 1) in engine.metrics_text()
         assert counted % (b"warm", 2) in engine.metrics_text()
 

@@ -19,7 +19,7 @@ import struct
 from array import array
 from fcntl import F_GETFL, fcntl
 
-from samovar_worker import walls
+from samovar_worker import compact, walls
 from samovar_worker.holder import hold_namespace
 from samovar_worker.pipes import MEMORY, OUTPUT, REPLY, REQUEST, TEMPLATE
 
@@ -54,6 +54,7 @@ class Template:
         self._files = _files_below(_TMP) if walled else []
         self._socket = socket.socket(fileno=TEMPLATE)
         gc.collect()
+        compact.fill_holes()
         gc.freeze()  # contexts share what is frozen: a collection of theirs would write to it
 
     def serve(self) -> None:

@@ -37,6 +37,8 @@ class Failure(NamedTuple):
     @property
     def reason(self) -> str:
         """For people: the error's message where there is one."""
+        if self.timed_out:
+            return "The init did not end in its time."
         try:
             message = json.loads(self.payload)["errorMessage"]
         except (ValueError, KeyError, TypeError):

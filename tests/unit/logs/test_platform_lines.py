@@ -22,7 +22,10 @@ from samovar.logs.stream import (
     Level,
     LogStream,
     PlatformEvent,
+    RestoreEnded,
+    RestoreStarted,
     Started,
+    process_over,
 )
 
 ID = "8f5c8b1e-6d2d-4f9e-9d3a-1f0f1e2d3c4b"
@@ -224,3 +227,55 @@ def test_json_of_failures() -> None:
 @given(st.floats(0, 4e9))
 def test_times(now: float) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", iso(now))
+
+
+def test_the_lines_of_a_restore() -> None:
+    assert one(RestoreStarted()) == (
+        "RESTORE_START Runtime Version: python:3.12.v56\tRuntime Version ARN: arn:r"
+    )
+    assert one(RestoreEnded(0.00205)) == "RESTORE_REPORT Restore Duration: 2.05 ms\t"
+    assert one(RestoreEnded(10, "timeout")) == (
+        "RESTORE_REPORT Restore Duration: 10000.00 ms\tStatus: timeout\t"
+    )
+    failed = RestoreEnded(0.1, "error", "Runtime.AfterRestoreError")
+    assert one(failed) == (
+        "RESTORE_REPORT Restore Duration: 100.00 ms\tStatus: error\t"
+        "Error Type: Runtime.AfterRestoreError\t"
+    )
+    assert [process_over(event) for event in (RestoreEnded(1), failed)] == [False, True]
+
+
+def test_a_restore_is_billed_by_itself() -> None:
+    """Both parts are rounded up, as in the report of AWS's announcement (6.09 ms, 175 ms: 182)."""
+    assert report(6.09, restore=0.48561, billed_restore=175) == (
+        f"REPORT RequestId: {ID}\tDuration: 6.09 ms\tBilled Duration: 182 ms\t"
+        "Memory Size: 128 MB\tMax Memory Used: 36 MB\tRestore Duration: 485.61 ms\t"
+        "Billed Restore Duration: 175 ms\t"
+    )
+
+
+def test_json_of_a_restore() -> None:
+    stream = LogStream(
+        *("g", "s", "f", "7", "python:3.12.v56", "arn:r"),
+        json=True,
+        level=Level.DEBUG,
+        initialization="snap-start",
+    )
+    events = [RestoreStarted(), RestoreEnded(0.002), ended(1, restore=0.002, billed_restore=1)]
+    told = [json.loads(line) for event in events for line in lines(stream, NOW, ID, event)]
+    assert [line["type"].removeprefix("platform.") for line in told] == [
+        *("restoreStart", "restoreRuntimeDone", "restoreReport", "runtimeDone", "report"),
+    ]
+    assert told[0]["record"] == {
+        "runtimeVersion": "python:3.12.v56",
+        "runtimeVersionArn": "arn:r",
+        "functionName": "f",
+        "functionVersion": "7",
+    }
+    assert told[2]["record"] == {"status": "success", "metrics": {"durationMs": 2.0}}
+    metrics = told[4]["record"]["metrics"]
+    assert (metrics["restoreDurationMs"], metrics["billedRestoreDurationMs"]) == (2.0, 1)
+    assert "initDurationMs" not in metrics
+    quiet = LogStream("g", "s", "f", json=True, level=Level.WARN)
+    failed = RestoreEnded(1, "error", "Runtime.ExitError")
+    assert len(lines(quiet, NOW, ID, failed)) == 2
