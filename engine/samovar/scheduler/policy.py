@@ -14,9 +14,10 @@ PROVISION_ATTEMPTS = 6
 PROVISION_AT_ONCE = 8
 # The scaling rate is per ten seconds (AWS, «Lambda scaling behavior»).
 SCALING_SECONDS = 10.0
-# What a context is taken to need before one of its version was ever measured, MB: an interpreter
-# with a client of AWS's.
-FOOTPRINT = 32
+# What a context is taken to need before one of its version was ever measured, MB: more than a bare
+# one (2.3, measured) and less than one with a client of AWS's (30). Too much of it would refuse a
+# first burst on a small host; what is too little shows within a tenth of a second.
+FOOTPRINT = 16
 
 
 @dataclass(frozen=True, slots=True)
