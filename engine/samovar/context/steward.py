@@ -27,9 +27,9 @@ class Steward(ForkServer):
     def start(cls, zygote: Zygote, number: int) -> Steward:
         """Have one forked. Raises OSError when descriptors run out."""
         ours, theirs = socket_pair()
-        steward = cls(zygote, number, ours)
-        zygote.fork_steward(number, steward, theirs.fileno())
-        theirs.close()
+        with theirs:
+            steward = cls(zygote, number, ours)
+            zygote.fork_steward(number, steward, theirs.fileno())
         return steward
 
     def close(self) -> None:
