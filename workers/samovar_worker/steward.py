@@ -29,6 +29,7 @@ from samovar_worker.zygote import Child, Zygote, end_with
 _PATIENCE = 5.0  # seconds for a template to fork; hooks of the function's may run in it
 _AFTERLIFE = 1.0  # seconds for what a template was forking when it died
 _LOOK_MS = 5.0  # between two looks for that
+_LAST_ERROR = 4095  # the highest errno that there can be on Linux
 _ENDED = "its template has ended"
 
 
@@ -197,7 +198,8 @@ class Steward(Zygote):
             self._distrust("answered another question")
         elif worker < 0:
             self._asked = None
-            self._refuse(context, f"its template could not fork: {os.strerror(-worker)}")
+            reason = os.strerror(min(-worker, _LAST_ERROR))
+            self._refuse(context, f"its template could not fork: {reason}")
         elif self._is_born(own, worker, holder, child.output):
             self._take_over(asked, child, worker, holder)
         elif worker in self._strangers or (
@@ -236,7 +238,8 @@ class Steward(Zygote):
         was can't be seen any more; at worst a template deceives its own function."""
         self._asked = None
         context = asked.context
-        child.worker, child.holder = worker, 0
+        self._close_namespaces(child)
+        child.worker, child.holder, child.discarded = worker, 0, self._unwanted
         self._children[context] = child
         own, known = kin.children(), self._context_of
         if holder in own and holder not in known:
@@ -279,11 +282,13 @@ class Steward(Zygote):
         have served an invocation by now."""
         strangers = self._adopted()
         for worker in strangers:
+            if self._asked is None:
+                break
             if kin.sid(worker) != worker or not kin.holds_at(worker, OUTPUT, self._child.output):
                 continue
             if not self._walled:
                 self._take_over(asked, self._child, worker, 0)
-                break
+                continue
             for holder in strangers:
                 if kin.is_first_of_one_namespace(holder, worker):
                     self._take_over(asked, self._child, worker, holder)
