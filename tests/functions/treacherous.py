@@ -30,6 +30,26 @@ def lie(tell):
     os.write = write
 
 
+def decoy():
+    """A process that has lost its parent, and so is the steward's child as a worker would be."""
+    read_end, write_end = os.pipe()
+    child = real_fork()
+    if child == 0:
+        pid = real_fork()
+        if pid == 0:
+            os.setsid()
+            time.sleep(60)
+        real_write(write_end, struct.pack("<i", pid))
+        os._exit(0)
+    os.waitpid(child, 0)
+    return struct.unpack("<i", os.read(read_end, 4))[0]
+
+
+def name_decoy():
+    pid = decoy()
+    lie(lambda worker, first: (pid, first))
+
+
 def fork_and(then):
     """Do `then` in between, once the worker is forked."""
 
@@ -101,6 +121,8 @@ WAYS = {
     "the template": lambda: lie(lambda worker, first: (HERE, first)),
     "its first": lambda: lie(lambda worker, first: (first or HERE, worker)),
     "nobody": lambda: lie(lambda worker, first: (2**31 - 1, first)),
+    "a decoy": name_decoy,
+    "an error of its own": lambda: lie(lambda worker, first: (-(2**31), 0)),
     "no first": lambda: lie(lambda worker, first: (worker, 0 if first else 1)),
     "the first twice": lambda: lie(lambda worker, first: (worker, worker)),
     "garbage": lambda: say(b"garbage"),

@@ -138,6 +138,7 @@ def test_walls_are_reported(run_walled: RunEngine) -> None:
             "read-only root",
             "pid namespace",
             "unprivileged uid",
+            "templates",
             "no_new_privs",
             "open files",
         }

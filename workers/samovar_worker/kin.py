@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+_EXITING = 0x4  # PF_EXITING in the flags of /proc/PID/stat
+
 
 def sid(pid: int) -> int:
     """The session of a process; -1 if it is gone."""
@@ -19,9 +21,14 @@ def children() -> list[int]:
         return list(map(int, file.read().split()))
 
 
-def is_dead(pid: int) -> bool:
-    """Whether a child of this process's waits to be reaped."""
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+def is_ending(pid: int) -> bool:
+    """Whether a process is dead, or so far on its way that it has closed its files."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            state, *_, flags = file.read().rpartition(")")[2].split()[:7]
+    except (OSError, ValueError):
+        return False
+    return state in "ZX" or bool(int(flags) & _EXITING)
 
 
 def holds(pid: int, inode: int) -> bool:

@@ -29,6 +29,7 @@ from samovar_worker.zygote import Child, Zygote, end_with
 _PATIENCE = 5.0  # seconds for a template to fork; hooks of the function's may run in it
 _AFTERLIFE = 1.0  # seconds for what a template was forking when it died
 _LOOK_MS = 5.0  # between two looks for that
+_LAST_ERROR = 4095  # the highest errno that there can be on Linux
 _ENDED = "its template has ended"
 
 
@@ -72,7 +73,7 @@ class Steward(Zygote):
         self._asked: control.Fork | None = None
         self._child = Child()  # whom the template is forking now
         self._unwanted = False  # that one was discarded meanwhile
-        self._strangers: set[int] = set()  # pids that were reaped meanwhile
+        self._strangers: dict[int, int] = {}  # whom it has reaped meanwhile, and their status
         self._deadline = 0.0  # monotonic, while something is asked
 
     def serve(self, engine: int) -> None:
@@ -197,16 +198,14 @@ class Steward(Zygote):
             self._distrust("answered another question")
         elif worker < 0:
             self._asked = None
-            self._refuse(context, f"its template could not fork: {os.strerror(-worker)}")
-        elif worker in self._strangers or (
-            worker in own and worker not in known and kin.is_dead(worker)
-        ):
-            self._asked = None
-            if holder in own and holder not in known:
-                os.kill(holder, signal.SIGKILL)
-            self._refuse(context, "its process ended at once")
+            reason = os.strerror(min(-worker, _LAST_ERROR))
+            self._refuse(context, f"its template could not fork: {reason}")
         elif self._is_born(own, worker, holder, child.output):
             self._take_over(asked, child, worker, holder)
+        elif worker in self._strangers or (
+            worker in own and worker not in known and kin.is_ending(worker)
+        ):
+            self._take_over_dead(asked, child, worker, holder)
         else:
             self._distrust("named a process that is not the one that was asked for")
 
@@ -234,9 +233,32 @@ class Steward(Zygote):
         if self._unwanted:
             self._discard(asked.context)
 
-    def _reaped_stranger(self, pid: int) -> None:
+    def _take_over_dead(self, asked: control.Fork, child: Child, worker: int, holder: int) -> None:
+        """It has ended already, having served perhaps: what follows is as with any other. Who it
+        was can't be seen any more; at worst a template deceives its own function."""
+        self._asked = None
+        context = asked.context
+        self._close_namespaces(child)
+        child.worker, child.holder, child.discarded = worker, 0, self._unwanted
+        self._children[context] = child
+        own, known = kin.children(), self._context_of
+        if holder in own and holder not in known:
+            child.holder = holder
+            known[holder] = context
+        if worker in self._strangers:
+            child.worker, child.status = 0, self._strangers[worker]
+            if child.holder:
+                self._keep_mounts(child)
+                os.kill(child.holder, signal.SIGKILL)
+            else:
+                self._report_exit(context, child)
+        else:
+            known[worker] = context
+            self._reap()
+
+    def _reaped_stranger(self, pid: int, status: int) -> None:
         if self._asked is not None:
-            self._strangers.add(pid)
+            self._strangers[pid] = status
 
     def _distrust(self, reason: str) -> None:
         """It broke the rules (`reason`), or is over: nothing more is heard of it, and it is
@@ -260,11 +282,13 @@ class Steward(Zygote):
         have served an invocation by now."""
         strangers = self._adopted()
         for worker in strangers:
+            if self._asked is None:
+                break
             if kin.sid(worker) != worker or not kin.holds_at(worker, OUTPUT, self._child.output):
                 continue
             if not self._walled:
                 self._take_over(asked, self._child, worker, 0)
-                break
+                continue
             for holder in strangers:
                 if kin.is_first_of_one_namespace(holder, worker):
                     self._take_over(asked, self._child, worker, holder)

@@ -277,10 +277,12 @@ def _copy_file(source: int, path: str) -> None:
 
 def _wait_for_the_end_of(parent: int) -> None:
     """So that the next parent is the one that PDEATHSIG is about."""
-    if os.getppid() == parent:
+    try:
         pidfd = os.pidfd_open(parent)
-        poll = select.poll()
-        poll.register(pidfd, select.POLLIN)
-        if os.getppid() == parent:
-            poll.poll()
-        os.close(pidfd)
+    except ProcessLookupError:
+        return
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    if os.getppid() == parent:
+        poll.poll()
+    os.close(pidfd)

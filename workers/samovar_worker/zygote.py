@@ -243,7 +243,7 @@ class Zygote:
                 return
             context = self._context_of.pop(pid, None)
             if context is None:
-                self._reaped_stranger(pid)
+                self._reaped_stranger(pid, status)
                 continue
             child = self._children[context]
             if pid == child.worker:
@@ -260,7 +260,7 @@ class Zygote:
             if not child.worker and not child.holder:
                 self._report_exit(context, child)
 
-    def _reaped_stranger(self, pid: int) -> None:
+    def _reaped_stranger(self, pid: int, status: int) -> None:
         """Somebody's orphan has ended."""
 
     def _keep_mounts(self, child: Child) -> None:

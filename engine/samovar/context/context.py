@@ -384,10 +384,9 @@ class ExecutionContext:
     def _refuse(self, failure: Failure) -> None:
         """It could not be restored for this run: nothing was run, and it goes."""
         self.failure = None
-        self._withdraw_deadline()
         if self._run is not None:
-            error = opening.restore_error(failure)
-            self._finish(self._clock.monotonic(), b"", refused=error)
+            refused = opening.restore_error(failure)
+            self._finish(self._clock.monotonic(), b"", refused=refused)
         self._gone("it could not be restored")
 
     def bereft(self, reason: str) -> None:
@@ -436,8 +435,7 @@ class ExecutionContext:
                 error = verdict.timed_out(request_id, timeout)
             payload, error_type = error.to_json(), error.error_type
             if self._process is not None and self._process.channel.turn is not Turn.RUNNING:
-                failure = self._failure(exited)
-                self._log_failed_init("invoke", failure)
+                self._log_failed_init("invoke", self._failure(exited))
                 if self._failed_init is not None and not self._out_of_time:
                     payload, error_type = self._failed_init
             self._finish(self._clock.monotonic(), payload, error_type, by_platform=True)
@@ -445,8 +443,8 @@ class ExecutionContext:
         self._process_over(reason, lost=not exited.tmp_kept, run_over=run_over)
 
     def _failure(self, exited: control.Exited) -> Failure:
-        out_of_time = self._out_of_time
-        return opening.failure_of(self._failed_init, exited.code, exited.signal, out_of_time)
+        ended = (exited.code, exited.signal, self._out_of_time)
+        return opening.failure_of(self._failed_init, *ended)
 
     def _log_failed_init(self, phase: str, failure: Failure) -> None:
         process = self._process
@@ -473,7 +471,10 @@ class ExecutionContext:
         provisioned = self.placement is not None and self.placement.provisioned
         # Provisioned contexts are not revived: another one is initialised ahead of need.
         if lost or provisioned or self._stopping is not None:
-            self._gone(self._stopping or reason)
+            if self.failure is not None and self.role is Role.RESTORED:
+                self._listener.context_ready(self)  # whoever waited for it is told
+            if self._run is None:
+                self._gone(self._stopping or reason)
         elif run_over:
             self._listener.context_free(self)
         elif self._in(ContextState.INITIALIZING):

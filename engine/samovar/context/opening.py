@@ -105,6 +105,11 @@ def restore_error(failure: Failure) -> ClientError:
     return ClientError(AWS.SNAP_START, text)
 
 
+def broken(reason: str) -> Failure:
+    """For what is nobody's fault but the engine's, or a template's that broke the rules."""
+    return Failure("InternalError", json.dumps({"errorMessage": reason}).encode(), False)
+
+
 def failure_of(
     failed: tuple[bytes, str] | None, code: int | None, signal: int | None, timed_out: bool
 ) -> Failure:

@@ -76,7 +76,7 @@ class WorkerProcess:
 
     def forked(self, pidfd: int) -> None:
         self._pidfd = pidfd
-        self.pid = _pid_of(pidfd)
+        self.pid = pid_of(pidfd)
 
     @property
     def is_forked(self) -> bool:
@@ -101,7 +101,7 @@ class WorkerProcess:
         """Ask the kernel."""
         self._memory_checked = now
         if not self.pid and self._pidfd >= 0:
-            self.pid = _pid_of(self._pidfd)
+            self.pid = pid_of(self._pidfd)
         resident = peak_resident_kb(self.pid) if self.pid else None
         if resident is not None:
             peak, self._shared_kb = resident
@@ -131,7 +131,7 @@ class WorkerProcess:
             self._loop.remove_reader(self._output_fd)
 
 
-def _pid_of(pidfd: int) -> int:
+def pid_of(pidfd: int) -> int:
     """The process's pid as this process sees it, 0 if it is gone, or if there is no descriptor left
     to look it up with: a zygote without root's rights lives in a pid namespace of its own and knows
     another number."""

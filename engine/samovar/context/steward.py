@@ -6,6 +6,7 @@ import os
 import socket
 
 from samovar.context.fork_server import ForkServer, socket_pair
+from samovar.context.process import pid_of
 from samovar.context.zygote import Zygote
 from samovar_worker.wire import control
 
@@ -27,9 +28,9 @@ class Steward(ForkServer):
     def start(cls, zygote: Zygote, number: int) -> Steward:
         """Have one forked. Raises OSError when descriptors run out."""
         ours, theirs = socket_pair()
-        steward = cls(zygote, number, ours)
-        zygote.fork_steward(number, steward, theirs.fileno())
-        theirs.close()
+        with theirs:
+            steward = cls(zygote, number, ours)
+            zygote.fork_steward(number, steward, theirs.fileno())
         return steward
 
     def close(self) -> None:
@@ -54,10 +55,7 @@ class Steward(ForkServer):
     # -- what the zygote says of it
 
     def process_forked(self, pidfd: int) -> None:
-        with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:  # noqa: PTH123
-            for line in file:
-                if line.startswith("Pid:"):
-                    self.pid = max(0, int(line.split()[1]))
+        self.pid = pid_of(pidfd)
         os.close(pidfd)
 
     def process_refused(self, reason: str) -> None:

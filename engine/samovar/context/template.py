@@ -12,7 +12,7 @@ from functools import partial
 from samovar.context.context import ExecutionContext, Surroundings
 from samovar.context.launcher import Context, Placement
 from samovar.context.lifecycle import ContextState, Lifecycle
-from samovar.context.opening import Failure, Role
+from samovar.context.opening import Failure, Role, broken
 from samovar.context.steward import Steward
 from samovar.context.zygote import Zygote
 from samovar.errors import EngineError
@@ -46,17 +46,22 @@ class Template:
         self._numbers = numbers
         self._surroundings = surroundings
         self._wanted_spares = spares
-        self._release = release
         self._spares: deque[ExecutionContext] = deque()
         self._replenishing = False
         self._retired = False
         self._begun: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
         try:
             self.steward = Steward.start(zygote, next(numbers))
-            self._context = self._fork(Role.TEMPLATE)
         except OSError as error:
             raise EngineError(f"no template could be made: {error}") from error
+        try:
+            self._context = self._fork(Role.TEMPLATE)
+        except OSError as error:
+            self.steward.close()
+            raise EngineError(f"no template could be made: {error}") from error
         self.number = self._context.number
+        # Contexts copy the template's /tmp as they are restored, which may be after its end.
+        self.steward.on_death = lambda _: release(self._context)
 
     async def start(self, version: FunctionVersion, placement: Placement) -> Failure | None:
         """Run the init; why there is no template, or None."""
@@ -122,10 +127,9 @@ class Template:
         """It is never given an invocation."""
 
     def context_gone(self, context: Context, reason: str) -> None:
-        self._release(context)
         was, self.alive = self.alive, False
         if not self._begun.done():
-            failure = self._context.failure or Failure("InternalError", b"", False)
+            failure = self._context.failure or broken(reason)
             self._begun.set_result(failure)
         for number, other in self.steward.contexts():
             if number != self.number and isinstance(other, ExecutionContext):

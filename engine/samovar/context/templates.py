@@ -11,7 +11,7 @@ from samovar.context.context import ExecutionContext
 from samovar.context.launch_plan import Family
 from samovar.context.launcher import Context, Placement
 from samovar.context.nursery import Nursery
-from samovar.context.opening import Failure
+from samovar.context.opening import Failure, broken
 from samovar.context.template import Template
 from samovar.errors import SamovarError
 from samovar.model.function import FunctionVersion
@@ -71,7 +71,7 @@ class Templates:
             if plot.template is not None and plot.template.alive:
                 return None
             if plot.retired or self._stopping:
-                return Failure("InternalError", b"", False)
+                return broken("the version is no longer wanted")
             zygote = await self._nursery.zygote(self._family(version))
             template = self._nursery.new_template(zygote, self._release)
             try:
@@ -84,7 +84,7 @@ class Templates:
                 return failure
             if plot.retired or self._stopping:
                 template.close()
-                return Failure("InternalError", b"", False)
+                return broken("the version is no longer wanted")
             plot.template = template
             plot.started = self._nursery.clock.monotonic()
             template.ended = lambda reason: self._ended(plot, template, reason)
@@ -101,7 +101,7 @@ class Templates:
             try:
                 failure = await self.make(version)
             except (SamovarError, OSError) as error:
-                failure = Failure(str(error), b"", False)
+                failure = broken(str(error))
             if failure is not None:
                 self._put_off(plot, failure.reason)
                 return None
@@ -159,6 +159,6 @@ class Templates:
         try:
             failure = await self.make(plot.version)
         except (SamovarError, OSError) as error:
-            failure = Failure(str(error), b"", False)
+            failure = broken(str(error))
         if failure is not None:
             self._put_off(plot, failure.reason)

@@ -80,9 +80,9 @@ def test_a_pid_that_cannot_be_looked_up_is_asked_for_again() -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
-        assert process._pid_of(pidfd) == 0
+        assert process.pid_of(pidfd) == 0
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
-        assert process._pid_of(pidfd) == os.getpid()
+        assert process.pid_of(pidfd) == os.getpid()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
         os.close(pidfd)
