@@ -102,6 +102,26 @@ def test_published_with_the_function_and_with_its_code(tmp_path: Path) -> None:
     run(tmp_path, scene)
 
 
+def test_what_is_a_change_since_the_last_version(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        await it.active()
+        await publish(it)
+        for changes, number in (
+            ({}, "1"),
+            ({"Timeout": 3, "Layers": [], "SnapStart": {"ApplyOn": "None"}}, "1"),
+            ({"LoggingConfig": {"LogFormat": "Text", "LogGroup": "/aws/lambda/f"}}, "1"),
+            ({"LoggingConfig": {"LogGroup": "/other"}}, "2"),
+            ({"Timeout": 4}, "3"),
+            ({"Environment": {"Variables": {}}}, "4"),  # which is shown from then on
+            ({"Description": "d"}, "5"),
+        ):
+            await it.call("update_function_configuration", FunctionName="f", **changes)
+            await it.engine.registry.wait_settled("f")
+            assert (await publish(it)).version == number, changes
+
+    run(tmp_path, scene)
+
+
 def test_lists_of_versions(tmp_path: Path) -> None:
     async def scene(it: House) -> None:
         await it.active()

@@ -20,6 +20,7 @@ from samovar.model.function import (
     LogFormat,
     State,
     UpdateStatus,
+    default_log_group,
 )
 
 # AWS says the same of an update as of a creation (recorded replies).
@@ -183,12 +184,18 @@ def is_unchanged(
         if description is None
         else description == last.configuration.description
     )
-    alike = replace(latest.configuration, description="") == replace(
-        last.configuration, description=""
-    )
+    alike = _compared(latest) == _compared(last)
     # How the code is preloaded is judged anew by each Samovar, and is no part of it.
     same = (code.sha256, code.import_paths) == (last.code.sha256, last.code.import_paths)
     return described and alike and same
+
+
+def _compared(version: FunctionVersion) -> Configuration:
+    """What of a configuration is compared: a log group that is named is no other one than the same
+    by default."""
+    configuration = version.configuration
+    log_group = configuration.log_group or default_log_group(version.name)
+    return replace(configuration, description="", log_group=log_group)
 
 
 def ready(version: FunctionVersion) -> FunctionVersion:
