@@ -73,9 +73,10 @@ def test_what_can_not_be_reserved(tmp_path: Path) -> None:
         for method in (PUT, GET, DELETE):
             params = {"ReservedConcurrentExecutions": 1} if method == PUT else {}
             refused = await it.refused(method, FunctionName="none", **params)
-            assert refused == (*NOT_FOUND, f"Function not found: {ARN}none")
-        refused = await it.refused(GET, FunctionName="f:7")
-        assert refused == (*NOT_FOUND, f"Function not found: {ARN}f:7")
+            assert refused == (*NOT_FOUND, f"Function not found: {ARN}none:$LATEST")
+        for name in ("f:7", "none:7"):
+            refused = await it.refused(GET, FunctionName=name)
+            assert refused == (*NOT_FOUND, f"Function not found: {ARN}{name}")
         assert await it.refused(PUT, FunctionName="f") == (
             400,
             "ValidationException",

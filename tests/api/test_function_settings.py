@@ -102,8 +102,9 @@ def test_what_of_it_is_refused(tmp_path: Path) -> None:
             ),
         ):
             assert await it.refused(put, **{"FunctionName": "f", **params}) == told
-        missing = await it.refused("get_runtime_management_config", FunctionName="g")
-        assert missing == (404, "ResourceNotFoundException", f"Function not found: {ARN}g")
+        for name in ("g", "g:1"):
+            missing = await it.refused("get_runtime_management_config", FunctionName=name)
+            assert missing == (404, "ResourceNotFoundException", f"Function not found: {ARN}{name}")
         found = await it.call("get_runtime_management_config", FunctionName="f")
         assert found["UpdateRuntimeOn"] == "Auto"
 

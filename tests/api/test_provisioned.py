@@ -123,7 +123,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
             (asked(1, "latest"), (*INVALID, unpublished)),
             (asked(1, "none"), (*NOT_FOUND, missing)),
             (asked(1, "10"), (*NOT_FOUND, f"Function not found: {ARN}f:10")),
-            (asked(1, "1", "g"), (*NOT_FOUND, f"Function not found: {ARN}g")),
+            (asked(1, "1", "g"), (*NOT_FOUND, f"Function not found: {ARN}g:1")),
             (
                 asked(0),
                 (
@@ -155,8 +155,9 @@ def test_what_is_refused(tmp_path: Path) -> None:
         for method in (GET, DELETE):
             assert await it.refused(method, **of("$LATEST")) == (*INVALID, unqualified)
             assert await it.refused(method, **of("none")) == (*NOT_FOUND, missing)
-            refused = await it.refused(method, **of("10"))
-            assert refused == (*NOT_FOUND, f"Function not found: {ARN}f:10")
+            for name, qualifier in (("f", "10"), ("g", "1"), ("g", "live")):
+                refused = await it.refused(method, **of(qualifier, name))
+                assert refused == (*NOT_FOUND, f"Function not found: {ARN}{name}:{qualifier}")
         assert (await it.call(LIST, FunctionName="f"))["ProvisionedConcurrencyConfigs"] == []
 
     run(tmp_path, scene)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from samovar.errors import AWS, ClientError
 from samovar.model.concurrency import Account, Claim
+from samovar.model.function import LATEST
 from samovar.model.provisioning import ProvisionedConfig
 from samovar.registry.attached import Kind
 from samovar.registry.attaching import Attaching
@@ -53,7 +54,7 @@ class Concurrency:
     def get(self, name: str, qualifier: str | None = None) -> int | None:
         """What a function has reserved; None where it has nothing. All its versions and aliases
         share it, so any that is there may be asked (whether AWS lets one is unconfirmed)."""
-        return reserved_of(self._index.entry(name, qualifier))
+        return reserved_of(self._entry(name, qualifier))
 
     async def put(self, name: str, qualifier: str | None, reserved: int) -> None:
         """Reserve `reserved` for a function, in the place of what it has; 0 stops it."""
@@ -90,7 +91,7 @@ class Concurrency:
         return (claim_of(other) for other in self._index if other is not entry)
 
     async def _attach(self, name: str, change: Callable[[Entry], object]) -> None:
-        entry = self._index.entry(name)
+        entry = self._entry(name)
         await self._attaching.attach(
             name,
             Kind.CONCURRENCY,
@@ -99,6 +100,13 @@ class Concurrency:
             during=self._told(entry),
             alone=self.claiming,
         )
+
+    def _entry(self, name: str, qualifier: str | None = None) -> Entry:
+        """The function; AWS's 404 names a version here, as Invoke's does (recorded; whether that is
+        so of all three operations is unconfirmed)."""
+        if self._index.find(name) is None:
+            raise self._index.not_found(name, qualifier or LATEST)
+        return self._index.entry(name, qualifier)
 
     @contextmanager
     def _told(self, entry: Entry) -> Iterator[None]:

@@ -165,7 +165,9 @@ class ProvisionedConcurrency:
                 AWS.INVALID_PARAMETER,
                 "The function resource provided must be an alias or a published version.",
             )
-        entry = self._index.entry(name)
+        entry = self._index.find(name)
+        if entry is None:
+            raise self._index.not_found(name, qualifier)
         self._demand_there(entry, qualifier)
         return entry
 

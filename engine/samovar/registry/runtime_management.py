@@ -56,7 +56,7 @@ class RuntimeManagements:
 
     def get(self, name: str, qualifier: str | None) -> RuntimeManagement:
         """How the runtime of a function is managed."""
-        return _managed(self._index.entry(name), self._resource(name, qualifier))
+        return _managed(self._index.entry(name, qualifier), self._resource(name, qualifier))
 
     async def put(self, name: str, qualifier: str | None, wanted: RuntimeManagement) -> None:
         """Manage it like `wanted`; refused where another version of the runtime is asked for than
