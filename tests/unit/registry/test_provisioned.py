@@ -152,7 +152,7 @@ def test_who_can_not_have_it(tmp_path: Path) -> None:
         await refused(delete("f", "none"), AWS.RESOURCE_NOT_FOUND, missing)
         missing = f"Function not found: {ARN}:10"
         await refused(put("f", "10", 1), AWS.RESOURCE_NOT_FOUND, missing)
-        missing = f"Function not found: {PREFIX}g"
+        missing = f"Function not found: {PREFIX}g:1"
         await refused(put("g", "1", 1), AWS.RESOURCE_NOT_FOUND, missing)
         message = "0 can't be provisioned: give 1 or more, or delete the config."
         await refused(put("f", "live", 0), AWS.INVALID_PARAMETER, message)
@@ -272,7 +272,7 @@ def test_a_put_that_waited_while_its_alias_was_deleted(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         home.store.let_go()
         await deleting
-        await refused(putting, AWS.RESOURCE_NOT_FOUND, f"Cannot find alias arn: {ARN}:live")
+        await refused(putting, AWS.RESOURCE_NOT_FOUND, f"Function not found: {ARN}:live")
         assert home.registry.concurrency.unreserved() == 1000
 
     run(tmp_path, check)
