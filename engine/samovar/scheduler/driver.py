@@ -161,6 +161,12 @@ class Scheduler(ContextListener):
             self._provisioned.add(version.pool)
             if self._memory is not None:
                 self._memory.renew()
+            if count > self._policy.max_contexts:
+                _log.warning(
+                    "%s is to have %d provisioned contexts: it stays IN_PROGRESS, as there may be "
+                    "%d contexts in all (max_contexts)",
+                    *(version.qualified_arn, count, self._policy.max_contexts),
+                )
         else:
             self._provisioned.discard(version.pool)
         self._handle(ProvisionRequested(version.pool, count))

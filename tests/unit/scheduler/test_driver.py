@@ -482,33 +482,6 @@ def test_stop_that_is_cancelled_still_answers_everybody() -> None:
     play(scenario, max_contexts=1, max_waiting=1)
 
 
-@pytest.mark.parametrize("how", ["not wanted", "retired", "the engine stops"])
-@pytest.mark.parametrize("phase", ["fetch", "init"])
-def test_provisioned_contexts_that_start_hold_nobody_up(phase: str, how: str) -> None:
-    async def scenario(house: House) -> None:
-        house.slow_fetch, house.slow_init = phase == "fetch", phase == "init"
-        house.scheduler.provision(version(), 2)
-        await settle()
-        assert len(house.states()) == 2
-        stop = None
-        if how == "not wanted":
-            house.scheduler.provision(version(), 0)
-        elif how == "retired":
-            house.scheduler.retire(version())
-        else:
-            stop = asyncio.create_task(house.scheduler.stop(30))
-        await settle()
-        for fetch in house.fetches:
-            fetch.set_result(0.0)
-        await settle()
-        assert house.states() == []
-        assert [call for call in house.observed.calls if call[0] == "cold"] == []
-        if stop is not None:
-            await stop  # with no time gone by
-
-    play(scenario)
-
-
 def test_stop_with_nothing_there() -> None:
     async def scenario(house: House) -> None:
         await house.scheduler.stop(30)

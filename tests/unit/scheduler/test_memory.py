@@ -155,9 +155,8 @@ def test_what_is_to_be_provisioned_is_decided_on_a_look_of_its_own() -> None:
     async def scenario(house: House) -> None:
         scheduler = house.scheduler
         await house.served()
-        gauge.mb = 0
+        gauge.mb = -PLENTY
         house.clock.advance(1)
-        house.contexts[0].lose("killed")
         await settle()
         for _ in range(3):  # nothing is there: nobody looks any more
             house.clock.advance(1)

@@ -108,7 +108,7 @@ def test_where_nothing_can_be_started_at_all_it_is_given_up() -> None:
     play = Play()
     coming = play.starts(play.provision(PROVISION_AT_ONCE))
     tried = 0
-    while coming:
+    while coming and tried < 100:
         tried += 1
         coming += play.starts(play.die(coming.pop(0), lost=True))
     assert play.state.pools[A].failed
@@ -119,7 +119,7 @@ def test_contexts_that_end_right_after_their_init_are_given_up() -> None:
     play = Play()
     coming = play.starts(play.provision(2))
     tried = 0
-    while coming:
+    while coming and tried < 100:
         tried += 1
         play.ready(coming[0])
         play.now += EARLY - 1
