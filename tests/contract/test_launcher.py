@@ -278,6 +278,37 @@ def test_stop_while_busy(play: Play) -> None:
     play(scenario)
 
 
+def test_stop_in_the_middle_of_the_init(play: Play) -> None:
+    async def scenario(recorder: Recorder) -> None:
+        context = await recorder.start(init="stay")
+        await eventually(
+            lambda: recorder.lifecycle.state is ContextState.INITIALIZING, "its init has begun"
+        )
+        recorder.lifecycle.move(ContextState.STOPPING)
+        context.stop("the engine stops")
+        await recorder.until("gone: the engine stops")
+        assert recorder.told == ["gone: the engine stops"]
+        assert not context.lost
+        recorder.rig.launcher.release(context)
+
+    play(scenario)
+
+
+def test_stop_right_after_the_start(play: Play) -> None:
+    """It was called off while its package was fetched: not even its init runs."""
+
+    async def scenario(recorder: Recorder) -> None:
+        recorder.lifecycle.move(ContextState.STOPPING, "drained")
+        context = await recorder.start()
+        context.stop("drained")
+        await recorder.until("gone: drained")
+        assert recorder.told == ["gone: drained"]
+        assert context.init_began == 0.0
+        recorder.rig.launcher.release(context)
+
+    play(scenario)
+
+
 def test_abandon_is_at_once(play: Play) -> None:
     async def scenario(first: Recorder) -> None:
         for recorder, busy in ((first, False), (Recorder(first.rig), True)):
@@ -302,6 +333,7 @@ def test_the_zygote_dies_while_busy(play: Play) -> None:
         recorder.run(b'{"do": "stay"}')
         await recorder.rig.lose(context)
         assert recorder.told == ["finished", "gone: the zygote died"]
+        assert context.lost
         assert recorder.verdicts[-1].broken == "the zygote died"
 
     play(scenario)

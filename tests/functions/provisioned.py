@@ -1,5 +1,5 @@
-"""Handlers that tell a socket outside of each init and each invocation, and wait there if they are
-to; they say how they came to be. With BROKEN in the environment the init fails."""
+"""Handlers that tell a socket outside of each init and each invocation, and wait there if they
+are to; they say how they came to be. With BROKEN in the environment the init fails."""
 
 import json
 import os
@@ -19,6 +19,10 @@ calls = 0
 testify(int(os.environ["INIT_PORT"]), phase="init", edition=edition, type=began_as)
 if os.environ.get("BROKEN"):
     raise ValueError("broken")
+if os.environ.get("SOON") and began_as == "provisioned-concurrency":
+    import threading
+
+    threading.Timer(0.01, os._exit, (3,)).start()
 
 
 def handler(event, context):

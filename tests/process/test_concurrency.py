@@ -204,6 +204,53 @@ def test_what_a_function_has_reserved_is_its_most_and_kept_from_others(run_open:
     run_open(scenario, account_concurrency=3, unreserved_minimum=0)
 
 
+def test_one_slow_function_does_not_hold_up_another(run_open: RunEngine) -> None:
+    async def scenario(engine: Engine) -> None:
+        await create(engine, "gate.wait", "slow", timeout=30)
+        await create(engine, "life.count", "quick")
+        await engine.registry.concurrency.put("slow", None, 2)
+        async with Gate() as gate:
+            slow = [gate.invoke(engine, "slow") for _ in range(2)]
+            await gate.reached(2)
+            # All that it may have is busy, and its callers do not give up.
+            slow += [gate.invoke(engine, "slow") for _ in range(10)]
+            found = [(await result(engine, name="quick"))["globals"] for _ in range(5)]
+            assert found == [1, 2, 3, 4, 5]
+            assert states(engine).count("busy") == 2
+            gate.open()
+            outcomes = await asyncio.gather(*slow, return_exceptions=True)
+        refused = [refusal(one) for one in outcomes if isinstance(one, ClientError)]
+        assert refused == [RESERVED] * 10
+
+    run_open(scenario, max_contexts=3, unreserved_minimum=0)
+
+
+def test_a_slow_function_that_fills_the_line_does_not_keep_another_out(
+    run_open: RunEngine,
+) -> None:
+    async def scenario(engine: Engine) -> None:
+        await create(engine, "gate.wait", "slow", timeout=30)
+        await create(engine, "life.count", "quick")
+        async with Gate() as gate:
+            slow = [gate.invoke(engine, "slow") for _ in range(2)]
+            await gate.reached(2)
+            slow += [gate.invoke(engine, "slow") for _ in range(3)]
+            (latest,) = await asyncio.gather(gate.invoke(engine, "slow"), return_exceptions=True)
+            assert isinstance(latest, ClientError)  # three are all that may wait
+            assert (
+                latest.message == "Rate Exceeded. This engine: 2 contexts exist and none is idle."
+            )
+            quick = asyncio.create_task(result(engine, name="quick"))
+            await eventually(slow[-1].done, "the latest gives way")
+            gate.open(1)  # the first place is for whoever has none
+            assert (await quick)["globals"] == 1
+            gate.open()
+            outcomes = await asyncio.gather(*slow, return_exceptions=True)
+        assert [isinstance(one, Outcome) for one in outcomes] == [True] * 4 + [False]
+
+    run_open(scenario, max_contexts=2, max_waiting=3)
+
+
 def test_what_was_reserved_holds_from_the_first_invocation_after_a_restart(
     run_open: RunEngine,
 ) -> None:

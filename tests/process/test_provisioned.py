@@ -8,6 +8,7 @@ import os
 import signal
 from typing import Any
 
+import psutil
 import pytest
 from tests.process.conftest import RunEngine
 from tests.process.house import create, error, eventually, states
@@ -15,9 +16,10 @@ from tests.process.kin import worker_of
 from tests.process.witness import Court
 
 from samovar.engine import Engine
-from samovar.errors import AWS, ClientError
+from samovar.errors import AWS, ClientError, EngineError
 from samovar.model.invocation import Outcome, StartKind
 from samovar.model.provisioning import Progress, ProvisionedStatus, ShownConfig
+from samovar.testing import ManualClock
 
 ON_DEMAND, PROVISIONED = "on-demand", "provisioned-concurrency"
 FAILURE = "FUNCTION_ERROR_INIT_FAILURE"
@@ -168,6 +170,75 @@ def test_an_init_that_fails_is_given_up(run_engine: RunEngine) -> None:
             await eventually(lambda: len(court.heard) - again >= 6, "a new Put tries again")
 
     run_engine(scenario)
+
+
+def test_a_process_that_ends_right_after_its_init_is_given_up(run_open: RunEngine) -> None:
+    async def scenario(engine: Engine) -> None:
+        async with Court() as court:
+            court.open()
+            await publish(engine, court, SOON="1")
+            await engine.registry.provisioned.put("f", "1", 2)
+            await eventually(lambda: shown(engine)[0] is ProvisionedStatus.FAILED, "it is given up")
+            await eventually(lambda: not states(engine), "nothing is tried any more")
+            assert 6 <= len(court.heard) <= 7
+            (facts,) = await told([asyncio.create_task(engine.invoke("f", qualifier="1"))])
+            assert facts["type"] == ON_DEMAND
+
+    run_open(scenario)
+
+
+def test_a_zygote_that_dies_under_six_inits_fails_nothing(run_engine: RunEngine) -> None:
+    async def scenario(engine: Engine) -> None:
+        async with Court() as court:
+            await publish(engine, court)
+            putting = asyncio.create_task(provision(engine, "1", 6))
+            await court.reached(6)
+            os.kill(engine.report().zygotes[0], signal.SIGKILL)
+            await eventually(lambda: len(court.heard) == 12, "six others initialise")
+            assert shown(engine) == (ProvisionedStatus.IN_PROGRESS, Progress())
+            court.open()
+            assert (await putting).status is ProvisionedStatus.READY
+
+    run_engine(scenario)
+
+
+def test_an_init_ahead_of_need_has_130_seconds_and_holds_nobody_up(run_open: RunEngine) -> None:
+    clock = ManualClock()
+
+    async def scenario(engine: Engine) -> None:
+        async with Court() as court:
+            await publish(engine, court)
+            await engine.registry.provisioned.put("f", "1", 1)
+            await court.reached(1)
+            clock.advance(129)
+            await eventually(lambda: len(court.heard) == 1, "it is the first still")
+            (call,) = at_the_gate(engine, court, 1)  # is served meanwhile, on demand
+            await court.reached(2)
+            clock.advance(2)
+            await court.reached(3)  # the next attempt
+            assert [fact["type"] for fact in court.heard] == [PROVISIONED, ON_DEMAND, PROVISIONED]
+            await engine.registry.provisioned.delete("f", "1")
+            await eventually(lambda: states(engine) == ["initializing"], "it is called off")
+            court.open()
+            await told([call])
+
+    run_open(scenario, clock=clock)
+
+
+def test_the_engine_stops_at_once_while_contexts_initialise(run_engine: RunEngine) -> None:
+    async def scenario(engine: Engine) -> None:
+        async with Court() as court:
+            await publish(engine, court)
+            putting = asyncio.create_task(provision(engine, "1", 9))
+            await court.reached(8)
+            workers = [worker_of(engine, str(one["context"])) for one in engine.contexts()]
+            # On a clock that stands still no grace is ever over.
+            await engine.stop()
+            assert not any(map(psutil.pid_exists, workers))
+            with pytest.raises(EngineError, match="stopped before the contexts were ready"):
+                await putting
+
+    run_engine(scenario, clock=ManualClock())
 
 
 def test_an_alias_takes_its_contexts_along(run_engine: RunEngine) -> None:

@@ -73,6 +73,7 @@ class ExecutionContext:
         self.memory_used = 0  # MB, peak of the last process that ran
         self.init_began = 0.0  # monotonic
         self.init_seconds: float | None = None
+        self.lost = False
         self.failure: Failure | None = None  # of the first init or restore
         self.left_open: messages.LeftOpen | None = None  # by a template's init
         self._s = surroundings
@@ -82,8 +83,7 @@ class ExecutionContext:
         self._process: WorkerProcess | None = None
         self._run: Run | None = None
         self._deadline: float | None = None  # the length under which a deadline is pending
-        self._out_of_time = False
-        self._reaped = False
+        self._out_of_time = self._reaped = False
         # Told when it ends as a spare, and whether it had been ready.
         self.spare_lost: Callable[[bool], None] = lambda was_ready: None
         self._broken: str | None = None
@@ -127,7 +127,7 @@ class ExecutionContext:
             self._loop.call_soon(self._gone, self._broken or "its process ended")
             return
         process.output.name(placement.log)
-        if process.channel.turn is Turn.READY:
+        if process.channel.turn is Turn.READY and lifecycle.state is ContextState.STARTING:
             self._send_init()
 
     def run(self, run: Run) -> None:
@@ -166,6 +166,7 @@ class ExecutionContext:
         """Give up on process and mounts at once; a run fails by `reason`."""
         if self._process is not None:
             self._process.kill()
+        self.lost = True
         self._process_over(reason, lost=True)
 
     def discard(self) -> None:
@@ -196,7 +197,7 @@ class ExecutionContext:
         if self._process is not None and self._process.is_forked:
             self._on_broken(reason)  # a template whose steward no longer believes it
             return
-        self._process_over(f"no process could be forked: {reason}", lost=True)
+        self.abandon(f"no process could be forked: {reason}")
 
     def process_exited(self, exited: control.Exited) -> None:
         process, run = self._process, self._run
@@ -263,7 +264,7 @@ class ExecutionContext:
         kind = frame.kind
         if kind == _READY:
             messages.unpack(messages.Ready, frame.metadata)
-            if self.placement is not None:
+            if self.placement is not None and self._stopping is None:
                 self._send_init()
             return
         if self._out_of_time:
@@ -304,7 +305,7 @@ class ExecutionContext:
         if self._run is not None:
             self._send_invoke(process)
             return
-        if self._reaped:
+        if self._reaped or self._stopping is not None:
             return
         self._withdraw_deadline()
         assert self._listener is not None
@@ -468,9 +469,9 @@ class ExecutionContext:
             self.spare_lost(was_ready)
             return
         self._broken = None
-        provisioned = self.placement is not None and self.placement.provisioned
         # Provisioned contexts are not revived: another one is initialised ahead of need.
-        if lost or provisioned or self._stopping is not None:
+        lost |= self.placement is not None and self.placement.provisioned
+        if lost or self._stopping is not None:
             if self.failure is not None and self.role is Role.RESTORED:
                 self._listener.context_ready(self)  # whoever waited for it is told
             if self._run is None:

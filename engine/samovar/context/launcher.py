@@ -48,7 +48,9 @@ def long_init_timeout(version: FunctionVersion) -> float:
 
 class Context(Protocol):
     """One execution context. `lifecycle` is moved by the context up to INITIALIZING, then by its
-    listener; `init_began` is monotonic, `init_seconds` None after an init that failed."""
+    listener; `init_began` is monotonic, `init_seconds` None after an init that failed; `lost` is
+    true if it was given up, or its zygote went or could not fork it: no fault of its function's.
+    """
 
     lifecycle: Lifecycle | None
     placement: Placement | None
@@ -56,6 +58,7 @@ class Context(Protocol):
     memory_used: int
     init_began: float
     init_seconds: float | None
+    lost: bool
 
     @property
     def pid(self) -> int:
@@ -73,7 +76,8 @@ class Context(Protocol):
         or `context_gone` in the place of `context_free`."""
 
     def stop(self, reason: str) -> None:
-        """Kill the process and let the mounts go; `listener.context_gone` follows."""
+        """Kill the process and let the mounts go; `listener.context_gone` follows, and nothing else
+        does, even in the middle of an init."""
 
     def abandon(self, reason: str) -> None:
         """Give up on process and mounts at once; a run fails by `reason`."""

@@ -32,6 +32,8 @@ LEGAL: frozenset[tuple[ContextState, ContextState]] = frozenset(
         (_S.IDLE, _S.RESERVED),
         (_S.RESERVED, _S.BUSY),
         (_S.BUSY, _S.IDLE),
+        (_S.STARTING, _S.STOPPING),
+        (_S.INITIALIZING, _S.STOPPING),
         (_S.IDLE, _S.STOPPING),
         (_S.BUSY, _S.STOPPING),
         *((state, _S.DEAD) for state in _S if state is not _S.DEAD),
@@ -82,6 +84,12 @@ class Lifecycle:
     def history(self) -> tuple[ContextState, ...]:
         """Its last states, at most 16, the present one last."""
         return tuple(self._history)
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether it is idle, and has been from its init on: nothing was run on it."""
+        history = self._history
+        return self.state is ContextState.IDLE and history[-2] is ContextState.INITIALIZING
 
     def move(self, state: ContextState, reason: str = "") -> None:
         """Change state; raises IllegalTransition for a pair that is not in LEGAL."""

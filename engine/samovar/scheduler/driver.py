@@ -109,7 +109,9 @@ class Scheduler(ContextListener):
         self._loop = asyncio.get_running_loop()
         self._memory: MemoryWatch | None = None
         if memory is not None:
-            self._memory = MemoryWatch(memory, clock, self.contexts, self._handle)
+            self._memory = MemoryWatch(
+                memory, clock, self.contexts, lambda: self._state.wants_room, self._handle
+            )
         self._shortage_told = float("-inf")
         # Called when nothing runs one of `versions` any more; not on the way of an invocation.
         self.version_over: Callable[[], None] = lambda: None
@@ -157,6 +159,14 @@ class Scheduler(ContextListener):
         if count:
             self._versions.setdefault(version.pool, version)
             self._provisioned.add(version.pool)
+            if self._memory is not None:
+                self._memory.renew()
+            if count > self._policy.max_contexts:
+                _log.warning(
+                    "%s is to have %d provisioned contexts: it stays IN_PROGRESS, as there may be "
+                    "%d contexts in all (max_contexts)",
+                    *(version.qualified_arn, count, self._policy.max_contexts),
+                )
         else:
             self._provisioned.discard(version.pool)
         self._handle(ProvisionRequested(version.pool, count))
@@ -263,7 +273,7 @@ class Scheduler(ContextListener):
     def context_gone(self, context: Context, reason: str) -> None:
         assert context.lifecycle is not None
         self._launcher.release(context)
-        self._died(context.lifecycle, reason)
+        self._died(context.lifecycle, reason, context.lost)
 
     # -- commands
 
@@ -339,13 +349,15 @@ class Scheduler(ContextListener):
         birth = self._births.get(lifecycle.context)
         if birth is not None:
             birth.package = prepared.package
-        self.contexts[lifecycle.context] = prepared.context
-        prepared.context.start(lifecycle, prepared.placement, self)
+        context = self.contexts[lifecycle.context] = prepared.context
+        context.start(lifecycle, prepared.placement, self)
+        if lifecycle.state is ContextState.STOPPING:  # it was called off meanwhile
+            context.stop(lifecycle.reason)
 
-    def _died(self, lifecycle: Lifecycle, reason: str) -> None:
+    def _died(self, lifecycle: Lifecycle, reason: str, lost: bool = False) -> None:
         self.contexts.pop(lifecycle.context, None)
         self._births.pop(lifecycle.context, None)
-        self._handle(ContextDied(lifecycle.context, reason, self._clock.monotonic()))
+        self._handle(ContextDied(lifecycle.context, reason, self._clock.monotonic(), lost))
         self._forget_versions(lifecycle.pool)
         if self._settled is not None and self._state.settled:
             self._settled.set()

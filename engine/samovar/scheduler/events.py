@@ -34,11 +34,13 @@ class InvocationEnded(NamedTuple):
 
 
 class ContextDied(NamedTuple):
-    """A context is gone for good, in whatever state it was."""
+    """A context is gone for good, in whatever state it was. `lost`: not by what its function did,
+    but with its zygote, say."""
 
     context: int
     reason: str
     now: float
+    lost: bool = False
 
 
 class PoolRetired(NamedTuple):

@@ -98,6 +98,10 @@ class Share:
         self._starts_left -= 1
         return None
 
+    def give_start_back(self) -> None:
+        """Nothing was started after all."""
+        self._starts_left += 1
+
     def set_rate(self, rate: float) -> None:
         """Requests per second, from the next second on."""
         self._rate = rate

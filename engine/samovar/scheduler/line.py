@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from samovar.scheduler.pool import Pool
 
@@ -21,10 +21,19 @@ class Line:
         self._starved: dict[Pool, None] = {}
 
     @property
-    def starving(self) -> bool:
-        """Whether a pool in line has no context at all: without a place that another gives up, its
+    def starved(self) -> Iterable[Pool]:
+        """Pools in line that have no context at all: without a place that another gives up, their
         tickets would wait for as long as the others are busy."""
-        return bool(self._starved)
+        return self._starved
+
+    def gives_way(self, pool: Pool) -> Pool:
+        """Whose latest ticket goes where one of `pool` has come that is too many: that of the pool
+        with the most, if `pool` has neither a context nor another ticket in line. So whoever fills
+        the line keeps nobody else out of it. O(1), but for such a pool."""
+        if pool not in self._starved or self._missing[pool] > 1:
+            return pool
+        longest = max(self._missing, key=self._missing.__getitem__)
+        return longest if self._missing[longest] > 1 else pool
 
     def in_turn(self) -> Iterator[Pool]:
         """Whose turn it is: starving pools first, which come once more behind."""

@@ -1,4 +1,4 @@
-"""Measures the host's memory while contexts exist or start."""
+"""Measures the host's memory while contexts exist or start, or are to start."""
 
 from __future__ import annotations
 
@@ -26,12 +26,15 @@ class MemoryWatch:
         gauge: MemoryGauge,
         clock: Clock,
         contexts: Mapping[int, Context],
+        wanted: Callable[[], bool],
         tell: Callable[[MemoryMeasured], None],
     ) -> None:
-        """`contexts` are those that exist, as they come and go."""
+        """`contexts` are those that exist, as they come and go; `wanted`: whether somebody waits
+        for room, maybe for memory that only another look can find."""
         self._gauge = gauge
         self._clock = clock
         self._contexts = contexts
+        self._wanted = wanted
         self._tell = tell
         self._looked = float("-inf")
         self._timer: Timer | None = None
@@ -57,7 +60,7 @@ class MemoryWatch:
 
     def _tick(self) -> None:
         self._timer = None
-        if self._contexts or self._any:
+        if self._contexts or self._any or self._wanted():
             self._any = False
             self._timer = self._clock.call_later(_PERIOD, self._tick)
             self._look(self._footprints())

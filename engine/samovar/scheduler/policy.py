@@ -12,6 +12,14 @@ PROVISION_ATTEMPTS = 6
 # Provisioned contexts of one version that initialise at the same time: a thousand at once would
 # leave the processors to nobody else.
 PROVISION_AT_ONCE = 8
+# The same of all versions together: after a restart all configs want theirs at once, and inits
+# that invocations wait for have ten seconds. Twice as many, so that one version whose inits hang
+# does not hold up all others.
+PROVISION_IN_ALL = 16
+# A provisioned context that ends by itself within so many seconds after its init, before anything
+# was run on it, is another init that failed: else a module that ends its own process a moment later
+# would be started again for ever.
+EARLY = 10.0
 # The scaling rate is per ten seconds (AWS, «Lambda scaling behavior»).
 SCALING_SECONDS = 10.0
 # What a context is taken to need before one of its version was ever measured, MB: more than a bare

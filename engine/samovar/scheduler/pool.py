@@ -23,6 +23,7 @@ class Pool:
     """
 
     __slots__ = (
+        "early_deaths",
         "ending",
         "failed",
         "failures",
@@ -41,6 +42,7 @@ class Pool:
         "starting",
         "target",
         "waiting",
+        "wave",
     )
 
     def __init__(self, key: str, share: Share) -> None:
@@ -61,7 +63,9 @@ class Pool:
         self.provisioning = 0  # of these, those that start
         self.initialized = 0  # and the others
         self.provision_failures = 0  # provisioned starts that failed in a row
-        self.failed = False  # too many of them: nothing is tried any more
+        self.early_deaths = 0  # provisioned contexts that ended soon after their init, in a row
+        self.wave = 0  # the latest context there was when one was last lost in its start
+        self.failed = False  # too many failures: nothing is tried any more
 
     def end_flight(self, context: Lifecycle) -> None:
         """The place that an invocation has taken on `context` is free again."""
@@ -76,6 +80,11 @@ class Pool:
         self.initialized -= 1
         self.share.provisioned -= 1
         self.share.allowance.left += 1
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is to have more provisioned contexts than it has, or has coming."""
+        return self.provisioned < self.target and not self.failed
 
     @property
     def empty(self) -> bool:

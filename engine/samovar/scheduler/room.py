@@ -57,6 +57,17 @@ class ColdEnd:
                 return
             yield context
 
+    def may_give(self, memory: int) -> bool:
+        """Whether all idle contexts together have `memory` MB; those that died since are taken for
+        idle until they are met. O(pools), where it is more than the first have."""
+        if memory <= 0:
+            return True
+        for _, _, pool in self._heap:
+            memory -= len(pool.idle) * pool.footprint
+            if memory <= 0:
+                return True
+        return False
+
     @property
     def earliest(self) -> float | None:
         """No context is idle for longer than since then; None if none is idle."""
@@ -88,6 +99,10 @@ class Room:
         return self.living < self.max_contexts and (
             self.memory is None or self.memory >= pool.footprint
         )
+
+    def missing(self, pool: Pool) -> int:
+        """MB that there are too few of for one more context of `pool`."""
+        return 0 if self.memory is None else pool.footprint - self.memory
 
     @property
     def full(self) -> bool:

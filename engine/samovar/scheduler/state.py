@@ -17,8 +17,6 @@ from samovar.scheduler.commands import (
     ProvisionedChanged,
     Refusal,
     Reject,
-    StartContext,
-    StopContext,
     WakeAt,
 )
 from samovar.scheduler.events import (
@@ -38,44 +36,25 @@ from samovar.scheduler.events import (
     Tick,
     Ticket,
 )
-from samovar.scheduler.ledger import ConcurrencyLedger
-from samovar.scheduler.line import Line
-from samovar.scheduler.policy import (
-    FOOTPRINT,
-    PROVISION_AT_ONCE,
-    PROVISION_ATTEMPTS,
-    START_ATTEMPTS,
-    Policy,
-)
-from samovar.scheduler.pool import Pool, function_of
-from samovar.scheduler.room import ColdEnd, Room
+from samovar.scheduler.policy import EARLY, PROVISION_ATTEMPTS, START_ATTEMPTS, Policy
+from samovar.scheduler.pool import Pool
+from samovar.scheduler.stock import Stock
 
 _new = tuple.__new__  # a named tuple's own is a Python function: twice the cost
 _IDLE = ContextState.IDLE
 _RESERVED = ContextState.RESERVED
+_INITIALIZING = ContextState.INITIALIZING
 _STOPPING = ContextState.STOPPING
 _BEFORE_READY = (ContextState.STARTING, ContextState.INITIALIZING)
 _IN_FLIGHT = (ContextState.RESERVED, ContextState.BUSY)
 
 
-class SchedulerState:
+class SchedulerState(Stock):
     """All pools and contexts. `handle` is the only way in."""
 
     def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self.pools: dict[str, Pool] = {}
-        self.contexts: dict[int, Lifecycle] = {}
-        self.ledger = ConcurrencyLedger(policy)
-        self._room = Room(policy.max_contexts)
-        self._cold = ColdEnd()
-        self._next_context = 1
+        super().__init__(policy)
         self._wake: float | None = None
-        self._line = Line()
-        # MB, the largest that was measured of each pool: a pool that was empty for a while has it
-        # again, until it is retired.
-        self._footprints: dict[str, int] = {}
-        self._unprovisioned: dict[str, Pool] = {}  # pools with no room for what they are to have
-        self._stopping = False
         self._handlers: dict[type[Event], Callable[[Any], list[Command]]] = {
             InvokeRequested: self._invoke_requested,
             ContextReady: self._context_ready,
@@ -136,14 +115,16 @@ class SchedulerState:
         commands: list[Command] = []
         # A start that nobody waits for any more (its ticket found a freed context) serves this one.
         if pool.starting <= len(pool.waiting):
+            over = pool.share.admit_start(event.now)  # before anything idle has to go for it
+            if over is not None:
+                return [self._refuse_admitted(pool, event.ticket, over)]
             commands += self._make_room(pool)
             if self._room.has(pool):
-                over = pool.share.admit_start(event.now)
-                if over is not None:
-                    return [*commands, self._refuse_admitted(pool, event.ticket, over)]
                 commands.append(self._start(pool))
-            elif self._line.short >= self._policy.max_waiting:
-                return [*commands, self._refuse_admitted(pool, event.ticket, self._room.lack)]
+            else:
+                pool.share.give_start_back()
+                if self._line.short >= self._policy.max_waiting:
+                    return [*commands, self._refuse_admitted(pool, event.ticket, self._room.lack)]
         pool.waiting.append(event.ticket)
         self._line.recount(pool)
         return commands
@@ -154,8 +135,9 @@ class SchedulerState:
         self._line.recount(pool)
         commands = self._fill()
         if self._line.short > self._policy.max_waiting:
-            commands.append(self._refuse_admitted(pool, pool.waiting.pop(), self._room.lack))
-            self._line.recount(pool)
+            loser = self._line.gives_way(pool)
+            commands.append(self._refuse_admitted(loser, loser.waiting.pop(), self._room.lack))
+            self._line.recount(loser)
         return commands
 
     def _refuse_admitted(self, pool: Pool, ticket: Ticket, refusal: Refusal) -> Reject:
@@ -187,21 +169,20 @@ class SchedulerState:
 
     def _context_ready(self, event: ContextReady) -> list[Command]:
         context = self.contexts.get(event.context)
-        if context is None:
+        if context is None or context.state is _STOPPING:  # it was called off meanwhile
             return []
         pool = self.pools[context.pool]
         context.move(_IDLE)
-        self._room.settle(pool)
+        self._end_start(pool, context)
         commands: list[Command] = []
         if context.provisioned:
-            pool.provisioning -= 1
             pool.provision_failures = 0
             pool.initialized += 1
             pool.share.provisioned += 1
             pool.share.allowance.left -= 1
-            commands += (*self._provision(pool), ProvisionedChanged(pool.key))
+            self._unprovisioned.setdefault(pool.key, pool)
+            commands += (*self._provision(), ProvisionedChanged(pool.key))
         else:
-            pool.starting -= 1
             pool.failures = 0
         # Even where another pool starves: a context given up before it ever ran would serve nobody.
         if pool.waiting:
@@ -212,9 +193,9 @@ class SchedulerState:
         context.idle_since = now
         if context.provisioned:
             return self._free_provisioned(pool, context)
-        if pool.waiting and not (self._line.short and self._line.starving):
+        if pool.waiting and not (self._line.short and self._is_needed(pool, self._line.starved)):
             return [self._reserve(pool, context)]
-        if self._line.short:  # its place goes to a pool that needs it more
+        if self._line.short and self._is_needed(pool, self._line.in_turn()):
             self._line.to_end(pool)
             return [self._stop(context, "evicted"), *self._fill()]
         if pool.retired or self._stopping:
@@ -252,11 +233,11 @@ class SchedulerState:
             self._room.give_back(pool)
             self._line.to_end(pool)
             if context.state in _BEFORE_READY:
-                self._room.settle(pool)
-            if context.state in _IN_FLIGHT:
+                self._end_start(pool, context)
+            elif context.state in _IN_FLIGHT:
                 pool.end_flight(context)
             if context.provisioned:
-                commands += self._provisioned_died(pool, context)
+                commands += self._provisioned_died(pool, context, event)
             elif context.state in _BEFORE_READY:
                 commands += self._start_failed(pool, event.reason)
         context.move(ContextState.DEAD, event.reason)
@@ -270,7 +251,6 @@ class SchedulerState:
         return commands
 
     def _start_failed(self, pool: Pool, reason: str) -> list[Command]:
-        pool.starting -= 1
         pool.failures += 1
         if pool.failures < START_ATTEMPTS or not pool.waiting:
             return []
@@ -282,58 +262,50 @@ class SchedulerState:
 
     def _provision_requested(self, event: ProvisionRequested) -> list[Command]:
         pool = self.pools.get(event.pool)
+        if self._stopping or (pool is not None and pool.retired):
+            return []
         if pool is None:
-            if not event.wanted or self._stopping:
+            if not event.wanted:
                 return []
             pool = self._open(event.pool)
         pool.target = event.wanted
         pool.failed = False
-        pool.provision_failures = 0
-        commands: list[Command] = []
+        pool.provision_failures = pool.early_deaths = 0
+        reason = "not provisioned any more"
+        over = min(pool.provisioned - pool.target, pool.provisioning)
+        commands = self._call_off(pool, over, reason, provisioned=True)
         while pool.provisioned > pool.target and pool.ready:
             context = pool.ready.popleft()
             if context.state is _IDLE:
-                commands.append(self._stop(context, "not provisioned any more"))
-        commands += (*self._provision(pool), ProvisionedChanged(pool.key))
+                commands.append(self._stop(context, reason))
+        self._unprovisioned.setdefault(pool.key, pool)
+        commands += (*self._provision(), ProvisionedChanged(pool.key))
         self._forget_if_empty(pool)
         return commands
 
-    def _provision(self, pool: Pool) -> list[Command]:
-        """Start what the pool is to have and has not, as far as there is room."""
-        commands: list[Command] = []
-        self._unprovisioned.pop(pool.key, None)
-        if pool.retired or pool.failed or self._stopping:
-            return commands
-        while pool.provisioned < pool.target and pool.provisioning < PROVISION_AT_ONCE:
-            commands += self._make_room(pool)
-            if not self._room.has(pool):
-                self._unprovisioned[pool.key] = pool
-                break
-            commands.append(self._start(pool, provisioned=True))
-        return commands
-
-    def _provisioned_died(self, pool: Pool, context: Lifecycle) -> list[Command]:
+    def _provisioned_died(
+        self, pool: Pool, context: Lifecycle, event: ContextDied
+    ) -> list[Command]:
         if context.state in _BEFORE_READY:
             pool.provisioned -= 1
-            pool.provisioning -= 1
-            pool.provision_failures += 1
-            # One that succeeds late does not take it back: whoever was told asks anew.
-            pool.failed = pool.failed or pool.provision_failures >= PROVISION_ATTEMPTS
+            if context.state is _INITIALIZING and not event.lost:
+                pool.provision_failures += 1
+            elif context.context > pool.wave:
+                # Whatever took it takes others with it, and that is one failure.
+                pool.provision_failures += 1
+                pool.wave = self._last_context
         else:
             pool.lose_provisioned()
-        return [*self._provision(pool), ProvisionedChanged(pool.key)]
+            if not event.lost:
+                early = context.is_unused and event.now - context.idle_since < EARLY
+                pool.early_deaths = pool.early_deaths + 1 if early else 0
+        # One that succeeds late does not take it back: whoever was told asks anew.
+        if max(pool.provision_failures, pool.early_deaths) >= PROVISION_ATTEMPTS:
+            pool.failed = True
+        self._unprovisioned.setdefault(pool.key, pool)  # whose turn is after those who wait
+        return [ProvisionedChanged(pool.key)]
 
-    # -- room
-
-    def _make_room(self, pool: Pool) -> list[Command]:
-        """Stop the coldest idle contexts until `pool` may have one more, or none is idle."""
-        commands: list[Command] = []
-        while not self._room.has(pool):
-            victim = self._cold.first()
-            if victim is None:
-                break
-            commands.append(self._stop(victim, "evicted"))
-        return commands
+    # -- the host
 
     def _memory_measured(self, event: MemoryMeasured) -> list[Command]:
         for key, footprint in event.footprints.items():
@@ -351,58 +323,6 @@ class SchedulerState:
             commands.append(self._stop(victim, "the host is short of memory"))
         return commands + self._fill()
 
-    def _fill(self) -> list[Command]:
-        """A start for each ticket that has none coming, as far as there is room: for starved pools
-        first, then for one after the other; then for provisioned contexts that had no room."""
-        commands: list[Command] = []
-        while self._line.short:
-            pool = self._next_in_line(commands)
-            if pool is None:
-                break
-            commands.append(self._start(pool))
-            self._line.to_end(pool)
-            self._line.recount(pool)
-        for unprovisioned in list(self._unprovisioned.values()):
-            commands += self._provision(unprovisioned)
-            if self._room.full:
-                break
-        return commands
-
-    def _next_in_line(self, commands: list[Command]) -> Pool | None:
-        """Whose turn it is, of those that there is room for: one whose contexts need more memory
-        than there is does not hold up all others."""
-        for pool in self._line.in_turn():
-            commands += self._make_room(pool)
-            if self._room.has(pool):
-                return pool
-            if self._room.full:
-                break
-        return None
-
-    def _start(self, pool: Pool, *, provisioned: bool = False) -> StartContext:
-        context = Lifecycle(self._next_context, pool.key, provisioned=provisioned)
-        self._next_context += 1
-        self.contexts[context.context] = context
-        pool.members[context.context] = context
-        self._room.take(pool)
-        if provisioned:
-            pool.provisioned += 1
-            pool.provisioning += 1
-            self._line.look_at(pool)
-        else:
-            pool.starting += 1
-        return StartContext(context)
-
-    def _stop(self, context: Lifecycle, reason: str) -> StopContext:
-        context.move(_STOPPING, reason)
-        pool = self.pools[context.pool]
-        pool.ending += 1
-        self._room.give_back(pool)
-        if context.provisioned:
-            pool.lose_provisioned()
-        self._line.look_at(pool)
-        return StopContext(context.context, reason)
-
     # -- what users change
 
     def _pool_retired(self, event: PoolRetired) -> list[Command]:
@@ -411,9 +331,7 @@ class SchedulerState:
         if pool is None:
             return []
         pool.retired = True
-        pool.target = 0
-        self._unprovisioned.pop(pool.key, None)
-        commands = self._stop_idle(pool, "drained", provisioned=True)
+        commands = self._stop_all(pool, "drained")
         self._forget_if_empty(pool)
         return commands
 
@@ -454,10 +372,8 @@ class SchedulerState:
     def _stop_requested(self, _: StopRequested) -> list[Command]:
         self._stopping = True
         commands: list[Command] = []
-        self._unprovisioned.clear()
         for pool in list(self.pools.values()):
-            pool.target = 0
-            commands += self._stop_idle(pool, "the engine stops", provisioned=True)
+            commands += self._stop_all(pool, "the engine stops")
             self._forget_if_empty(pool)
         return commands
 
@@ -471,22 +387,3 @@ class SchedulerState:
             self._line.recount(pool)
             self._forget_if_empty(pool)
         return commands
-
-    def _stop_idle(self, pool: Pool, reason: str, *, provisioned: bool = False) -> list[Command]:
-        stacks = (pool.idle, pool.ready) if provisioned else (pool.idle,)
-        commands: list[Command] = []
-        for stack in stacks:
-            commands += (self._stop(item, reason) for item in stack if item.state is _IDLE)
-            stack.clear()
-        return commands
-
-    def _open(self, key: str) -> Pool:
-        pool = self.pools[key] = Pool(key, self.ledger.share(function_of(key)))
-        pool.share.pools += 1
-        pool.footprint = self._footprints.get(key, FOOTPRINT)
-        return pool
-
-    def _forget_if_empty(self, pool: Pool) -> None:
-        if pool.empty and self.pools.pop(pool.key, None) is not None:
-            pool.share.pools -= 1
-            self.ledger.forget_unused(pool.share)

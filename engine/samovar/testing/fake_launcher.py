@@ -97,6 +97,7 @@ class FakeContext:
         self.memory_used = 0
         self.init_began = 0.0
         self.init_seconds: float | None = None
+        self.lost = False
         self._launcher = launcher
         self._clock = launcher.clock
         self._loop = asyncio.get_running_loop()
@@ -141,6 +142,8 @@ class FakeContext:
         if self._lost is not None:
             self._loop.call_soon(self._gone, self._lost)
             return
+        if lifecycle.state is not ContextState.STARTING:
+            return  # called off: `stop` follows
         lifecycle.move(ContextState.INITIALIZING)
         self._timer = self._clock.call_later(
             placement.init_timeout or self._launcher.init_timeout, self._expired
@@ -166,6 +169,7 @@ class FakeContext:
     def abandon(self, reason: str) -> None:
         self._cancel_work()
         self._alive = False
+        self.lost = True
         if self._run is not None:
             self._answer(b"", broken=reason)
         self._gone(self._stopping or reason)

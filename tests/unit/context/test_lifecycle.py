@@ -8,7 +8,7 @@ from samovar.context.lifecycle import LEGAL, ContextState, IllegalTransition, Li
 from samovar.errors import SamovarError
 
 S = ContextState
-# How a context gets into each state; also the only ways that there are.
+# How a context gets into each state.
 PATHS = {
     S.STARTING: [],
     S.INITIALIZING: [S.INITIALIZING],
@@ -19,8 +19,8 @@ PATHS = {
     S.DEAD: [S.DEAD],
 }
 EXPECTED = {
-    S.STARTING: {S.INITIALIZING, S.DEAD},
-    S.INITIALIZING: {S.IDLE, S.DEAD},
+    S.STARTING: {S.INITIALIZING, S.STOPPING, S.DEAD},
+    S.INITIALIZING: {S.IDLE, S.STOPPING, S.DEAD},
     S.IDLE: {S.RESERVED, S.STOPPING, S.DEAD},
     S.RESERVED: {S.BUSY, S.DEAD},
     S.BUSY: {S.IDLE, S.STOPPING, S.DEAD},

@@ -20,6 +20,7 @@ class Body:
     phase: ContextState = _S.STARTING
     since: float = 0.0  # idle since
     ticket: int = 0  # which it runs
+    used: bool = False
 
     @property
     def living(self) -> bool:
@@ -33,11 +34,23 @@ class Promise:
 
     target: int = 0
     failures: int = 0
+    early: int = 0  # deaths soon after the init, in a row
+    wave: int = 0  # the latest context when one was last lost
     kept_up: bool = True
 
-    def failed(self) -> None:
-        self.failures += 1
+    def failed(self, context: int, latest: int, own: bool) -> None:
+        """A start; of those that are `lost` together only the first counts."""
+        if own:
+            self.failures += 1
+        elif context > self.wave:
+            self.failures += 1
+            self.wave = latest
         self.kept_up = self.kept_up and self.failures < PROVISION_ATTEMPTS
+
+    def died(self, early: bool) -> None:
+        """One that was ready, by itself."""
+        self.early = self.early + 1 if early else 0
+        self.kept_up = self.kept_up and self.early < PROVISION_ATTEMPTS
 
 
 @dataclass(slots=True)

@@ -186,10 +186,14 @@ class Stage:
             self._dispatch(command.context, command.ticket)
         elif isinstance(command, StopContext):
             assert command.context not in self.running, "a busy context is not stopped"
-            since = self.idle.pop(command.context)  # and only an idle one is
+            life = self.lives[command.context]
+            drains = self.stopping or life.pool in self.retired
+            # Only an idle one is, or one that is not waited for any more.
+            since = self.idle.pop(command.context, None if drains else -1.0)
+            assert since is None or since >= 0
             assert self.lives[command.context].reason == command.reason
             if command.reason == "idle for too long":
-                assert since + IDLE_TIMEOUT <= self.now
+                assert since is not None and since + IDLE_TIMEOUT <= self.now
             elif command.reason == "evicted" and isinstance(event, InvokeRequested):
                 assert since == min([since, *self.idle.values()]), "the coldest one is evicted"
             self.stopped[command.context] = command.reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
-from tests.unit.scheduler.driver_house import IDLE_TIMEOUT, Gauge, House, play, settle
+from tests.unit.scheduler.driver_house import IDLE_TIMEOUT, Gauge, House, play, settle, version
 from tests.unit.scheduler.stage import Stage
 
 from samovar.errors import AWS, ClientError
@@ -129,6 +129,53 @@ def test_whoever_waits_gets_what_becomes_free() -> None:
             await call.future
 
     play(scenario, gauge, max_waiting=1)
+
+
+def test_whoever_waits_with_no_context_there_is_not_forgotten() -> None:
+    gauge = Gauge(FOOTPRINT - 1)
+
+    async def scenario(house: House) -> None:
+        call = house.submit()
+        for _ in range(5):
+            house.clock.advance(1)
+            await settle()
+        assert house.states() == []
+        gauge.mb = FOOTPRINT
+        house.clock.advance(1)
+        await house.begun(call)
+        house.release(call)
+        await call.future
+
+    play(scenario, gauge, max_waiting=1)
+
+
+def test_what_is_to_be_provisioned_is_decided_on_a_look_of_its_own() -> None:
+    gauge = Gauge(FOOTPRINT)
+
+    async def scenario(house: House) -> None:
+        scheduler = house.scheduler
+        await house.served()
+        gauge.mb = -PLENTY
+        house.clock.advance(1)
+        await settle()
+        for _ in range(3):  # nothing is there: nobody looks any more
+            house.clock.advance(1)
+        gauge.mb = 2 * FOOTPRINT
+        scheduler.provision(version(), 3)
+        await settle()
+        assert scheduler.provisioned(version()).ready == 2
+        for seconds in range(5):
+            gauge.mb = (seconds == 4) * FOOTPRINT
+            house.clock.advance(1)
+            await settle()
+        assert scheduler.provisioned(version()).ready == 3
+        for context in house.contexts:
+            context.lose("killed")
+        gauge.mb = 0
+        house.clock.advance(0.5)
+        await settle()
+
+    play(scenario, gauge)
 
 
 def test_a_version_needs_what_its_largest_context_took() -> None:

@@ -2,75 +2,26 @@
 
 from __future__ import annotations
 
+from tests.unit.scheduler.play import A, B, Play, idle
+
 from samovar.context.lifecycle import ContextState
 from samovar.scheduler.commands import (
-    Command,
     Dispatch,
     ProvisionedChanged,
     Refusal,
     Reject,
-    StartContext,
     StopContext,
 )
 from samovar.scheduler.events import (
     ContextDied,
-    ContextReady,
     IdleDropped,
-    InvocationEnded,
-    InvokeRequested,
     MemoryMeasured,
     PoolRetired,
-    ProvisionRequested,
     ReservedSet,
     StopRequested,
     Tick,
 )
-from samovar.scheduler.policy import FOOTPRINT, PROVISION_AT_ONCE, PROVISION_ATTEMPTS, Policy
-from samovar.scheduler.state import SchedulerState
-
-A, B = "arn:f:1#1", "arn:f:2#2"
-
-
-class Play:
-    """A state, and what is asked of it."""
-
-    def __init__(self, max_contexts: int = 100, account: int = 100) -> None:
-        self.state = SchedulerState(Policy(10.0, max_contexts, 0, account))
-        self.now = 0.0
-
-    def provision(self, count: int, pool: str = A) -> list[Command]:
-        return self.state.handle(ProvisionRequested(pool, count))
-
-    def starts(self, commands: list[Command]) -> list[int]:
-        return [item.lifecycle.context for item in commands if isinstance(item, StartContext)]
-
-    def ready(self, context: int) -> list[Command]:
-        self.state.contexts[context].move(ContextState.INITIALIZING)
-        commands = self.state.handle(ContextReady(context, self.now))
-        self.run(commands)
-        return commands
-
-    def run(self, commands: list[Command]) -> None:
-        for command in commands:
-            if isinstance(command, Dispatch):
-                self.state.contexts[command.context].move(ContextState.BUSY)
-
-    def invoke(self, ticket: str, pool: str = A) -> list[Command]:
-        commands = self.state.handle(InvokeRequested(pool, ticket, self.now))
-        self.run(commands)
-        return commands
-
-    def end(self, context: int) -> list[Command]:
-        commands = self.state.handle(InvocationEnded(context, self.now))
-        self.run(commands)
-        return commands
-
-    def provisioned(self, count: int, pool: str = A) -> list[int]:
-        """So many that are initialised."""
-        contexts = self.starts(self.provision(count, pool))
-        for context in contexts:
-            self.ready(context)
-        return contexts
+from samovar.scheduler.policy import FOOTPRINT, PROVISION_AT_ONCE, PROVISION_ATTEMPTS
 
 
 def test_they_start_ahead_of_need_and_are_used_first() -> None:
@@ -186,13 +137,6 @@ def test_fewer_are_wanted() -> None:
     assert play.state.ledger.unreserved.left == 100
 
 
-def test_one_that_gets_ready_when_fewer_are_wanted() -> None:
-    play = Play()
-    (context,) = play.starts(play.provision(1))
-    play.provision(0)
-    assert StopContext(context, "not provisioned any more") in play.ready(context)
-
-
 def test_reserved_and_all_of_it_provisioned() -> None:
     play = Play()
     play.state.handle(ReservedSet("arn:f", 2))
@@ -227,18 +171,11 @@ def test_when_the_engine_stops_none_is_started_any_more() -> None:
     play = Play()
     one, two = play.starts(play.provision(2))
     play.ready(one)
-    assert play.state.handle(StopRequested()) == [StopContext(one, "the engine stops")]
+    stopped = play.state.handle(StopRequested())
+    assert set(stopped) == {StopContext(number, "the engine stops") for number in (one, two)}
     assert play.starts(play.state.handle(ContextDied(two, "killed", 0.0))) == []
     play.state.handle(ContextDied(one, "stopped", 0.0))
     assert play.state.settled
-
-
-def idle(play: Play, pool: str) -> int:
-    """A context of `pool` that is idle from now on."""
-    (context,) = play.starts(play.invoke("ticket", pool))
-    play.ready(context)
-    play.end(context)
-    return context
 
 
 def test_without_memory_the_coldest_go_first_and_then_nobody_starts() -> None:

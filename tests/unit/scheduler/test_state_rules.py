@@ -92,11 +92,11 @@ class Scheduling(RuleBasedStateMachine):
         self.world.ready(self._any(_S.INITIALIZING, which=which))
 
     @precondition(lambda self: self._is_there(_S.STARTING, _S.INITIALIZING))
-    @rule(which=WHICH, times=st.sampled_from([1, 1, 3, 6]))
-    def starts_fail(self, which: int, times: int) -> None:
+    @rule(which=WHICH, times=st.sampled_from([1, 1, 3, 6]), lost=st.booleans())
+    def starts_fail(self, which: int, times: int, lost: bool) -> None:
         for _ in range(times):
             if self._is_there(_S.STARTING, _S.INITIALIZING):
-                self.world.die(self._any(_S.STARTING, _S.INITIALIZING, which=which))
+                self.world.die(self._any(_S.STARTING, _S.INITIALIZING, which=which), lost)
 
     @precondition(lambda self: self._is_there(_S.BUSY))
     @rule(which=WHICH)
@@ -104,9 +104,15 @@ class Scheduling(RuleBasedStateMachine):
         self.world.end(self._any(_S.BUSY, which=which))
 
     @precondition(lambda self: self._is_there(_S.IDLE, _S.BUSY))
-    @rule(which=WHICH)
-    def die(self, which: int) -> None:
-        self.world.die(self._any(_S.IDLE, _S.BUSY, which=which))
+    @rule(which=WHICH, lost=st.booleans())
+    def die(self, which: int, lost: bool) -> None:
+        self.world.die(self._any(_S.IDLE, _S.BUSY, which=which), lost)
+
+    @rule()
+    def zygote_dies(self) -> None:
+        """And takes all contexts along."""
+        for number in list(self.world.bodies):
+            self.world.die(number, lost=True)
 
     @precondition(lambda self: self._is_there(_S.STOPPING))
     @rule(which=WHICH)
@@ -198,7 +204,7 @@ class Scheduling(RuleBasedStateMachine):
 
 def settle(world: World) -> None:
     """Every start succeeds, every invocation ends, what was told to stop is gone."""
-    while True:
+    for _ in range(1000):
         if gone := world.which(_S.STOPPING):
             world.die(gone[0])
         elif coming := world.which(_S.STARTING, _S.INITIALIZING):
@@ -207,6 +213,7 @@ def settle(world: World) -> None:
             world.end(busy[0])
         else:
             return
+    raise AssertionError("it does not come to rest")
 
 
 def test_any_order_of_events() -> None:

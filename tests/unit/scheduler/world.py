@@ -38,7 +38,9 @@ from samovar.scheduler.events import (
     Tick,
 )
 from samovar.scheduler.policy import (
+    EARLY,
     PROVISION_AT_ONCE,
+    PROVISION_IN_ALL,
     START_ATTEMPTS,
     Policy,
 )
@@ -67,6 +69,7 @@ class World:
         self.retired: set[str] = set()
         self.memory = Budget()
         self.tickets = 0
+        self.latest = 0  # the context that was started last
         self._failed_starts: Counter[str] = Counter()  # on demand, in a row
 
     # -- what can happen
@@ -106,7 +109,7 @@ class World:
         body.phase, body.since, body.ticket = _S.IDLE, self.now, 0
         self._play(InvocationEnded(context, self.now))
 
-    def die(self, context: int) -> None:
+    def die(self, context: int, lost: bool = False) -> None:
         """It is gone, whatever it was doing; what it ran is answered by whoever saw it die."""
         body = self.bodies.pop(context)
         if body.phase is _S.BUSY:
@@ -115,10 +118,14 @@ class World:
             self.memory.change(self.memory.footprint(body.pool))
         if body.phase in NOT_READY:
             if body.provisioned:
-                self._promise(body.pool).failed()
+                own = body.phase is _S.INITIALIZING and not lost
+                self._promise(body.pool).failed(context, self.latest, own)
             else:
                 self._failed_starts[body.pool] += 1
-        self._play(ContextDied(context, "dead", self.now))
+        elif body.provisioned and body.living and not lost:
+            unused = body.phase is _S.IDLE and not body.used
+            self._promise(body.pool).died(unused and self.now < body.since + EARLY)
+        self._play(ContextDied(context, "dead", self.now, lost))
         assert body.life.state is _S.DEAD
 
     def reserve(self, function: str, concurrency: int | None) -> None:
@@ -135,6 +142,7 @@ class World:
         self.retired.add(pool)
         self._promise(pool).target = 0
         self._play(PoolRetired(pool))
+        self._check_drained(pool)
 
     def delete(self, function: str, pools: list[str]) -> None:
         for pool in pools:
@@ -171,9 +179,16 @@ class World:
         for promise in self.promises.values():
             promise.target = 0
         self._play(StopRequested())
+        for pool in list(self.state.pools):
+            self._check_drained(pool)
 
     def grace_over(self) -> None:
         self._play(GraceOver())
+
+    def _check_drained(self, pool: str) -> None:
+        """Nothing goes on that nobody waits for."""
+        assert not self.starting(pool, provisioned=True)
+        assert self.starting(pool) <= len(self.waiting.get(pool, ()))
 
     # -- what is there, counted
 
@@ -204,6 +219,21 @@ class World:
     def room(self, pool: str) -> bool:
         """Whether one more context of `pool` may be."""
         return self.living() < self.policy.max_contexts and self.memory.has(pool)
+
+    def would_do(self, pool: str) -> bool:
+        """Whether `pool` could have a context if all that is idle went."""
+        going = self.cold()
+        given = sum(self.memory.footprint(self.bodies[number].pool) for number in going)
+        left = self.memory.left
+        return (
+            bool(going)
+            and self.living() - len(going) < self.policy.max_contexts
+            and (left is None or left + given >= self.memory.footprint(pool))
+        )
+
+    def provisioning(self) -> int:
+        """Provisioned contexts of all pools that start."""
+        return sum(self.bodies[number].provisioned for number in self.which(*NOT_READY))
 
     def on_demand(self, function: str) -> int:
         """Invocations in flight that take no provisioned context."""
@@ -290,7 +320,7 @@ class World:
         elif isinstance(command, Dispatch):
             self._dispatch(command, event)
         elif isinstance(command, StopContext):
-            self._stop(command)
+            self._stop(command, event)
         elif isinstance(command, Reject):
             self._reject(command, event)
         elif isinstance(command, WakeAt):
@@ -308,6 +338,7 @@ class World:
             assert promise.kept_up and pool not in self.retired
             assert self.living(pool, provisioned=True) < promise.target
             assert self.starting(pool, provisioned=True) < PROVISION_AT_ONCE
+            assert self.provisioning() < PROVISION_IN_ALL
         elif self.living(pool):
             starving = [
                 other
@@ -316,33 +347,39 @@ class World:
             ]
             assert not starving, f"{pool} gets a second place while {starving} have none"
         self.memory.change(-self.memory.footprint(pool))
+        self.latest = life.context
         self.bodies[life.context] = Body(life, pool, life.provisioned)
 
     def _dispatch(self, command: Dispatch, event: Event) -> None:
         body, ticket = self.bodies[command.context], command.ticket
         if isinstance(event, InvocationEnded) and not body.provisioned:
             starving = [pool for pool in self.missing() if not self.living(pool)]
-            assert not starving, f"{body.pool} keeps its place while {starving} have none"
+            helped = [pool for pool in starving if self.would_do(pool)]  # it is idle
+            assert not helped, f"{body.pool} keeps its place while {helped} have none"
         assert body.phase is _S.IDLE, "one invocation at a time, on a context that is ready"
         assert body.life.state is _S.RESERVED
         tickets = self.waiting.get(body.pool, [])
         assert tickets and tickets[0] == ticket, "its own version, and first come, first served"
         assert not self.answers[ticket]
         del tickets[0]
-        body.ticket = ticket
+        body.ticket, body.used = ticket, True
         self._move(command.context, _S.BUSY)
 
-    def _stop(self, command: StopContext) -> None:
+    def _stop(self, command: StopContext, event: Event) -> None:
         body = self.bodies[command.context]
-        assert body.phase is _S.IDLE, "only what is idle is stopped"
-        if body.provisioned:
+        assert body.phase in (_S.IDLE, *NOT_READY), "what runs is not stopped"
+        if body.phase in NOT_READY and not body.provisioned:
+            assert self.stopping or body.pool in self.retired
+            assert self.starting(body.pool) > len(self.waiting.get(body.pool, ())), "is waited for"
+        elif body.provisioned:
             assert command.reason in ("not provisioned any more", "drained", "the engine stops")
             assert self.living(body.pool, provisioned=True) > self._promise(body.pool).target
         elif command.reason == "idle for too long":
             assert body.since + IDLE_TIMEOUT <= self.now
         elif command.reason in ("evicted", "the host is short of memory"):
             coldest = min(self.bodies[number].since for number in self.cold())
-            assert body.since == coldest, "the coldest one of all pools is evicted"
+            freed = getattr(event, "context", None) == command.context
+            assert freed or body.since == coldest, "the coldest one of all pools is evicted"
         body.phase = _S.STOPPING
         assert body.life.state is _S.STOPPING
         self.memory.change(self.memory.footprint(body.pool))
@@ -355,7 +392,7 @@ class World:
             assert self.waiting[pool][0] == ticket
             self._failed_starts[pool] = 0
         elif command.refusal in (Refusal.CONTEXTS, Refusal.MEMORY):
-            assert not self.cold(), "idle ones go before anybody is refused"
+            assert not self.would_do(pool), "idle ones go before anybody is refused"
             full = self.living() >= self.policy.max_contexts
             assert command.refusal is (Refusal.CONTEXTS if full else Refusal.MEMORY)
             assert self.missing()[pool] > 0  # that which is refused
@@ -437,7 +474,8 @@ class World:
         assert {pool.key for pool in line._starved} == starved
         assert self.state._room.memory == self.memory.left
         if missing:
-            assert not self.cold(), "nobody is idle while somebody waits for room"
+            useful = [pool for pool in missing if self.cold() and self.would_do(pool)]
+            assert not useful, "nobody is idle while somebody waits for room"
             if not self.which(_S.STOPPING):  # whose room is given when they are gone
                 assert not any(self.room(pool) for pool in missing), "who waits is not forgotten"
 
@@ -450,6 +488,7 @@ class World:
             assert (pool.provisioned, pool.provisioning) == (living, coming)
             assert pool.initialized == living - coming
             if living < promise.target and promise.kept_up and key not in self.retired:
-                no_room = not self.room(key) and not self.cold()
+                no_room = not self.room(key) and not self.would_do(key)
                 in_time = coming >= PROVISION_AT_ONCE or bool(self.which(_S.STOPPING))
+                in_time |= self.provisioning() >= PROVISION_IN_ALL
                 assert no_room or in_time or self.missing(), "what is promised is on its way"
