@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import Any
 
 import click
 from botocore.exceptions import (
@@ -55,13 +56,30 @@ _SIGN = (
 # What to do about the API's errors that a command line meets most.
 _NEXT = {
     "ResourceNotFoundException": "What is deployed there: samovar functions",
-    "ResourceConflictException": "Another change of it is in progress; try again in a moment.",
-    "TooManyRequestsException": "All contexts are busy; see --max-contexts of samovar start.",
     "MissingAuthenticationTokenException": _SIGN,
     "IncompleteSignatureException": _SIGN,
     "InvalidSignatureException": _SIGN,
     "UnrecognizedClientException": _SIGN,
     "ExpiredTokenException": _SIGN,
+}
+
+_IN_PROGRESS = "Another change of it is in progress; try again in a moment."
+# What to do about a TooManyRequestsException, by AWS's Reason.
+_THROTTLED = {
+    "ReservedFunctionConcurrentInvocationLimitExceeded": (
+        "It has as many in flight as it has reserved (samovar functions shows that); another "
+        "number: samovar deploy SOURCE --reserved N"
+    ),
+    "ConcurrentInvocationLimitExceeded": (
+        "samovar top shows what is busy; --account-concurrency, --max-contexts and "
+        "--memory-reserve of samovar start are the limits."
+    ),
+    "ReservedFunctionInvocationRateLimitExceeded": (
+        "See --request-rate and --scaling-rate of samovar start."
+    ),
+    "FunctionInvocationRateLimitExceeded": (
+        "See --request-rate and --scaling-rate of samovar start."
+    ),
 }
 
 
@@ -101,8 +119,18 @@ def refused(error: RefusedByApi, hint: str = "") -> Failure:
     """What the API said, what to do about it, and in front of that a `hint`."""
     told = error.response.get("Error", {})
     text = f"{told.get('Code', 'Unknown')}: {told.get('Message', 'no message')}"
-    advice = " ".join(filter(None, (hint, _NEXT.get(told.get("Code", "")))))
+    advice = " ".join(filter(None, (hint, _next(error.response))))
     return Failure(Exit.REFUSED, f"{text}\n{advice}" if advice else text)
+
+
+def _next(response: Mapping[str, Any]) -> str | None:
+    told = response.get("Error", {})
+    code = told.get("Code", "")
+    if code == "ResourceConflictException":  # which says many things
+        return _IN_PROGRESS if "in progress" in told.get("Message", "") else None
+    if code == "TooManyRequestsException":
+        return _THROTTLED.get(response.get("Reason", ""))
+    return _NEXT.get(code)
 
 
 def _unreachable(endpoint: str, error: BotoCoreError) -> str:
