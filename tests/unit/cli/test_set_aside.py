@@ -161,9 +161,10 @@ def test_what_is_off_says_what_to_do_and_what_belongs_together_is_deleted_in_ord
 ) -> None:
     assert there("deploy", "code", "--name", "off", "--reserved", "0").exit_code == 0
     assert "off" in line(there, "off")[1:]
-    refused = there("invoke", "off")
-    assert refused.exit_code == 4
-    assert "as many in flight as it has reserved" in refused.stderr
+    for command in (("invoke", "off"), ("bench", "off", "--cold", "0")):
+        refused = there(*command)
+        assert refused.exit_code == 4
+        assert "as many in flight as it has reserved" in refused.stderr
 
     there("deploy", "code", "--name", "gone", "--alias", "live")
     refused = there("delete", "gone:1", "--yes")

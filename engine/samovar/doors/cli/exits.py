@@ -123,13 +123,18 @@ def refused(error: RefusedByApi, hint: str = "") -> Failure:
     return Failure(Exit.REFUSED, f"{text}\n{advice}" if advice else text)
 
 
+def throttled(reason: str) -> str | None:
+    """What to do about a 429, by AWS's Reason; None where nothing is known."""
+    return _THROTTLED.get(reason)
+
+
 def _next(response: Mapping[str, Any]) -> str | None:
     told = response.get("Error", {})
     code = told.get("Code", "")
     if code == "ResourceConflictException":  # which says many things
         return _IN_PROGRESS if "in progress" in told.get("Message", "") else None
     if code == "TooManyRequestsException":
-        return _THROTTLED.get(response.get("Reason", ""))
+        return throttled(response.get("Reason", ""))
     return _NEXT.get(code)
 
 
