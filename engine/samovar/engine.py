@@ -182,13 +182,15 @@ class Engine(FunctionsApi):
         )
 
     def drop_idle_contexts(self, name: str, *, qualifier: str | None = None) -> int:
-        """End the function's idle contexts, as their idle timeout would; how many there were.
+        """End the idle contexts of a function's version, or of all that an alias stands for, as
+        their idle timeout would; how many there were.
 
-        The next invocation has a cold start, unless a context that is busy now is free by then.
-        Raises ClientError.
+        The next invocation has a cold start, unless a context that is busy now is free by then, or
+        one is provisioned: those stay. Raises ClientError.
         """
         parts = self._parts
-        return parts.scheduler.drop_idle(parts.registry.resolve(name, qualifier))
+        versions = parts.registry.candidates(name, qualifier)
+        return sum(parts.scheduler.drop_idle(version) for version in versions)
 
     # -- looking in
 

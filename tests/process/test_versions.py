@@ -123,6 +123,10 @@ def test_weights_are_drawn_once_for_each_invocation(run_open: RunEngine) -> None
         assert len(drawn) == calls
         deviation = math.sqrt(calls * share * (1 - share))
         assert abs(ran.count("2") - calls * share) < 4 * deviation
+        # Both versions' idle contexts, without a draw for either.
+        assert engine.drop_idle_contexts("f", qualifier="live") == len(engine.contexts()) > 1
+        assert {context["state"] for context in engine.contexts()} <= {"stopping"}
+        assert len(drawn) == calls
         # What is not an alias with weights draws nothing.
         await engine.update_alias("f", "live", routing={})
         for qualifier in ("live", "1", None):

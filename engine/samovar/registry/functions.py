@@ -192,6 +192,11 @@ class FunctionRegistry:
         """
         return self._index.resolve(name, qualifier)
 
+    def candidates(self, name: str, qualifier: str | None = None) -> tuple[FunctionVersion, ...]:
+        """What an invocation of `name` may run now: of an alias both versions; raises as `resolve`
+        does."""
+        return self._index.candidates(name, qualifier)
+
     def get(self, name: str, qualifier: str | None = None) -> FunctionVersion:
         """What GetFunction shows, for an alias its (first) version; raises ClientError (404)."""
         return self._index.shown(name, qualifier)

@@ -256,6 +256,13 @@ class Index:
             raise _not_now(version.state)
         return version
 
+    def candidates(self, name: str, qualifier: str | None) -> tuple[FunctionVersion, ...]:
+        """All versions that `resolve` may give; raises what it raises."""
+        entry = self._entries.get(name)
+        alias = entry.aliases.get(qualifier) if entry and qualifier else None
+        numbers = (qualifier,) if alias is None else alias.versions
+        return tuple(self.resolve(name, number) for number in numbers)
+
     def page(self, marker: str | None, max_items: int | None) -> FunctionPage:
         """The functions after `marker`, at most `max_items` and never more than AWS's 50."""
         found = page(self._names, marker, max_items, "ListFunctions")

@@ -13,8 +13,9 @@ import pytest
 from rich.console import Console
 
 from samovar.doors.cli.bench import plot
+from samovar.doors.cli.bench.compared import Measured, show_compared
 from samovar.doors.cli.bench.sample import REST, Round, Sample
-from samovar.doors.cli.bench.shown import show
+from samovar.doors.cli.bench.shown import show, start_text
 from samovar.doors.cli.bench.summary import COLUMNS, as_csv, as_document, summarise
 from samovar.doors.cli.exits import Exit, Failure
 
@@ -60,6 +61,34 @@ def test_only_what_is_of_its_round_is_counted() -> None:
     assert (found.count, found.left_out) == (100, 1)
     assert found.milliseconds["total"] == {"p50": 50.0, "p90": 90.0, "p99": 99.0, "max": 100.0}
     assert "init" not in found.milliseconds
+
+
+def test_provisioned_contexts_serve_either_round() -> None:
+    ahead = [cold(2.0, start="provisioned"), warm(1.0, start="provisioned")]
+    found = summarise([*ahead, cold(3.0)], Round.COLD)
+    assert (found.count, found.left_out, found.provisioned) == (2, 0, 1)
+    assert start_text(Round.COLD, found) == "cold"
+    out = StringConsole()
+    show(out.console, "title", [*ahead, cold(3.0)], 1.0)
+    assert "1 of these came to a provisioned context" in out.text
+    found = summarise(ahead, Round.COLD)
+    assert start_text(Round.COLD, found, snap_start=True) == "provisioned"
+    assert (
+        start_text(Round.COLD, summarise([cold(3.0)], Round.COLD), snap_start=True) == "SnapStart"
+    )
+    found = summarise(ahead, Round.WARM)
+    assert (found.count, start_text(Round.WARM, found)) == (1, "warm")
+
+
+def test_several_are_a_line_each_without_columns_that_are_empty() -> None:
+    out = StringConsole()
+    template = Measured("f:2", {"snap_start": True}, [cold(3.0), cold(1.0, start="warm")], 0.0)
+    show_compared(out.console, "title", [Measured("f", {}, [cold(4.0)], 0.0), template])
+    assert "warm p50" not in out.text
+    rows = [text.split() for text in out.lines]
+    assert ["f", "cold", "2.00", "4.00", "4.00", "4.00"] in rows
+    assert ["f:2", "SnapStart", "2.00", "3.00", "3.00", "3.00"] in rows
+    assert "f:2: 1 more began in another way" in out.text
 
 
 def test_a_round_without_samples_has_no_numbers() -> None:

@@ -271,13 +271,22 @@ def test_the_demo_makes_thumbnails_and_says_where_the_time_went(cli: Cli, tmp_pa
     assert shown.returncode == 0, shown.stderr
     document = json.loads(shown.stdout)
     calls = document["calls"]
-    assert [call["round"] for call in calls] == ["cold"] + ["warm"] * 20 + ["at once"] * 8
+    rounds = [call["round"] for call in calls]
+    assert rounds[:31] == ["cold"] + ["warm"] * 20 + ["at once"] * 8 + [
+        "first, on demand",
+        "first, provisioned",
+    ]
+    assert [call["start"] for call in calls[29:31]] == ["cold", "provisioned"]
+    # Where the host has no templates, it is said.
+    (*_, snap_start) = calls
+    assert rounds[31:] == ["first, SnapStart"] or "left out: first, SnapStart" in shown.stderr
+    assert snap_start["context"] not in {call["context"] for call in calls[:-1]}
     assert calls[0]["start"] == "cold"
     assert calls[0]["phases"].keys() >= {"environment", "package", "init", "handler"}
     assert {(call["start"], call["context"]) for call in calls[1:21]} == {
         ("warm", calls[0]["context"])
     }
-    assert len({call["context"] for call in calls[21:]}) > 1
+    assert len({call["context"] for call in calls[21:29]}) > 1
     sizes = {}
     for path in document["thumbnails"]:
         with Image.open(tmp_path / path) as picture:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from samovar.doors.cli.deploy.pairs import read_file, read_pairs
-from samovar.doors.cli.deploy.plan import Plan, Status, Wishes, to_create, to_update
+from samovar.doors.cli.deploy.plan import Amount, Plan, Status, Wishes, to_create, to_update
 
 NOW: dict[str, Any] = {
     "Handler": "app.handler",
@@ -78,6 +78,7 @@ def test_what_is_as_wished_is_not_touched() -> None:
         (Wishes(description="x"), {"Description": "x"}),
         (Wishes(environment={"B": "2"}), {"Environment": {"Variables": {"B": "2"}}}),
         (Wishes(layers=("arn:l:2",)), {"Layers": ["arn:l:2"]}),
+        (Wishes(snap_start=True), {"SnapStart": {"ApplyOn": "PublishedVersions"}}),
     ],
 )
 def test_only_what_differs_is_changed(wishes: Wishes, configuration: dict[str, Any]) -> None:
@@ -92,6 +93,37 @@ def test_code_handler_and_tags_are_changes_of_their_own() -> None:
     assert (plan.code, plan.tags, plan.configuration) == (True, {"b": "2"}, {})
     assert plan.changed() == ["Code", "tag b"]
     assert update(Wishes(), handler="main.handler").configuration == {"Handler": "main.handler"}
+
+
+def test_snap_start_is_turned_off_only_where_it_is_on() -> None:
+    now = {"SnapStart": {"ApplyOn": "PublishedVersions", "OptimizationStatus": "Off"}}
+    assert update(Wishes(snap_start=True), **now).status is Status.UNCHANGED
+    off = {"SnapStart": {"ApplyOn": "None"}}
+    assert update(Wishes(snap_start=False), **now).configuration == off
+    assert update(Wishes(snap_start=False)).status is Status.UNCHANGED
+
+
+@pytest.mark.parametrize(
+    ("wish", "now", "planned"),
+    [
+        (None, 5, None),
+        (Amount(5), 5, None),
+        (Amount(None), None, None),
+        (Amount(0), None, Amount(0)),
+        (Amount(6), 5, Amount(6)),
+        (Amount(None), 0, Amount(None)),
+    ],
+)
+def test_what_is_reserved_is_changed_only_where_it_differs(
+    wish: Amount | None, now: int | None, planned: Amount | None
+) -> None:
+    wishes = Wishes(reserved=wish)
+    plan = to_update("f", wishes, "app.handler", sha256="same", current=NOW, tags={}, reserved=now)
+    assert plan.reserve == planned
+    told = [] if planned is None else ["ReservedConcurrentExecutions"]
+    assert (plan.changed(), plan.status is Status.UPDATED) == (told, planned is not None)
+    made = to_create("f", wishes, "app.handler", "python3.12", "role")
+    assert made.reserve == (wish if wish != Amount(None) else None)
 
 
 def test_values_are_not_told() -> None:

@@ -78,13 +78,39 @@ def test_cold_ones_are_cold_and_warm_ones_warm(bench: Callable[..., Result]) -> 
     assert "\x1b" not in done.output
 
 
+def test_versions_of_a_function_side_by_side(bench: Callable[..., Result], tmp_path: Path) -> None:
+    deploy = ("deploy", str(tmp_path / "greet"), "--alias")
+    for flags in ((*deploy, "ahead", "--provisioned", "1"), (*deploy, "snap", "--snap-start")):
+        done = CliRunner().invoke(main, flags)
+        assert done.exit_code == 0, done.output
+    few = ("--cold", "2", "--warm", "2", "--pause", "0")
+    done = bench("greet:ahead", "greet:snap", *EVENT, *few, "--json")
+    assert done.exit_code == 0, done.output
+    plain, ahead, snap = json.loads(done.stdout)
+    starts = [[row["start"] for row in one["samples"]] for one in (plain, ahead, snap)]
+    assert starts == [["cold"] * 2 + ["warm"] * 2, ["provisioned"] * 4, starts[0]]
+    assert (ahead["version"], ahead["cold"]["count"], ahead["warm"]["count"]) == ("1", 2, 2)
+    assert (ahead["cold"]["provisioned"], plain["cold"]["provisioned"]) == (2, 0)
+    assert (plain["snap_start"], ahead["snap_start"], snap["version"]) == (False, False, "2")
+    done = bench("greet:ahead", *EVENT, *few)
+    assert [text.split()[:2] for text in done.stdout.splitlines()[2:5]] == [
+        ["function", "first"],
+        ["greet", "cold"],
+        ["greet:ahead", "provisioned"],
+    ]
+    for flags in (("--csv",), ("--qualifier", "1")):
+        refused = bench("greet:1", *flags)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+    assert bench("greet:7").exit_code == 4
+
+
 def test_errors_of_the_function_are_counted_and_told(bench: Callable[..., Result]) -> None:
     done = bench("-e", "{}", "--cold", "1", "--warm", "2", "--pause", "0", "--json")
     assert done.exit_code == 1
     found = json.loads(done.stdout)
     assert (found["cold"]["errors"], found["warm"]["errors"]) == (1, 2)
     assert {row["error"] for row in found["samples"]} == {"KeyError"}
-    assert "the function failed (KeyError)" in done.stderr
+    assert "greet failed (KeyError)" in done.stderr
 
 
 def test_what_can_not_be_measured_is_refused(bench: Callable[..., Result]) -> None:

@@ -54,7 +54,7 @@ _SIGN = (
     "AWS_PROFILE for a profile of ~/.aws/credentials; AWS_REGION must be the engine's Region."
 )
 WHAT_IS_THERE = "What is deployed there: samovar functions"
-_RATE = "It is invoked, or gets new contexts, faster than it may; try again in a second."
+_RATE = "See --request-rate and --scaling-rate of samovar start."
 # What to do about the API's errors that a command line meets most: by the code of the error, and by
 # what its message or its Reason begins with.
 _NEXT_BY_TEXT = {
@@ -77,12 +77,14 @@ _NEXT_BY_TEXT = {
         ),
     },
     "TooManyRequestsException": {
-        "Rate Exceeded. This engine": ("See --max-contexts and --memory-reserve of samovar start."),
+        "Rate Exceeded. This engine": "See --max-contexts and --memory-reserve of samovar start.",
         "ReservedFunctionConcurrent": (
-            "As much of it runs as is reserved for it: see aws lambda get-function-concurrency."
+            "It has as many in flight as it has reserved (samovar functions shows that); another "
+            "number: samovar deploy SOURCE --reserved N"
         ),
         "ConcurrentInvocation": (
-            "As much runs as the account may have: see --account-concurrency of samovar start."
+            "samovar top shows what is busy; --account-concurrency, --max-contexts and "
+            "--memory-reserve of samovar start are the limits."
         ),
         "FunctionInvocationRate": _RATE,
         "ReservedFunctionInvocationRate": _RATE,
@@ -138,14 +140,23 @@ def refused(error: RefusedByApi, advice: str = "") -> Failure:
     return Failure(Exit.REFUSED, f"{text}\n{advice}" if advice else text)
 
 
+def throttled(reason: str) -> str | None:
+    """What to do about a 429, by AWS's Reason; None where nothing is known."""
+    return _by_text("TooManyRequestsException", reason)
+
+
 def _usual_advice(response: Any) -> str:
     told = response.get("Error", {})
     code = told.get("Code", "")
-    texts = (told.get("Message", ""), response.get("Reason", ""))
+    advice = _by_text(code, told.get("Message", ""), response.get("Reason", ""))
+    return advice or _NEXT.get(code, "")
+
+
+def _by_text(code: str, *texts: str) -> str | None:
     for beginning, advice in _NEXT_BY_TEXT.get(code, {}).items():
         if any(text.startswith(beginning) for text in texts):
             return advice
-    return _NEXT.get(code, "")
+    return None
 
 
 def _unreachable(endpoint: str, error: BotoCoreError) -> str:

@@ -11,11 +11,21 @@ from typing import Any
 import click
 
 from samovar.doors.cli import pages
+from samovar.doors.cli.concurrency import (
+    PROVISIONED,
+    RESERVED,
+    provisioned_text,
+    reserved_text,
+    set_aside,
+    snap_start_text,
+)
 from samovar.doors.cli.remote import connected, endpoint_option
 from samovar.doors.cli.screen import console, print_rows, say, size_text
 
 _AT_ONCE = 8
 _LEFT_OUT_FIRST = ("package", "timeout", "memory", "modified (UTC)", "handler", "runtime")
+# Shown only where there is something to show.
+_OPTIONAL = ("reserved", "provisioned", "SnapStart")
 
 
 @click.command(
@@ -26,8 +36,14 @@ Examples:
   samovar functions --json | jq -r '.[].FunctionName'
 
 --json gives the API's own documents (FunctionName, FunctionArn, State, LastUpdateStatus, Runtime,
-MemorySize, CodeSize, LastModified …), each with Contexts beside: how many there are by state. With
---versions each version is a line, or an object with its Aliases; * marks a share by weight."""
+MemorySize, CodeSize, LastModified …), each with Contexts beside, how many there are by state,
+ReservedConcurrentExecutions (null for none) and ProvisionedConcurrency (a list of configs). With
+--versions each version is a line, or an object with its Aliases; * marks a share by weight.
+\b
+reserved     invocations at once that are the function's own; off where none are let in
+provisioned  contexts that are ready, of how many there are to be, by alias or version
+SnapStart    of a version: on, or off where this host has no templates; of a function, whether
+             its next version has it"""
 )
 @click.option("--versions", is_flag=True, help="each version, and the aliases that stand for it")
 @click.option("--json", "as_json", is_flag=True, help="the API's own documents, as a JSON list")
@@ -45,9 +61,9 @@ def functions(versions: bool, as_json: bool, endpoint_url: str | None) -> None:
         found = _with_states(client, listed)
         contexts = by_function(pages.contexts(client), of_versions=versions)
         aliases = _aliases(client, listed) if versions else {}
+        set_aside(client, found, aliases, of_versions=versions)
     if as_json:
         for item in found:
-            item.pop("ResponseMetadata", None)
             item["Contexts"] = None if contexts is None else contexts.get(item["FunctionArn"], {})
             if versions:
                 item["Aliases"] = aliases.get(item["FunctionArn"], [])
@@ -56,7 +72,7 @@ def functions(versions: bool, as_json: bool, endpoint_url: str | None) -> None:
     if not found:
         say(f"no functions at {endpoint}; to deploy one: samovar deploy DIR")
         return
-    rows = [_row(item, contexts) for item in found]
+    rows = _without_empty([_row(item, contexts) for item in found])
     if versions:
         rows = [
             {
@@ -88,9 +104,17 @@ def _row(
         "contexts": (
             "-" if contexts is None else contexts_text(contexts.get(item["FunctionArn"], {}))
         ),
+        "reserved": reserved_text(item[RESERVED]),
+        "provisioned": provisioned_text(item[PROVISIONED]),
+        "SnapStart": snap_start_text(item),
         # 2026-01-31T12:00:00.123+0000
         "modified (UTC)": item["LastModified"].partition(".")[0].replace("T", " "),
     }
+
+
+def _without_empty(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    empty = [name for name in _OPTIONAL if all(row[name] == "-" for row in rows)]
+    return [{name: text for name, text in row.items() if name not in empty} for row in rows]
 
 
 def _aliases(client: Any, listed: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -112,17 +136,16 @@ def _aliases(client: Any, listed: Sequence[Mapping[str, Any]]) -> dict[str, list
 
 
 def _with_states(client: Any, listed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same functions with their states, which ListFunctions leaves out; without those that have
-    been deleted meanwhile."""
+    """The same functions with their states and what they have reserved, which ListFunctions leaves
+    out; without those that have been deleted meanwhile."""
 
     def ask(item: dict[str, Any]) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = client.get_function_configuration(
-                FunctionName=item["FunctionArn"]
-            )
+            reply = client.get_function(FunctionName=item["FunctionArn"])
         except client.exceptions.ResourceNotFoundException:
             return None
-        return found
+        reserved = (reply.get("Concurrency") or {}).get(RESERVED)
+        return {**reply["Configuration"], RESERVED: reserved}
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         return [item for item in threads.map(ask, listed) if item is not None]

@@ -24,6 +24,7 @@ Examples:
   samovar invoke greet -e '{"name": "tea"}' --log
   echo '{"name": "tea"}' | samovar invoke greet -e -
   samovar invoke greet --json | jq .Samovar.start
+  samovar invoke greet:live -e '{"name": "tea"}'
   samovar invoke greet --qualifier 3 --endpoint-url http://127.0.0.1:9000
 
 The result goes to stdout, everything else to stderr; an error of the function's ends with exit
@@ -52,7 +53,7 @@ def invoke(
     as_json: bool,
     endpoint_url: str | None,
 ) -> None:
-    """Invoke the function NAME (a name or an ARN) and print its result."""
+    """Invoke the function NAME (a name, NAME:VERSION, NAME:ALIAS or an ARN), print its result."""
     log_type = "Tail" if with_log or as_json else "None"
     parameters: dict[str, Any] = {"FunctionName": name, "LogType": log_type}
     if event is not None:

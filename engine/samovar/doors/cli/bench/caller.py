@@ -17,7 +17,7 @@ from typing import Any, Self
 from urllib.parse import quote, urlencode, urlsplit
 
 from samovar.doors.cli.bench.sample import Round, Sample
-from samovar.doors.cli.exits import Exit, Failure
+from samovar.doors.cli.exits import Exit, Failure, throttled
 from samovar.doors.cli.headers import CONTEXT, PHASES, START
 from samovar.doors.cli.pages import signed
 from samovar.doors.cli.remote import CONNECT_TIMEOUT, READ_TIMEOUT
@@ -113,7 +113,8 @@ class Caller:
 def _message(body: bytes, status: int) -> str:
     try:
         told = json.loads(body)
-        return str(told.get("message") or told.get("Message") or status)
+        message = told.get("message") or told.get("Message") or status
+        return "\n".join(filter(None, (str(message), throttled(told.get("Reason", "")))))
     except (ValueError, AttributeError):
         return f"status {status}"
 

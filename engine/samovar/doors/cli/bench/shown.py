@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from samovar.doors.cli.bench.sample import REST, Round, Sample
+from samovar.doors.cli.bench.sample import PROVISIONED, REST, Round, Sample
 from samovar.doors.cli.bench.summary import SHARES, Summary, summarise
 from samovar.doors.cli.screen import new_table
 
@@ -29,7 +29,7 @@ def show(console: Console, title: str, samples: Sequence[Sample], warm_seconds: 
 
 
 def _show_round(console: Console, which: Round, found: Summary) -> None:
-    table = new_table(f"{which.value}, {found.count}", *SHARES, right=tuple(SHARES))
+    table = new_table(f"{start_text(which, found)}, {found.count}", *SHARES, right=tuple(SHARES))
     for name, values in found.milliseconds.items():
         if name == "total":
             table.add_section()
@@ -42,11 +42,22 @@ def _show_round(console: Console, which: Round, found: Summary) -> None:
     console.print(table)
 
 
+def start_text(which: Round, found: Summary, snap_start: bool = False) -> str:
+    """How the invocations of a round that count began."""
+    if which is Round.WARM:
+        return which.value
+    if found.provisioned and found.provisioned == found.count:
+        return PROVISIONED
+    return "SnapStart" if snap_start else which.value
+
+
 def _notes(which: Round, found: Summary) -> list[str]:
     notes = []
     if found.left_out:
         other = "cold starts" if which is Round.WARM else "served by a warm context"
         notes.append(f"{found.left_out} more were {other}, and are not in this table")
+    if 0 < found.provisioned < found.count:
+        notes.append(f"{found.provisioned} of these came to a provisioned context")
     if found.errors:
         notes.append(f"{found.errors} ended with an error of the function's")
     return notes

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from samovar.doors.cli.bench.sample import PHASES, REST, Round, Sample
+from samovar.doors.cli.bench.sample import PHASES, PROVISIONED, REST, Round, Sample
 from samovar.doors.cli.percentiles import percentile
 
 SCHEMA = 1
@@ -24,11 +24,13 @@ COLUMNS = (
 @dataclass(frozen=True, slots=True)
 class Summary:
     """Of one round: how many samples count and how many do not, how many of all the function
-    failed; percentiles by phase, milliseconds, with `total` for the whole."""
+    failed, and how many of those that count came to a provisioned context;
+    percentiles by phase, milliseconds, with `total` for the whole."""
 
     count: int
     left_out: int
     errors: int
+    provisioned: int
     milliseconds: Mapping[str, Mapping[str, float]]
 
 
@@ -46,6 +48,7 @@ def summarise(samples: Sequence[Sample], which: Round) -> Summary:
         len(counted),
         len(made) - len(counted),
         errors,
+        sum(1 for sample in counted if sample.start == PROVISIONED),
         {name: percentiles(values[name]) for name in ordered},
     )
 
@@ -67,6 +70,7 @@ def as_document(
                 "count": found.count,
                 "left_out": found.left_out,
                 "errors": found.errors,
+                "provisioned": found.provisioned,
                 "milliseconds": found.milliseconds,
             }
     if Round.WARM.value in rounds and warm_seconds:

@@ -20,10 +20,12 @@ from samovar.doors.cli.demo.package import PICTURE, build_package, example_direc
 from samovar.doors.cli.exits import Exit, Failure, failures
 from samovar.doors.cli.options import read_settings, setting_flags
 from samovar.doors.cli.remote import lambda_client
-from samovar.doors.cli.screen import console
+from samovar.doors.cli.screen import console, say
 from samovar.doors.http.serving import serving
 from samovar.engine import Engine
 from samovar.settings import Settings
+
+_CALLS = 1 + calls.WARM + calls.AT_ONCE + len(calls.First)
 
 
 @click.command(
@@ -34,7 +36,8 @@ Examples:
 
 It starts an engine of its own on a free port of the loopback interface, with a data directory that
 is gone afterwards (unless --data-dir names one), deploys examples/thumbnail with Pillow inside, and
-invokes it once cold, 20 times warm and 8 times at once."""
+invokes it once cold, 20 times warm and 8 times at once; then, once each, versions of it whose
+context starts on demand, is provisioned, and is forked from a SnapStart template."""
 )
 @click.option(
     "-o",
@@ -91,19 +94,21 @@ def _run(endpoint: str, output: Path, *, as_json: bool) -> None:
     )
     try:
         with failures(endpoint), progress:
-            step = progress.add_task("packing Pillow", total=calls.WARM + calls.AT_ONCE + 1)
+            step = progress.add_task("packing Pillow", total=_CALLS)
             package = build_package(example)
             progress.update(step, description="creating the function")
             calls.deploy(client, package)
             progress.update(step, description="invoking it")
-            made, thumbnails = calls.invoke_all(
+            made = calls.invoke_all(
                 client, (example / PICTURE).read_bytes(), lambda: progress.advance(step)
             )
     finally:
         client.close()
-    paths = calls.write_thumbnails(thumbnails, output)
+    paths = calls.write_thumbnails(made.thumbnails, output)
+    for line in made.missing:
+        say(f"left out: {line}")
     if as_json:
-        click.echo(json.dumps(tables.as_document(made, len(package), paths), indent=2))
+        click.echo(json.dumps(tables.as_document(made.calls, len(package), paths), indent=2))
         return
     out = console()
     out.print(
@@ -111,4 +116,4 @@ def _run(endpoint: str, output: Path, *, as_json: bool) -> None:
         f" at {endpoint}\n",
         soft_wrap=True,
     )
-    tables.show(out, made, paths)
+    tables.show(out, made.calls, paths)

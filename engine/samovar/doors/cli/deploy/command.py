@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
+from samovar.doors.cli.deploy.amount import read_amount
 from samovar.doors.cli.deploy.carry_out import Existing, carry_out, find
 from samovar.doors.cli.deploy.follow import follow
 from samovar.doors.cli.deploy.live import LiveDirectory, live_directory
 from samovar.doors.cli.deploy.package import Package, make_package
 from samovar.doors.cli.deploy.pairs import read_file, read_pairs
-from samovar.doors.cli.deploy.plan import Plan, Status, Wishes, to_create, to_update
-from samovar.doors.cli.deploy.publish import Publication, read_alias
+from samovar.doors.cli.deploy.plan import Amount, Plan, Wishes, to_create, to_update
 from samovar.doors.cli.deploy.publish import publish as publish_it
+from samovar.doors.cli.deploy.publish import read_alias
 from samovar.doors.cli.deploy.source import Source, resolve
+from samovar.doors.cli.deploy.told import Told, show
 from samovar.doors.cli.exits import Exit, Failure
 from samovar.doors.cli.remote import connected, endpoint_option
 from samovar.doors.cli.screen import say, size_text
-from samovar.model.function import DEFAULT_ROLE
+from samovar.model.function import DEFAULT_ROLE, SnapStart
 from samovar.settings import Settings, is_loopback
 
 _OWN_RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -39,6 +39,9 @@ Examples:
   samovar deploy ./greet --install --runtime python3.12
   samovar deploy ./greet --watch
   samovar deploy ./greet --alias live
+  samovar deploy ./greet --alias live --provisioned 5
+  samovar deploy ./greet --alias live --snap-start
+  samovar deploy ./greet --reserved 20
   arn=$(samovar deploy ./greet)
 
 The ARN goes to stdout, everything else to stderr. An option that is not given leaves an existing
@@ -48,6 +51,16 @@ Symbolic links stay links, and may not lead out of the directory.
 With --publish, what is deployed then is published as a version, unless nothing has changed since
 the last one; with --alias, the alias is made to stand for that version, and for no other one beside
 it. The ARN is that of the version, or of the alias.
+\b
+--provisioned has that many contexts of the alias, or without one of the version, initialised ahead
+of need, and waits until they are; an alias takes them along when it is moved. Where the init fails
+again and again it ends with exit code 4, and the version is deployed all the same. With
+--snap-start the init runs once, when a version is published, and each of its contexts is forked
+from that process; a version has the one or the other. --reserved counts for the function, with all
+its versions. What is not given stays as it is; --provisioned none, --no-snap-start and --reserved
+none take away what there is. With --json ReservedConcurrentExecutions, SnapStart and
+ProvisionedConcurrency (Qualifier, Status, Changed, and how many were asked for and are ready) say
+what there is now.
 \b
 With --watch the engine runs what is saved in the directory, without a zip, and each reload is a
 line on stdout: with --json an object (Time, FunctionName, FunctionArn, CodeSha256, CodeSize,
@@ -95,6 +108,23 @@ what is saved, until it is deployed without --watch or deleted."""
     callback=read_alias,
     help="publish it, and have this alias stand for the version",
 )
+@click.option(
+    "--provisioned",
+    callback=read_amount(1),
+    metavar="N|none",
+    help="with --publish or --alias: keep that many of its contexts ready; waits for them",
+)
+@click.option(
+    "--snap-start/--no-snap-start",
+    default=None,
+    help="fork the contexts of versions from a process that has run the init",
+)
+@click.option(
+    "--reserved",
+    callback=read_amount(0),
+    metavar="N|none",
+    help="invocations at once that are this function's, and no more; 0 turns it off",
+)
 @click.option("--dry-run", is_flag=True, help="say what would be done, and do nothing")
 @click.option("--json", "as_json", is_flag=True, help="print more than the ARN, as JSON")
 @endpoint_option
@@ -116,6 +146,9 @@ def deploy(
     watch: bool,
     publish: bool,
     alias: str | None,
+    provisioned: Amount | None,
+    snap_start: bool | None,
+    reserved: Amount | None,
     dry_run: bool,
     as_json: bool,
     endpoint_url: str | None,
@@ -125,6 +158,10 @@ def deploy(
     SOURCE is a directory, a zip, or package.module:function as Python would import it here; of a
     module all of its top-level package is deployed.
     """
+    if provisioned is not None and not (publish or alias):
+        raise click.UsageError(
+            "--provisioned is of a version or an alias: say --publish or --alias NAME, too"
+        )
     meant = resolve(source)
     environment = {**(read_file(env_file) if env_file else {}), **env}
     wishes = Wishes(
@@ -136,6 +173,8 @@ def deploy(
         environment if env or env_file else None,
         layer,
         tag,
+        snap_start,
+        reserved,
     )
     function = _name_of(meant, name)
     live = live_directory(meant, install=install) if watch else None
@@ -143,19 +182,49 @@ def deploy(
         existing = find(client, function)
         code = live or _packaged(meant, install=install, runtime=_runtime(wishes, existing))
         plan = _plan(client, function, wishes, handler=handler, code=code, existing=existing)
+        if provisioned is not None and provisioned.count is not None:
+            _demand_no_snap_start(wishes, existing)
+        before = existing.reserved if existing else None
         if dry_run:
-            before = existing.configuration if existing else {}
-            _show(_Told(plan, code, before, dry=True), as_json=as_json)
+            current = existing.configuration if existing else {}
+            show(Told(plan, code, current, before, dry=True), as_json=as_json)
             if publish or alias:
-                say(
-                    f"would publish it{f' and have {alias} stand for the version' if alias else ''}"
-                )
+                say(_would_publish(alias, provisioned))
             return
         now = carry_out(client, plan, code.code)
-        published = publish_it(client, function, alias) if publish or alias else None
-        _show(_Told(plan, code, now, published), as_json=as_json)
+        kept = before if plan.reserve is None else plan.reserve.count
+        if publish or alias:
+            published = publish_it(client, function, alias, provisioned)
+        else:
+            published = None
+            if snap_start:
+                say("SnapStart is of versions that are published: --publish, or --alias NAME")
+        show(Told(plan, code, now, kept, published), as_json=as_json)
         if live is not None:
             follow(client, live.path, now, as_json=as_json)
+
+
+def _demand_no_snap_start(wishes: Wishes, existing: Existing | None) -> None:
+    """Before anything is changed: the API would say it when the version is published already."""
+    shown = existing.configuration.get("SnapStart", {}) if existing else {}
+    has = shown.get("ApplyOn") == SnapStart.PUBLISHED_VERSIONS
+    if has if wishes.snap_start is None else wishes.snap_start:
+        raise Failure(
+            Exit.USAGE,
+            "SnapStart excludes provisioned concurrency: take one of them (--no-snap-start turns "
+            "the one off, --provisioned none the other)",
+        )
+
+
+def _would_publish(alias: str | None, provisioned: Amount | None) -> str:
+    steps = ["would publish it"]
+    if alias:
+        steps.append(f"have {alias} stand for the version")
+    if provisioned is not None:
+        count = provisioned.count
+        what = "nothing" if count is None else "1 context" if count == 1 else f"{count} contexts"
+        steps.append(f"have {what} provisioned")
+    return steps[0] if len(steps) == 1 else f"{', '.join(steps[:-1])} and {steps[-1]}"
 
 
 def _packaged(source: Source, *, install: bool, runtime: str) -> Package:
@@ -191,7 +260,15 @@ def _plan(
     now = existing.configuration if existing else {}
     chosen = handler or code.handler or code.find_handler(now.get("Handler", ""))
     if existing is not None:
-        return to_update(name, wishes, chosen, sha256=code.sha256, current=now, tags=existing.tags)
+        return to_update(
+            name,
+            wishes,
+            chosen,
+            sha256=code.sha256,
+            current=now,
+            tags=existing.tags,
+            reserved=existing.reserved,
+        )
     role = wishes.role
     if role is None:
         if not is_loopback(client.meta.endpoint_url):
@@ -200,45 +277,3 @@ def _plan(
         account = Settings.__dataclass_fields__["account_id"].default
         role = DEFAULT_ROLE.format(account=account)
     return to_create(name, wishes, chosen, wishes.runtime or code.runtime or _OWN_RUNTIME, role)
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What a deployment came to; `now` is the function's configuration, of a dry run what it was
-    before (empty if there was none)."""
-
-    plan: Plan
-    code: Package | LiveDirectory
-    now: Mapping[str, Any]
-    published: Publication | None = None
-    dry: bool = False
-
-
-def _show(told: _Told, *, as_json: bool) -> None:
-    plan, now = told.plan, told.now
-    arn = told.published.arn if told.published else now.get("FunctionArn")
-    if as_json:
-        made = plan.create or {}
-        document = {
-            "FunctionName": plan.name,
-            "FunctionArn": arn,
-            "Status": plan.status.value,
-            "Changed": plan.changed(),
-            "DryRun": told.dry,
-            "Handler": made.get("Handler", plan.configuration.get("Handler", now.get("Handler"))),
-            "Runtime": made.get("Runtime", plan.configuration.get("Runtime", now.get("Runtime"))),
-            **told.code.facts(now),
-        }
-        if told.published:
-            document["Version"] = told.published.version
-        # Of a watch it is the first of many lines.
-        click.echo(json.dumps(document, indent=None if isinstance(told.code, LiveDirectory) else 2))
-        return
-    if told.dry:
-        verb = {Status.CREATED: "create", Status.UPDATED: "update", Status.UNCHANGED: "leave"}
-        what = f": {', '.join(plan.changed())}" if plan.changed() else ""
-        how = f" with the handler {plan.create['Handler']}" if plan.create else ""
-        say(f"would {verb[plan.status]} {plan.name}{how}{what}")
-        return
-    say(f"{plan.name} is {plan.status.value}")
-    click.echo(arn)

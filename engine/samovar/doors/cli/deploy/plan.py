@@ -7,13 +7,23 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from samovar.model.function import SnapStart
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """How much concurrency is to be set aside; None takes away what there is."""
+
+    count: int | None
+
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What the command line asks for; None and empty ones leave a function as it is.
 
     `environment` is all the variables, `tags` are added to those that there are. Memory is MB, the
-    timeout seconds.
+    timeout seconds, `snap_start` whether versions are to have SnapStart, `reserved` invocations at
+    once.
     """
 
     runtime: str | None = None
@@ -24,6 +34,8 @@ class Wishes:
     environment: Mapping[str, str] | None = None
     layers: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    snap_start: bool | None = None
+    reserved: Amount | None = None
 
 
 class Status(StrEnum):
@@ -37,19 +49,21 @@ class Status(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The API's parameters, without the code. `create` is None for a function that exists, and then
-    `configuration`, `code` and `tags` are what is to be changed of it."""
+    `configuration`, `code` and `tags` are what is to be changed of it. `reserve` is None where the
+    reserved concurrency stays as it is."""
 
     name: str
     create: Mapping[str, Any] | None = None
     configuration: Mapping[str, Any] = field(default_factory=dict)
     code: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
+    reserve: Amount | None = None
 
     @property
     def status(self) -> Status:
         if self.create is not None:
             return Status.CREATED
-        changes = self.configuration or self.code or self.tags
+        changes = self.configuration or self.code or self.tags or self.reserve is not None
         return Status.UPDATED if changes else Status.UNCHANGED
 
     def changed(self) -> list[str]:
@@ -58,6 +72,7 @@ class Plan:
             return []
         names = list(self.configuration)
         names += ["Code"] if self.code else []
+        names += ["ReservedConcurrentExecutions"] if self.reserve is not None else []
         return names + [f"tag {key}" for key in self.tags]
 
 
@@ -71,7 +86,7 @@ def to_create(name: str, wishes: Wishes, handler: str, runtime: str, role: str) 
     }
     if wishes.tags:
         parameters["Tags"] = dict(wishes.tags)
-    return Plan(name, create=parameters)
+    return Plan(name, create=parameters, reserve=_to_reserve(wishes, None))
 
 
 def to_update(
@@ -82,9 +97,11 @@ def to_update(
     sha256: str,
     current: Mapping[str, Any],
     tags: Mapping[str, str],
+    reserved: int | None = None,
 ) -> Plan:
-    """The plan for a function that exists: `current` is its configuration, `tags` its tags.
-    `sha256` is the code's, «» if only the engine can tell: then it is deployed in any case."""
+    """The plan for a function that exists: `current` is its configuration, `tags` its tags,
+    `reserved` its reserved concurrency. `sha256` is the code's, «» if only the engine can tell:
+    then it is deployed in any case."""
     wanted = _configuration(wishes, handler)
     changes = {key: value for key, value in wanted.items() if _now(current, key) != value}
     return Plan(
@@ -92,7 +109,13 @@ def to_update(
         configuration=changes,
         code=current["CodeSha256"] != sha256,
         tags={key: value for key, value in wishes.tags.items() if tags.get(key) != value},
+        reserve=_to_reserve(wishes, reserved),
     )
+
+
+def _to_reserve(wishes: Wishes, now: int | None) -> Amount | None:
+    wish = wishes.reserved
+    return None if wish is None or wish.count == now else wish
 
 
 def _configuration(wishes: Wishes, handler: str) -> dict[str, Any]:
@@ -108,6 +131,8 @@ def _configuration(wishes: Wishes, handler: str) -> dict[str, Any]:
         wanted["Environment"] = {"Variables": dict(wishes.environment)}
     if wishes.layers:
         wanted["Layers"] = list(wishes.layers)
+    if wishes.snap_start is not None:
+        wanted["SnapStart"] = {"ApplyOn": _apply_on(wishes.snap_start)}
     return {key: value for key, value in wanted.items() if value is not None}
 
 
@@ -117,4 +142,10 @@ def _now(current: Mapping[str, Any], key: str) -> Any:
         return [layer["Arn"] for layer in current.get("Layers", ())]
     if key == "Environment":
         return {"Variables": current.get("Environment", {}).get("Variables", {})}
+    if key == "SnapStart":
+        return {"ApplyOn": current.get("SnapStart", {}).get("ApplyOn", _apply_on(False))}
     return current.get(key)
+
+
+def _apply_on(snap_start: bool) -> str:
+    return (SnapStart.PUBLISHED_VERSIONS if snap_start else SnapStart.NONE).value

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console, Group
 from rich.text import Text
 
+from samovar.doors.cli.concurrency import reserved_text
 from samovar.doors.cli.screen import fitted
 from samovar.doors.cli.top.rates import ByVersion, Rates, total
 from samovar.model.census import Document, FunctionEntry, ProvisionedEntry, VersionEntry
@@ -212,7 +213,7 @@ def _row(function: FunctionEntry, version: VersionEntry, found: ByVersion) -> di
         "ahead": str(invocations.get("provisioned", 0)),
         "ready": _ready(version["provisioned"]),
         "spilled": str(version["spillovers"]),
-        "reserved": _reserved(function),
+        "reserved": reserved_text(function["reserved_concurrency"]),
         "errors": str(version["errors"]),
         "throttled": str(sum(version["throttles"].values())),
         "calls/s": f"{rate.invocations:,.1f}" if rate is not None else "-",
@@ -228,13 +229,6 @@ def _ready(ahead: ProvisionedEntry | None) -> str:
     if ahead is None:
         return "-"
     return f"{ahead['ready']}/{ahead['requested']}" + (" failed" if ahead["failed"] else "")
-
-
-def _reserved(function: FunctionEntry) -> str:
-    reserved = function["reserved_concurrency"]
-    if reserved is None:
-        return "-"
-    return str(reserved) if reserved else "off"  # to reserve nothing is to switch it off
 
 
 def _age_or_none(seconds: float | None) -> str:
