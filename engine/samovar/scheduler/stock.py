@@ -61,8 +61,8 @@ class Stock:
 
     def _is_needed(self, pool: Pool, line: Iterable[Pool]) -> bool:
         """Whether any in `line` could start, if a context of `pool` went, and maybe idle ones."""
-        given = pool.footprint
-        return any(self._cold.may_give(self._room.missing(other) - given) for other in line)
+        least = min(map(self._room.missing, line), default=None)
+        return least is not None and self._cold.may_give(least - pool.footprint)
 
     def _fill(self) -> list[Command]:
         """A start for each ticket that has none coming, as far as there is room: for starved pools
@@ -82,12 +82,17 @@ class Stock:
     def _next_in_line(self, commands: list[Command]) -> Pool | None:
         """Whose turn it is, of those that there is room for: one whose contexts need more memory
         than there is does not hold up all others."""
+        hopeless: int | None = None  # MB that all that is idle does not have
         for pool in self._line.in_turn():
+            missing = self._room.missing(pool)
+            if hopeless is not None and missing >= hopeless:
+                continue
             commands += self._make_room(pool)
             if self._room.has(pool):
                 return pool
             if self._room.full:
                 break
+            hopeless = missing
         return None
 
     def _provision(self) -> list[Command]:
