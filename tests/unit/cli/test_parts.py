@@ -97,7 +97,7 @@ def test_what_was_raised_becomes_an_exit_code_and_a_message(
             "TooManyRequestsException",
             "Rate Exceeded.",
             "ReservedFunctionConcurrentInvocationLimitExceeded",
-            "aws lambda get-function-concurrency",
+            "--reserved N",
         ),
         (
             "TooManyRequestsException",
@@ -115,7 +115,7 @@ def test_what_was_raised_becomes_an_exit_code_and_a_message(
             "TooManyRequestsException",
             "Rate Exceeded.",
             "FunctionInvocationRateLimitExceeded",
-            "try again in a second",
+            "--request-rate",
         ),
     ],
     ids=[
