@@ -123,7 +123,7 @@ SHAPES: dict[str, Shape] = {
         get(target=b"*").replace(b"GET", b"OPTIONS"), (404,), "OPTIONS * is not", ends=False
     ),
     "OPTIONS": Shape(
-        request("OPTIONS", "/2015-03-31/functions"), (404,), "GET, POST is.", ends=False
+        request("OPTIONS", "/2015-03-31/functions"), (404,), "GET and POST are.", ends=False
     ),
     "TRACE": Shape(get(b"X-Own: o").replace(b"GET", b"TRACE"), (404,), "answers GET only", False),
     "CONNECT": Shape(b"CONNECT h:443 HTTP/1.1\r\nHost: h\r\n\r\n", said="CONNECT is for proxies"),

@@ -170,7 +170,7 @@ def test_the_trailing_slash_of_older_clients() -> None:
         ("GET", "/", "not an operation of the Lambda API"),
         ("GET", "/2015-03-31/nothing", "Check the endpoint"),
         ("GET", "/v1/2015-03-31/functions", "no path of its own"),
-        ("PATCH", "/2015-03-31/functions/f", "DELETE, GET is"),
+        ("PATCH", "/2015-03-31/functions/f", "DELETE and GET are"),
         ("POST", "/2015-03-31/functions/f/g/h", "not an operation"),
         ("GET", "/2018-10-31/" + "x" * 5000, "…"),
     ],

@@ -140,7 +140,8 @@ def _unknown(method: str, raw_path: str, allowed: set[str]) -> str:
     # Unconfirmed what AWS says (its front end: a bare 403, or an XML tag); the text is ours.
     shown = raw_path if len(raw_path) <= 200 else raw_path[:200] + "…"
     if allowed:
-        return f"{method} is not an operation on {shown}; {', '.join(sorted(allowed))} is."
+        verb = "is" if len(allowed) == 1 else "are"
+        return f"{method} is not an operation on {shown}; {' and '.join(sorted(allowed))} {verb}."
     return (
         f"{method} {shown} is not an operation of the Lambda API 2015-03-31. Check the endpoint "
         "URL: it must end after the port, with no path of its own."
