@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from samovar.model import limits
+
+# Service model, shape Alias.
+NAME_PATTERN = r"(?!^[0-9]+$)([a-zA-Z0-9-_]+)"
+
+
+def is_alias_name(text: str) -> bool:
+    """Whether an alias may be called that."""
+    fits = len(text) <= limits.QUALIFIER_LENGTH
+    return fits and re.fullmatch(NAME_PATTERN, text, re.ASCII) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from samovar.errors import AWS, ClientError
 from samovar.model import limits
-from samovar.model.alias import Alias
+from samovar.model.alias import NAME_PATTERN, Alias, is_alias_name
 from samovar.model.function import LATEST
 from samovar.registry import rules, transitions
 from samovar.registry.index import Entry, Index
@@ -20,8 +20,7 @@ from samovar.registry.underway import UnderWay
 from samovar.registry.writing import Writer
 from samovar.stores.protocols import Put, Remove
 
-# Service model, shapes Alias, VersionWithLatestPublished and AdditionalVersion.
-_NAME = r"(?!^[0-9]+$)([a-zA-Z0-9-_]+)"
+# Service model, shapes VersionWithLatestPublished and AdditionalVersion.
 _VERSION = r"(\$LATEST(\.PUBLISHED)?|[0-9]+)"
 _ADDITIONAL = r"[0-9]+"
 
@@ -89,11 +88,10 @@ class Aliases:
         routing: Mapping[str, float] | None = None,
     ) -> Alias:
         """Give a version a name; 409 if the name is taken."""
-        if not re.fullmatch(_NAME, alias, re.ASCII):
-            raise rules.broken(alias, "name", _must_match(_NAME))
-        if len(alias) > limits.QUALIFIER_LENGTH:
+        if not is_alias_name(alias):
             rule = f"Member must have length less than or equal to {limits.QUALIFIER_LENGTH}"
-            raise rules.broken(alias, "name", rule)
+            too_long = len(alias) > limits.QUALIFIER_LENGTH
+            raise rules.broken(alias, "name", rule if too_long else _must_match(NAME_PATTERN))
         _check(function_version, description, routing)
         entry = self._index.entry(name)
         new = Alias(

@@ -111,9 +111,15 @@ def test_a_version_and_an_alias(there: Callable[..., Result]) -> None:
     assert [item["Contexts"] for item in found] == [{}, {"idle": 1}, {"idle": 1}]
     shown = there("functions", "--versions")
     assert shown.stdout.splitlines()[-1].split()[:3] == ["greet", "2", "live"]
-    refused = there("deploy", "greet", "--alias", "7")
-    assert refused.exit_code != 0
-    assert "regular expression" in refused.stderr
+    missing = there("invoke", "greet:nope")
+    assert "greet has no such version or alias" in missing.stderr
+    assert "samovar functions --versions" in missing.stderr
+    write("greet/app.py")
+    for name in ("7", "a b", "a" * 129):  # before anything is deployed
+        refused = there("deploy", "greet", "--alias", name)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert "no alias can be called" in refused.stderr
+        assert "packaged" not in refused.stderr
 
 
 def test_a_zip_and_a_module(there: Callable[..., Result]) -> None:

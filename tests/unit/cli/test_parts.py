@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import dataclass, field, replace
 from io import BytesIO, StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError as RefusedByApi
@@ -20,7 +21,7 @@ from samovar.doors.cli.demo.calls import Call
 from samovar.doors.cli.doctor import access, host, inside
 from samovar.doors.cli.doctor.facts import Fact, Verdict
 from samovar.doors.cli.doctor.trial import Trial
-from samovar.doors.cli.exits import Exit, Failure, failures
+from samovar.doors.cli.exits import Exit, Failure, failures, refused
 from samovar.doors.cli.headers import read_details
 from samovar.doors.cli.percentiles import percentile
 from samovar.doors.cli.remote import endpoint_of, lambda_client
@@ -55,6 +56,81 @@ def test_what_was_raised_becomes_an_exit_code_and_a_message(
         raise error
     assert raised.value.exit_code == code
     assert said in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "reason", "advice"),
+    [
+        (
+            "ResourceConflictException",
+            "The operation cannot be performed at this time. An update is in progress for …",
+            "",
+            "try again in a moment",
+        ),
+        (
+            "ResourceConflictException",
+            "The operation cannot be performed at this time. The function is currently in the "
+            "following state: Failed",
+            "",
+            "get-function-configuration",
+        ),
+        (
+            "ResourceConflictException",
+            "Unable to delete version because the following aliases reference it: [live]",
+            "",
+            "aws lambda update-alias",
+        ),
+        ("ResourceConflictException", "Function already exist: f", "", None),
+        (
+            "InvalidParameterValueException",
+            "Deletion of aliases is not currently supported.",
+            "",
+            "aws lambda delete-alias",
+        ),
+        (
+            "TooManyRequestsException",
+            "Rate Exceeded.",
+            "ReservedFunctionConcurrentInvocationLimitExceeded",
+            "aws lambda get-function-concurrency",
+        ),
+        (
+            "TooManyRequestsException",
+            "Rate Exceeded.",
+            "ConcurrentInvocationLimitExceeded",
+            "--account-concurrency",
+        ),
+        (
+            "TooManyRequestsException",
+            "Rate Exceeded. This engine: all 4 contexts are busy.",
+            "ConcurrentInvocationLimitExceeded",
+            "--max-contexts",
+        ),
+        (
+            "TooManyRequestsException",
+            "Rate Exceeded.",
+            "FunctionInvocationRateLimitExceeded",
+            "try again in a second",
+        ),
+    ],
+    ids=[
+        "updated",
+        "failed",
+        "aliases",
+        "exists",
+        "alias",
+        "reserved",
+        "account",
+        "host",
+        "rate",
+    ],
+)
+def test_the_advice_is_for_what_was_refused(
+    code: str, message: str, reason: str, advice: str | None
+) -> None:
+    response: Any = {"Error": {"Code": code, "Message": message}, "Reason": reason}
+    told = refused(RefusedByApi(response, "Invoke")).message
+    assert told.startswith(f"{code}: {message}")
+    assert told.endswith(message) if advice is None else advice in told.splitlines()[1]
 
 
 # remote

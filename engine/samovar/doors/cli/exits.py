@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import Any
 
 import click
 from botocore.exceptions import (
@@ -52,11 +53,39 @@ _SIGN = (
     "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN if there is one), or "
     "AWS_PROFILE for a profile of ~/.aws/credentials; AWS_REGION must be the engine's Region."
 )
-# What to do about the API's errors that a command line meets most.
+WHAT_IS_THERE = "What is deployed there: samovar functions"
+_RATE = "It is invoked, or gets new contexts, faster than it may; try again in a second."
+# What to do about the API's errors that a command line meets most: by the code of the error, and by
+# what its message or its Reason begins with.
+_NEXT_BY_TEXT = {
+    "ResourceConflictException": {
+        "The operation cannot be performed at this time. The function is currently in the "
+        "following state: Failed": "Why: aws lambda get-function-configuration.",
+        "The operation cannot be performed": (
+            "Another change of it is in progress; try again in a moment."
+        ),
+        "Unable to delete version because": (
+            "Have them stand for another version (aws lambda update-alias), or delete them (aws "
+            "lambda delete-alias)."
+        ),
+    },
+    "InvalidParameterValueException": {
+        "Deletion of aliases": "An alias is deleted by aws lambda delete-alias.",
+    },
+    "TooManyRequestsException": {
+        "Rate Exceeded. This engine": ("See --max-contexts and --memory-reserve of samovar start."),
+        "ReservedFunctionConcurrent": (
+            "As much of it runs as is reserved for it: see aws lambda get-function-concurrency."
+        ),
+        "ConcurrentInvocation": (
+            "As much runs as the account may have: see --account-concurrency of samovar start."
+        ),
+        "FunctionInvocationRate": _RATE,
+        "ReservedFunctionInvocationRate": _RATE,
+    },
+}
 _NEXT = {
-    "ResourceNotFoundException": "What is deployed there: samovar functions",
-    "ResourceConflictException": "Another change of it is in progress; try again in a moment.",
-    "TooManyRequestsException": "All contexts are busy; see --max-contexts of samovar start.",
+    "ResourceNotFoundException": WHAT_IS_THERE,
     "MissingAuthenticationTokenException": _SIGN,
     "IncompleteSignatureException": _SIGN,
     "InvalidSignatureException": _SIGN,
@@ -97,12 +126,22 @@ def failures(endpoint: str = "") -> Iterator[None]:
         raise Failure(Exit.UNREACHABLE, _unreachable(endpoint, error)) from error
 
 
-def refused(error: RefusedByApi, hint: str = "") -> Failure:
-    """What the API said, what to do about it, and in front of that a `hint`."""
+def refused(error: RefusedByApi, advice: str = "") -> Failure:
+    """What the API said, and what to do about it: `advice`, or what is usually to be done."""
     told = error.response.get("Error", {})
     text = f"{told.get('Code', 'Unknown')}: {told.get('Message', 'no message')}"
-    advice = " ".join(filter(None, (hint, _NEXT.get(told.get("Code", "")))))
+    advice = advice or _usual_advice(error.response)
     return Failure(Exit.REFUSED, f"{text}\n{advice}" if advice else text)
+
+
+def _usual_advice(response: Any) -> str:
+    told = response.get("Error", {})
+    code = told.get("Code", "")
+    texts = (told.get("Message", ""), response.get("Reason", ""))
+    for beginning, advice in _NEXT_BY_TEXT.get(code, {}).items():
+        if any(text.startswith(beginning) for text in texts):
+            return advice
+    return _NEXT.get(code, "")
 
 
 def _unreachable(endpoint: str, error: BotoCoreError) -> str:

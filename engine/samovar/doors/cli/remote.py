@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
-from samovar.doors.cli.exits import Exit, Failure, failures, refused
+from samovar.doors.cli.exits import WHAT_IS_THERE, Exit, Failure, failures, refused
 from samovar.settings import PREFIX, Settings, is_loopback
 
 # AWS's longest function runs for 900 s; a reply may take a little longer than the function.
@@ -56,10 +56,12 @@ def connected(endpoint_url: str | None, *, connections: int = 10) -> Iterator[An
 
 
 def _similar(client: Any, message: str) -> str:
-    """Which functions may have been meant, where `message` has the name of one that isn't there."""
-    missed = re.search(r":function:([^:\s]+)", message)
+    """What may have been meant, where `message` has the name of a function, or of a version or an
+    alias, that isn't there; «» where there is nothing like it."""
+    missed = re.search(r":function:([^:\s]+)(:\S+)?", message)
     if missed is None:
         return ""
+    name, qualifier = missed.groups()
     try:
         pages = client.get_paginator("list_functions").paginate(
             PaginationConfig={"MaxItems": _MOST_NAMES}
@@ -67,8 +69,10 @@ def _similar(client: Any, message: str) -> str:
         names = [item["FunctionName"] for page in pages for item in page["Functions"]]
     except (ClientError, BotoCoreError):  # the first error is the one to tell
         return ""
-    near = difflib.get_close_matches(missed[1], names)
-    return f"Did you mean {' or '.join(near)}?" if near else ""
+    if name in names and qualifier:
+        return f"{name} has no such version or alias. What it has: samovar functions --versions"
+    near = difflib.get_close_matches(name, names)
+    return f"Did you mean {' or '.join(near)}? {WHAT_IS_THERE}" if near else ""
 
 
 def endpoint_of(given: str | None) -> str:

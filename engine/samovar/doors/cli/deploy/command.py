@@ -17,7 +17,7 @@ from samovar.doors.cli.deploy.live import LiveDirectory, live_directory
 from samovar.doors.cli.deploy.package import Package, make_package
 from samovar.doors.cli.deploy.pairs import read_file, read_pairs
 from samovar.doors.cli.deploy.plan import Plan, Status, Wishes, to_create, to_update
-from samovar.doors.cli.deploy.publish import Publication
+from samovar.doors.cli.deploy.publish import Publication, read_alias
 from samovar.doors.cli.deploy.publish import publish as publish_it
 from samovar.doors.cli.deploy.source import Source, resolve
 from samovar.doors.cli.exits import Exit, Failure
@@ -90,7 +90,10 @@ what is saved, until it is deployed without --watch or deleted."""
 )
 @click.option("--publish", is_flag=True, help="publish it as a version that stays as it is")
 @click.option(
-    "--alias", metavar="NAME", help="publish it, and have this alias stand for the version"
+    "--alias",
+    metavar="NAME",
+    callback=read_alias,
+    help="publish it, and have this alias stand for the version",
 )
 @click.option("--dry-run", is_flag=True, help="say what would be done, and do nothing")
 @click.option("--json", "as_json", is_flag=True, help="print more than the ARN, as JSON")

@@ -5,8 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import click
+
 from samovar.doors.cli.deploy.carry_out import settle
 from samovar.doors.cli.screen import say
+from samovar.model import limits
+from samovar.model.alias import is_alias_name
+
+
+def read_alias(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
+    """The name of an alias: looked at before anything is deployed."""
+    if name is not None and not is_alias_name(name):
+        raise click.BadParameter(
+            f"no alias can be called {name!r}: 1 to {limits.QUALIFIER_LENGTH} letters, digits, "
+            "- and _, and not digits alone, which are versions"
+        )
+    return name
 
 
 @dataclass(frozen=True, slots=True)
