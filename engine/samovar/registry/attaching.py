@@ -40,7 +40,7 @@ class Attaching:
     ) -> None:
         """Replace what a function has of `kind` at the ARN `resource` (its own, a version's or an
         alias's) by the document that `change` makes of it; None removes it. It happens within
-        `during`, and while nothing else holds `alone`.
+        `during`, and while nothing else holds `alone`; `change` finds what has that ARN in place.
 
         `revise`: what has that ARN gets a new revision with it, in one durable write. AWS does so
         for policies; for the rest it is not known, and they leave it alone, so that a client that
@@ -55,11 +55,11 @@ class Attaching:
         async def attach() -> None:
             with during or nullcontext():
                 async with alone or nullcontext(), self._underway.holding(entry):
-                    document = change(entry)
                     bearer = entry.bearer(resource)
                     if bearer is None:  # deleted, while its function was not
                         qualifier = resource.rpartition(":")[2]
                         raise self._index.not_found(entry.shown.name, qualifier)
+                    document = change(entry)
                     revised = bearer if revise else None
                     await self._attach(entry, kind, resource, document, revised)
 

@@ -76,7 +76,7 @@ class Permissions:
 
 def _demand_revision(entry: Entry, resource: str, revision_id: str | None) -> None:
     bearer = entry.bearer(resource)
-    assert bearer is not None  # `Attaching` has seen to it
+    assert bearer is not None  # `Attaching` sees to it before
     transitions.demand_revision(bearer, revision_id, _LATER)
 
 

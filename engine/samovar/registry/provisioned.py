@@ -99,7 +99,6 @@ class ProvisionedConcurrency:
         config = ProvisionedConfig(resource, requested, self._clock.wall())
 
         def change(entry: Entry) -> object:
-            self._demand_there(entry, qualifier)  # it may have been deleted meanwhile
             _demand_provisionable(entry, qualifier)
             self._demand_concurrency(entry, config)
             return config.document()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from samovar.registry.runtime_management import RuntimeManagement, UpdateRuntime
 ARN = PREFIX + "f"
 STATEMENT = Statement("s", "*", "lambda:InvokeFunction", ARN, {})
 ON_UPDATE = RuntimeManagement(UpdateRuntimeOn.FUNCTION_UPDATE)
+MANUAL = RuntimeManagement(UpdateRuntimeOn.MANUAL, "arn:aws:lambda:us-east-1::runtime:" + "a" * 64)
 
 Change = Callable[[House], Awaitable[object]]
 CHANGES: dict[str, Change] = {
@@ -57,6 +59,50 @@ def test_what_waits_for_a_deletion_finds_nothing(tmp_path: Path, what: str) -> N
         created = await creating
         assert home.registry.get("f") is created
         assert home.registry.tags_of(ARN) == {}
+        assert not [record for record in await home.store.load() if record.kind in KINDS]
+
+    run(tmp_path, check)
+
+
+QUALIFIED: dict[str, Callable[[House, str], Awaitable[object]]] = {
+    "permission": lambda home, of: home.registry.permissions.add("f", of, STATEMENT),
+    "no-permission": lambda home, of: home.registry.permissions.remove("f", of, "old"),
+    "runtime": lambda home, of: home.registry.runtime_management.put("f", of, MANUAL),
+    "provisioned": lambda home, of: home.registry.provisioned.put("f", of, 1),
+    "not-provisioned": lambda home, of: home.registry.provisioned.delete("f", of),
+}
+
+
+@pytest.mark.parametrize(
+    ("what", "qualifier"),
+    # How a runtime is managed belongs to versions only.
+    [pair for pair in product(QUALIFIED, ("2", "live")) if pair != ("runtime", "live")],
+)
+def test_what_waits_for_the_deletion_of_a_qualifier_finds_nothing(
+    tmp_path: Path, what: str, qualifier: str
+) -> None:
+    async def check(home: House) -> None:
+        await home.active()
+        registry = home.registry
+        for number in "12":
+            await registry.versions.publish("f", description=number)
+            await registry.wait_settled("f", number)
+        await registry.aliases.create("f", "live", "1")
+        await registry.permissions.add("f", qualifier, replace(STATEMENT, sid="old"))
+        async with registry._underway.lock("f"):
+            deleting = asyncio.create_task(
+                registry.aliases.delete("f", "live")
+                if qualifier == "live"
+                else registry.versions.delete("f", qualifier)
+            )
+            await until(home, lambda: len(waiting(home)) == 1)
+            asked = asyncio.create_task(QUALIFIED[what](home, qualifier))  # type: ignore[arg-type,var-annotated]
+            await until(home, lambda: len(waiting(home)) == 2)
+        await deleting
+        with pytest.raises(ClientError) as caught:
+            await asked
+        assert caught.value.error is AWS.RESOURCE_NOT_FOUND
+        assert caught.value.message == f"Function not found: {ARN}:{qualifier}"
         assert not [record for record in await home.store.load() if record.kind in KINDS]
 
     run(tmp_path, check)

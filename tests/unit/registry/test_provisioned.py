@@ -272,7 +272,7 @@ def test_a_put_that_waited_while_its_alias_was_deleted(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         home.store.let_go()
         await deleting
-        await refused(putting, AWS.RESOURCE_NOT_FOUND, f"Cannot find alias arn: {ARN}:live")
+        await refused(putting, AWS.RESOURCE_NOT_FOUND, f"Function not found: {ARN}:live")
         assert home.registry.concurrency.unreserved() == 1000
 
     run(tmp_path, check)
