@@ -30,17 +30,21 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which events: not before `since` (milliseconds), of one request, with a text in them."""
+    """Which events: not before `since` (milliseconds), of one request, with a text in them, of one
+    version of the function."""
 
     since: int = 0
     request_id: str = ""
     text: str = ""
+    version: str = ""
 
     def has(self, event: Kept) -> bool:
         return (
             event.time >= self.since
             and (not self.request_id or event.request_id == self.request_id)
             and self.text in event.message
+            # A stream is of one context: 2026/01/31/[version]…
+            and (not self.version or f"/[{self.version}]" in event.stream)
         )
 
 

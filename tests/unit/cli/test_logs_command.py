@@ -59,6 +59,29 @@ def test_the_variable_and_an_arn_will_do(cli: Cli, data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("f", ["of $LATEST", "of 1", "of 11"]),
+        ("f:1", ["of 1"]),
+        ("f:$LATEST", ["of $LATEST"]),
+        ("arn:aws:lambda:us-east-1:000000000000:function:f:11", ["of 11"]),
+        ("function:f:2", []),
+        ("f:live", ["of $LATEST", "of 1", "of 11"]),
+    ],
+    ids=["all", "version", "latest", "arn", "no version", "alias"],
+)
+def test_of_one_version(cli: Cli, tmp_path: Path, name: str, shown: list[str]) -> None:
+    files = LogFiles(tmp_path / "logs", 1 << 20, 1 << 30, Lost())
+    for now, version in enumerate(("$LATEST", "1", "11")):
+        stream = LogStream("/aws/lambda/f", f"2026/01/31/[{version}]{'a' * 32}", "f")
+        files.append(stream, now, entry(stream, now, ID, [f"of {version}"]), 1)
+    said = cli("logs", name, "--data-dir", str(tmp_path), "--json")
+    assert said.returncode == 0
+    assert [json.loads(line)["message"] for line in said.stdout.splitlines()] == shown
+    assert ("live is an alias" in said.stderr) == (name == "f:live")
+
+
+@pytest.mark.parametrize(
     ("flags", "shown"),
     [
         (["--since", "2026-01-31T23:59:53Z"], [3]),

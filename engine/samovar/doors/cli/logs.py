@@ -17,9 +17,11 @@ import click
 from samovar.doors.cli.arrivals import arrivals
 from samovar.doors.cli.exits import Exit, Failure
 from samovar.doors.cli.options import read_settings, setting_flags
+from samovar.doors.cli.screen import say
 from samovar.logs.keeping import DIRECTORY
 from samovar.logs.platform_lines import iso
 from samovar.logs.reader import Kept, Reader, Wanted, functions, moment
+from samovar.model.function import LATEST
 from samovar.settings import Settings
 
 _REQUEST_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
@@ -40,6 +42,7 @@ _OTHERS = {item.name for item in fields(Settings)} - {"data_dir"}
     epilog="""\b
 Examples:
   samovar logs thumbnail -f
+  samovar logs thumbnail:3
   samovar logs thumbnail --since 10m --filter ERROR
   samovar logs thumbnail --request-id 8f507cfc-xmpl-4697-b07a-ac58fc914c95
   samovar logs thumbnail --json | jq -r .message
@@ -63,11 +66,11 @@ def logs(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Show what the function NAME (a name or an ARN) logged."""
+    """Show what the function NAME (a name or an ARN, of one version with :VERSION) logged."""
     directory = read_settings(flags).data_dir / DIRECTORY
-    function = name.split(":")[6] if name.startswith("arn:") and name.count(":") >= 6 else name
+    function, version = _meant(name)
     try:
-        wanted = Wanted(moment(since, time.time()) if since else 0, request_id, text)
+        wanted = Wanted(moment(since, time.time()) if since else 0, request_id, text, version)
     except ValueError as error:
         raise click.BadParameter(
             f"{since!r} is neither like 10m nor an ISO time", param_hint="--since"
@@ -77,6 +80,22 @@ def logs(
         _show(Reader(directory, function), wanted, follow=follow, as_json=as_json)
     except PermissionError as error:
         raise Failure(Exit.SETTINGS, f"the logs may not be read: {error}") from error
+
+
+def _meant(name: str) -> tuple[str, str]:
+    """The function and the version of it, «» for all of them."""
+    parts = name.split(":")
+    if "function" in parts[:-1]:  # an ARN, or a part of one
+        parts = parts[parts.index("function") + 1 :]
+    function, version, *_ = (*parts, "")
+    if version and version != LATEST and not version.isdecimal():
+        # The files don't know what an alias stood for when.
+        say(
+            f"logs are of versions, and {version} is an alias: these are of all versions. Of one: "
+            f"samovar logs {function}:VERSION (which one: samovar functions --versions)"
+        )
+        return function, ""
+    return function, version
 
 
 def _demand_known(directory: Path, function: str) -> None:
