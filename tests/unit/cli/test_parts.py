@@ -88,6 +88,12 @@ def test_what_was_raised_becomes_an_exit_code_and_a_message(
             "aws lambda delete-alias",
         ),
         (
+            "InvalidParameterValueException",
+            "This operation is permitted on Lambda functions only. Aliases and versions do not …",
+            "",
+            "Leave the version or alias out of the name",
+        ),
+        (
             "TooManyRequestsException",
             "Rate Exceeded.",
             "ReservedFunctionConcurrentInvocationLimitExceeded",
@@ -118,6 +124,7 @@ def test_what_was_raised_becomes_an_exit_code_and_a_message(
         "aliases",
         "exists",
         "alias",
+        "function only",
         "reserved",
         "account",
         "host",

@@ -71,6 +71,10 @@ _NEXT_BY_TEXT = {
     },
     "InvalidParameterValueException": {
         "Deletion of aliases": "An alias is deleted by aws lambda delete-alias.",
+        "This operation is permitted on Lambda functions only": (
+            "Leave the version or alias out of the name; samovar deploy --alias has an alias stand "
+            "for what is deployed."
+        ),
     },
     "TooManyRequestsException": {
         "Rate Exceeded. This engine": ("See --max-contexts and --memory-reserve of samovar start."),
