@@ -42,6 +42,7 @@ class AWS:
     UNSUPPORTED_MEDIA_TYPE = AwsError("UnsupportedMediaTypeException", 415)
     TOO_MANY_REQUESTS = AwsError("TooManyRequestsException", 429)
     SNAP_START = AwsError("SnapStartException", 400, "Message")
+    SNAP_START_NOT_READY = AwsError("SnapStartNotReadyException", 409, "Message")
     SNAP_START_TIMEOUT = AwsError("SnapStartTimeoutException", 408, "Message")
     RECURSIVE_INVOCATION = AwsError("RecursiveInvocationException", 400, "Message")
     SERVICE = AwsError("ServiceException", 500, "Message", "Service")

@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from tests.process.conftest import RunEngine
 from tests.process.house import Gate, create, error, eventually, family, result, states
 from tests.process.kin import ended
@@ -13,6 +14,7 @@ from tests.process.template_house import call, create_published, publish, templa
 from tests.process.witness import Court
 
 from samovar.engine import Engine
+from samovar.errors import AWS, ClientError
 from samovar.model.function import State
 from samovar.model.invocation import StartKind
 
@@ -35,6 +37,9 @@ def test_the_init_runs_once_at_publish(run_engine: RunEngine) -> None:
             await court.reached(1)
             pending = engine.registry.get("f", "1")
             assert pending.state is State.PENDING
+            with pytest.raises(ClientError) as early:
+                await call(engine, {})
+            assert early.value.error is AWS.SNAP_START_NOT_READY
             court.open(1)
             assert (await publishing).state is State.ACTIVE
             calls = [asyncio.create_task(call(engine, court.event())) for _ in range(5)]

@@ -253,6 +253,14 @@ class Index:
         if version is None:
             raise self.not_found(entry.shown.name, qualifier)
         if version.state is not _ACTIVE:
+            if version.starts_from_template and version.state is State.PENDING:
+                # AWS documents it for a version that lost its snapshot; of one that has none yet it
+                # is unconfirmed.
+                raise ClientError(
+                    AWS.SNAP_START_NOT_READY,
+                    "Lambda is initializing your function. It will be ready to invoke once your "
+                    "function state becomes ACTIVE.",
+                )
             raise _not_now(version.state)
         return version
 
