@@ -119,10 +119,12 @@ def test_a_failed_init_ends_it_with_the_reason_and_a_good_one_is_tried_again(the
 def test_snap_start_and_provisioned_concurrency_are_exchanged(there: Run) -> None:
     deploy = ("deploy", "code", "--name", "snap", "--alias", "live")
     assert there(*deploy, "--provisioned", "1").exit_code == 0
-    for wrong in (("--snap-start",), ("--snap-start", "--dry-run")):
-        refused = there(*deploy, *wrong, "--provisioned", "1")
+    for wrong in (("--provisioned", "1"), ("--provisioned", "1", "--dry-run"), ()):
+        refused = there(*deploy, "--snap-start", *wrong)
         assert (refused.exit_code, refused.stdout) == (2, "")
         assert "SnapStart excludes provisioned concurrency" in refused.stderr
+    assert "which snap:live has" in refused.stderr
+    assert len(listed(there, "snap", "--versions")) == 2  # nothing was published
     made = document(there(*deploy, "--snap-start", "--provisioned", "none", "--json"))
     assert (made["SnapStart"], made["Changed"]) == ("PublishedVersions", ["SnapStart"])
     found = listed(there, "snap", "--versions")

@@ -16,6 +16,7 @@ from samovar.doors.cli.deploy.live import LiveDirectory, live_directory
 from samovar.doors.cli.deploy.package import Package, make_package
 from samovar.doors.cli.deploy.pairs import read_file, read_pairs
 from samovar.doors.cli.deploy.plan import Amount, Plan, Wishes, to_create, to_update
+from samovar.doors.cli.deploy.provision import is_provisioned
 from samovar.doors.cli.deploy.publish import publish as publish_it
 from samovar.doors.cli.deploy.publish import read_alias
 from samovar.doors.cli.deploy.source import Source, resolve
@@ -182,8 +183,8 @@ def deploy(
         existing = find(client, function)
         code = live or _packaged(meant, install=install, runtime=_runtime(wishes, existing))
         plan = _plan(client, function, wishes, handler=handler, code=code, existing=existing)
-        if provisioned is not None and provisioned.count is not None:
-            _demand_no_snap_start(wishes, existing)
+        if _snap_starts(wishes, existing):
+            _demand_unprovisioned(client, function, alias, provisioned)
         before = existing.reserved if existing else None
         if dry_run:
             current = existing.configuration if existing else {}
@@ -204,16 +205,27 @@ def deploy(
             follow(client, live.path, now, as_json=as_json)
 
 
-def _demand_no_snap_start(wishes: Wishes, existing: Existing | None) -> None:
-    """Before anything is changed: the API would say it when the version is published already."""
+def _snap_starts(wishes: Wishes, existing: Existing | None) -> bool:
+    """Whether the function's next version will have SnapStart."""
+    if wishes.snap_start is not None:
+        return wishes.snap_start
     shown = existing.configuration.get("SnapStart", {}) if existing else {}
-    has = shown.get("ApplyOn") == SnapStart.PUBLISHED_VERSIONS
-    if has if wishes.snap_start is None else wishes.snap_start:
-        raise Failure(
-            Exit.USAGE,
-            "SnapStart excludes provisioned concurrency: take one of them (--no-snap-start turns "
-            "the one off, --provisioned none the other)",
-        )
+    return bool(shown.get("ApplyOn") == SnapStart.PUBLISHED_VERSIONS)
+
+
+def _demand_unprovisioned(client: Any, name: str, alias: str | None, asked: Amount | None) -> None:
+    """Raise Failure before anything is changed: the API would say it when the version is published
+    already."""
+    if asked is not None and asked.count is None:
+        return
+    if asked is None and not (alias and is_provisioned(client, name, alias)):
+        return
+    has = "" if asked is not None else f", which {name}:{alias} has"
+    raise Failure(
+        Exit.USAGE,
+        f"SnapStart excludes provisioned concurrency{has}: take one of them (--no-snap-start turns "
+        "the one off, --provisioned none the other)",
+    )
 
 
 def _would_publish(alias: str | None, provisioned: Amount | None) -> str:

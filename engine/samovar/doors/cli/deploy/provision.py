@@ -66,12 +66,16 @@ def provision(client: Any, name: str, qualifier: str, count: int) -> Provisionin
     return Provisioning(qualifier, count, now[_READY], now["Status"], changed)
 
 
+def is_provisioned(client: Any, name: str, qualifier: str) -> bool:
+    """Whether an alias or a version has a config; one that isn't there has none."""
+    return _config(client, {"FunctionName": name, "Qualifier": qualifier}) is not None
+
+
 def take_away(client: Any, name: str, qualifier: str) -> Provisioning:
     """Have nothing provisioned of an alias or a version; one that isn't there has nothing."""
-    of = {"FunctionName": name, "Qualifier": qualifier}
-    there = _config(client, of) is not None
+    there = is_provisioned(client, name, qualifier)
     if there:
-        client.delete_provisioned_concurrency_config(**of)
+        client.delete_provisioned_concurrency_config(FunctionName=name, Qualifier=qualifier)
         say(f"{name}:{qualifier} has nothing provisioned any more")
     return Provisioning(qualifier, 0, 0, None, there)
 
