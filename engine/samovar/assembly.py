@@ -14,7 +14,7 @@ from samovar.context import launch_plan, sweep
 from samovar.context.context import Surroundings
 from samovar.context.deadlines import Deadlines
 from samovar.context.environment import Region
-from samovar.context.host_memory import HostMemory, MemoryGauge, own_group
+from samovar.context.host_memory import HostMemory, MemoryGauge, YieldingGauge, own_group
 from samovar.context.launch_plan import Family
 from samovar.context.nursery import Nursery
 from samovar.context.provision import Provisioner
@@ -105,7 +105,9 @@ class Parts:
             provisioner = Provisioner(
                 nursery, registry.runtimes, registry.ensure_extracted, clock, region
             )
-            endings.push_async_callback(provisioner.templates.stop)
+            templates = provisioner.templates
+            endings.push_async_callback(templates.stop)
+            templates.wanted = registry.is_there
             provisioner.demand_version = registry.runtime_management.demand
             scheduler = Scheduler(
                 Policy(
@@ -119,7 +121,7 @@ class Parts:
                 provisioner,
                 clock,
                 metrics,
-                memory,
+                YieldingGauge(memory, templates.let_go_of_one),
             )
             invoker = Invoker(registry.resolve, scheduler, clock, registry.recursion.get)
             provisioning = Provisioning(registry, scheduler)

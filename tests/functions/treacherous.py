@@ -108,6 +108,10 @@ def die(_):
     os.kill(HERE, 9)
 
 
+def die_at_once():
+    os.fork = lambda: os.kill(os.getpid(), 9)
+
+
 def stop():
     def fork():
         os.kill(os.getpid(), 19)
@@ -133,6 +137,7 @@ WAYS = {
     "talk": keep_talking,
     "close": lambda: say(lambda steward: os.close(TEMPLATE) or steward.shutdown(2) or b""),
     "death": lambda: fork_and(die),
+    "death at once": die_at_once,
     "nothing": stop,
     "never an end": lambda: fork_and(lambda _: time.sleep(600)),
 }

@@ -30,7 +30,6 @@ _PATIENCE = 5.0  # seconds for a template to fork; hooks of the function's may r
 _AFTERLIFE = 1.0  # seconds for what a template was forking when it died
 _LOOK_MS = 5.0  # between two looks for that
 _LAST_ERROR = 4095  # the highest errno that there can be on Linux
-_ENDED = "its template has ended"
 
 
 def live(connection: int, zygote: int, walled: bool, worker: boot.Boot) -> None:
@@ -155,7 +154,7 @@ class Steward(Zygote):
             packet, fds = self._queue.popleft()
             child = self._children.get(packet.context) if packet.revive else Child()
             if self._pair is None or child is None:
-                reason = _ENDED if self._pair is None else "its mounts are gone"
+                reason = control.ENDED if self._pair is None else "its mounts are gone"
                 self._refuse(packet.context, reason)
                 self._close(fds)
                 continue
@@ -169,6 +168,8 @@ class Steward(Zygote):
                 if self._worker.uid:  # who opens /dev/stdout opens the pipe anew
                     os.fchown(fds[2], self._worker.uid, self._worker.uid)
                 socket.send_fds(self._pair, [template.ASK.pack(packet.context)], given)
+            except (BrokenPipeError, ConnectionResetError):
+                self._distrust("")  # it has just ended
             except OSError as error:
                 self._distrust(f"can't be reached: {error}")
             finally:
@@ -300,7 +301,7 @@ class Steward(Zygote):
     def _refuse_asked(self) -> None:
         asked, self._asked = self._asked, None
         if asked is not None:
-            self._refuse(asked.context, _ENDED)
+            self._refuse(asked.context, control.ENDED)
         self._ask()  # which refuses them all
 
     # -- endings

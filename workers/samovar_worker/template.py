@@ -85,8 +85,15 @@ class Template:
 
     def _fork(self, context: int, fds: list[int]) -> bool:
         """True in the worker."""
-        report, told = os.pipe2(os.O_CLOEXEC)
-        pid = os.fork()
+        own: tuple[int, ...] = ()
+        try:
+            own = report, told = os.pipe2(os.O_CLOEXEC)
+            pid = os.fork()
+        except OSError as error:
+            for fd in (*own, *fds):
+                os.close(fd)
+            self._socket.send(ANSWER.pack(context, -(error.errno or errno.EIO), 0))
+            return False
         if pid == 0:
             try:
                 self._socket.close()

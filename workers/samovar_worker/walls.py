@@ -155,8 +155,12 @@ def map_user(inside: int, outside_uid: int, outside_gid: int) -> None:
 
 
 def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="ascii") as file:
-        file.write(text)
+    # Not with `open`: what that touches, a template's children copy.
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
 
 
 def become_subreaper() -> None:

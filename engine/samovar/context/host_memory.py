@@ -9,6 +9,7 @@ tmpfs is memory, so that MemAvailable and the groups' usage tell of it by themse
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ _ENOUGH = 16384  # bytes: /proc/meminfo has 1.5 KB, a group's memory.stat at mos
 # above it memory would only lie idle on a large host.
 _LEAST_RESERVE, _MOST_RESERVE = 64, 1024
 _RESERVED_SHARE = 20  # between the two a twentieth
+# MB: a few contexts. Looks are a tenth of a second apart and more, so that what one of them has
+# given up mostly shows at the next.
+_LITTLE = 64
 # The names of the files and of the field in memory.stat, by version. In version 1 the fields
 # without «total_» leave out the groups below.
 _LIMITS = {1: ("memory.limit_in_bytes",), 2: ("memory.max", "memory.high")}
@@ -36,6 +40,22 @@ class MemoryGauge(Protocol):
 
     def room(self) -> int:
         """MB that new contexts may take; negative where the reserve itself has been taken from."""
+
+
+class YieldingGauge:
+    """A gauge that has something given up when there is little room left: what stays in memory only
+    to save time."""
+
+    def __init__(self, gauge: MemoryGauge, give_up: Callable[[], None]) -> None:
+        """`give_up` is called at a look that finds little room, once for each look."""
+        self._gauge = gauge
+        self._give_up = give_up
+
+    def room(self) -> int:
+        room = self._gauge.room()
+        if room < _LITTLE:
+            self._give_up()
+        return room
 
 
 def default_reserve(total: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 
 from samovar.context.fork_server import ForkServer, socket_pair
 from samovar.context.process import pid_of
@@ -21,6 +22,9 @@ class Steward(ForkServer):
         super().__init__(connection, "the template's steward")
         self.zygote = zygote
         self.pid = 0
+        # Told of every process that it could not or would not have forked, by context and reason.
+        self.refused: Callable[[int, str], None] = lambda context, reason: None
+        self.forks = 0  # processes that there are or were, the template included
         self._number = number
         self._closing = False
 
@@ -47,6 +51,13 @@ class Steward(ForkServer):
         super().forget(context)
         if self._closing and not self._contexts:
             self.close()
+
+    def _take(self, packet: control.Packet, fds: list[int]) -> None:
+        if isinstance(packet, control.Refusal):
+            self.refused(packet.context, packet.reason)
+        elif isinstance(packet, control.Forked):
+            self.forks += 1
+        super()._take(packet, fds)
 
     def _ended(self) -> None:
         self.zygote.forget(self._number)

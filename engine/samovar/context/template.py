@@ -18,6 +18,7 @@ from samovar.context.zygote import Zygote
 from samovar.errors import EngineError
 from samovar.model.function import FunctionVersion
 from samovar_worker.wire import messages
+from samovar_worker.wire.control import ENDED
 
 _log = logging.getLogger(__name__)
 # As in the nursery: not in the middle of the burst that took them.
@@ -43,12 +44,16 @@ class Template:
         """Raises EngineError when descriptors run out."""
         self.alive = False
         self.ended: Callable[[str], None] = lambda reason: None
+        # Called with the reason when it fails to fork, or is found out not to be one; before
+        # `ended`, if that follows.
+        self.failed: Callable[[str], None] = lambda reason: None
         self._numbers = numbers
         self._surroundings = surroundings
         self._wanted_spares = spares
         self._spares: deque[ExecutionContext] = deque()
         self._replenishing = False
         self._retired = False
+        self._asked = False
         self._begun: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
         try:
             self.steward = Steward.start(zygote, next(numbers))
@@ -62,6 +67,7 @@ class Template:
         self.number = self._context.number
         # Contexts copy the template's /tmp as they are restored, which may be after its end.
         self.steward.on_death = lambda _: release(self._context)
+        self.steward.refused = self._refused
 
     async def start(self, version: FunctionVersion, placement: Placement) -> Failure | None:
         """Run the init; why there is no template, or None."""
@@ -81,6 +87,19 @@ class Template:
     def left_open(self) -> messages.LeftOpen | None:
         """What its init left that contexts share or do not have."""
         return self._context.left_open
+
+    @property
+    def barren(self) -> bool:
+        """Whether it was asked for contexts, and never made one."""
+        return self._asked and self.steward.forks < 2
+
+    @property
+    def deserted(self) -> bool:
+        """Whether no context that came from it is anybody's."""
+        return all(
+            number == self.number or other in self._spares
+            for number, other in self.steward.contexts()
+        )
 
     def obtain(self) -> ExecutionContext:
         """A context that waits to be restored, or is being forked. Raises EngineError."""
@@ -133,15 +152,22 @@ class Template:
             self._begun.set_result(failure)
         for number, other in self.steward.contexts():
             if number != self.number and isinstance(other, ExecutionContext):
-                other.bereft("its template has ended")
+                other.bereft(ENDED)
         self.steward.close_when_empty()
         if was:
             self.ended(reason)
+
+    def _refused(self, context: int, reason: str) -> None:
+        # Those that wait while it ends are refused, too: that is no fault of a template's that was
+        # killed. One that is to blame is so under its own number.
+        if self.alive and (context == self.number or reason != ENDED):
+            self.failed(reason)
 
     # -- spares
 
     def _fork(self, role: Role, spare: bool = False) -> ExecutionContext:
         number = next(self._numbers)
+        self._asked = role is Role.RESTORED
         return ExecutionContext(number, self.steward, self._surroundings, spare, role)
 
     def _replenish_later(self, delay: float = _REPLENISH_DELAY) -> None:

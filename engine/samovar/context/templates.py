@@ -21,7 +21,13 @@ _RESPAWNS = (
     5  # deaths in a row, each within _QUICK seconds of the start, before contexts do without
 )
 _QUICK = 1.0
-_AFTER_A_FAILURE = 5.0  # seconds until an init that failed is tried again for a template
+# Those that die of forking are given up before the scheduler, which tries to start a context three
+# times, gives up whoever waits.
+_BARREN = 2
+# Seconds that contexts start on demand for after an init that failed, or a template that can't
+# fork. Twice as long after each further failure: whoever starts first after that waits for another.
+_AFTER_A_FAILURE = 5.0
+_DOUBLINGS = 6
 
 Place = Callable[[FunctionVersion, int], Awaitable[Placement]]
 """The placement of a template by its context's number. Raises SamovarError, OSError."""
@@ -37,7 +43,11 @@ class _Plot:
     started: float = 0.0
     quick_deaths: int = 0
     not_before: float = 0.0  # monotonic; until then contexts start on demand
+    failures: int = 0  # in a row
+    barren: int = 0  # templates in a row that died before they had made a context
     retired: bool = False
+    embryo: Template | None = None  # its init runs
+    used: float = 0.0  # monotonic
 
 
 class Templates:
@@ -58,6 +68,8 @@ class Templates:
         self._plots: dict[str, _Plot] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._stopping = False
+        # Whether a version is still there: what was asked for before its deletion gets no template.
+        self.wanted: Callable[[FunctionVersion], bool] = lambda version: True
 
     @property
     def impossible(self) -> str | None:
@@ -73,31 +85,35 @@ class Templates:
             if plot.retired or self._stopping:
                 return broken("the version is no longer wanted")
             zygote = await self._nursery.zygote(self._family(version))
-            template = self._nursery.new_template(zygote, self._release)
+            template = plot.embryo = self._nursery.new_template(zygote, self._release)
             try:
                 placement = await self._place(version, template.number)
                 failure = await template.start(version, placement)
             except BaseException:
                 template.close()
                 raise
+            finally:
+                plot.embryo = None
             if failure is not None:
                 return failure
             if plot.retired or self._stopping:
                 template.close()
                 return broken("the version is no longer wanted")
             plot.template = template
-            plot.started = self._nursery.clock.monotonic()
+            plot.started = plot.used = self._nursery.clock.monotonic()
             template.ended = lambda reason: self._ended(plot, template, reason)
+            template.failed = lambda reason: self._put_off(plot, reason)
             return None
 
     async def obtain(self, version: FunctionVersion) -> ExecutionContext | None:
         """A context that only has to be restored; None where it has to start on demand."""
-        if self.impossible is not None:
+        if self.impossible is not None or not self.wanted(version):
             return None
         plot = self._plots.setdefault(version.pool, _Plot(version))
+        plot.used = self._nursery.clock.monotonic()
+        if plot.used < plot.not_before:
+            return None
         if plot.template is None or not plot.template.alive:
-            if self._nursery.clock.monotonic() < plot.not_before:
-                return None
             try:
                 failure = await self.make(version)
             except (SamovarError, OSError) as error:
@@ -113,8 +129,24 @@ class Templates:
         plot = self._plots.pop(version.pool, None)
         if plot is not None:
             plot.retired = True
-            if plot.template is not None:
-                plot.template.retire()
+            for template in filter(None, (plot.template, plot.embryo)):
+                template.retire()
+
+    def let_go_of_one(self) -> None:
+        """End the template that was not used for longest, if there is one without contexts: the
+        host is short of memory, and its version's next cold start makes another."""
+        idle = [
+            plot
+            for plot in self._plots.values()
+            if plot.template is not None and plot.template.alive and plot.template.deserted
+        ]
+        if not idle:
+            return
+        plot = min(idle, key=lambda one: one.used)
+        template, plot.template = plot.template, None
+        assert template is not None
+        _log.warning("template of %s: ended for want of memory", plot.version.qualified_arn)
+        template.retire()
 
     async def stop(self) -> None:
         """End them all, before the zygotes."""
@@ -139,10 +171,21 @@ class Templates:
     def _put_off(self, plot: _Plot, reason: str) -> None:
         arn = plot.version.qualified_arn
         _log.warning("%s has no template, its contexts start on demand: %s", arn, reason)
-        plot.not_before = self._nursery.clock.monotonic() + _AFTER_A_FAILURE
+        if plot.template is not None and not plot.template.barren:
+            plot.failures = 0
+        pause = _AFTER_A_FAILURE * 2 ** min(plot.failures, _DOUBLINGS)
+        plot.not_before = self._nursery.clock.monotonic() + pause
+        plot.failures += 1
 
     def _ended(self, plot: _Plot, template: Template, reason: str) -> None:
         if plot.template is not template or plot.retired or self._stopping:
+            return
+        if self._nursery.clock.monotonic() < plot.not_before:
+            return  # it was to blame
+        plot.barren = plot.barren + 1 if template.barren else 0
+        if plot.barren >= _BARREN:
+            plot.barren = 0
+            self._put_off(plot, reason)
             return
         quick = self._nursery.clock.monotonic() - plot.started < _QUICK
         plot.quick_deaths = plot.quick_deaths + 1 if quick else 0

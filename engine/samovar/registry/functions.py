@@ -201,6 +201,13 @@ class FunctionRegistry:
         """What GetFunction shows, for an alias its (first) version; raises ClientError (404)."""
         return self._index.shown(name, qualifier)
 
+    def is_there(self, version: FunctionVersion) -> bool:
+        """Whether it was neither changed nor deleted."""
+        try:
+            return self.get(version.name, version.version).pool == version.pool
+        except ClientError:
+            return False
+
     def list(
         self,
         marker: str | None = None,

@@ -17,6 +17,7 @@ from samovar_worker.wire.fields import checks
 from samovar_worker.wire.frames import ProtocolError
 
 MAX_PACKET = 64 * 1024
+ENDED = "its template has ended"  # the reason of a Refusal that is nobody's fault
 
 
 class Launch(NamedTuple):
