@@ -264,9 +264,8 @@ class Scheduler(ContextListener):
         number = context.lifecycle.context
         try:
             self._handle(_new(InvocationEnded, (number, self._clock.monotonic())))
-        except (
-            IllegalTransition
-        ) as error:  # a bug of ours: whoever waits has an answer all the same
+        except IllegalTransition as error:
+            # A bug of ours: whoever waits has an answer all the same.
             _log.exception("a context is given up, because its states are wrong")
             self._loop.call_soon(context.abandon, str(error))
 
