@@ -17,9 +17,9 @@ import socket
 import stat
 import struct
 from array import array
-from typing import NamedTuple
 
 from samovar_worker import compact, tmp_copy, walls
+from samovar_worker.between import PIDS, Between
 from samovar_worker.holder import hold_namespace
 from samovar_worker.pipes import MEMORY, OUTPUT, REPLY, REQUEST, TEMPLATE
 
@@ -28,7 +28,6 @@ from samovar_worker.pipes import MEMORY, OUTPUT, REPLY, REQUEST, TEMPLATE
 # context's number, the worker's pid (or minus an errno) and the holder's (or 0).
 ASK = struct.Struct("<q")
 ANSWER = struct.Struct("<qii")
-_PIDS = struct.Struct("<ii")
 _RIGHTS = socket.CMSG_SPACE(6 * 4)
 _SOL_SOCKET, _SCM_RIGHTS = int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS)
 _FRESH = 4  # descriptors of a context that has no namespaces yet
@@ -41,38 +40,6 @@ _QUIETLY = [
 ]
 
 
-class _Between(NamedTuple):
-    """M as its parent knows it; with a `socket` it waits to be handed a context's descriptors."""
-
-    pid: int
-    report: int
-    socket: socket.socket | None
-
-    def hand_over(self, fds: list[int]) -> bool:
-        """Whether it is there to take them; else it is reaped."""
-        assert self.socket is not None
-        try:
-            socket.send_fds(self.socket, [b"x"], fds, socket.MSG_NOSIGNAL)
-        except OSError:
-            self.end()
-            return False
-        return True
-
-    def end(self) -> tuple[int, int]:
-        """Wait for its end, so that the worker is an orphan; the pids of the worker (or minus an
-        errno) and of the holder."""
-        if self.socket is not None:
-            self.socket.close()
-        try:
-            os.waitpid(self.pid, 0)
-        except OSError:
-            pass  # a handler of the function's was first
-        data = os.read(self.report, _PIDS.size)
-        os.close(self.report)
-        worker, holder = _PIDS.unpack(data) if len(data) == _PIDS.size else (-errno.ECHILD, 0)
-        return worker, holder
-
-
 class Template:
     """Made when the init is over. `serve` returns in each worker that is forked, and only there."""
 
@@ -82,7 +49,7 @@ class Template:
         self._spawns = spawns
         self._tmp_size = tmp_size
         self._between = 0
-        self._waiting: _Between | None = None
+        self._waiting: Between | None = None
         self._streams = _same_as(OUTPUT)
         self._files = tmp_copy.files_below(_TMP) if walled else []
         self._socket = socket.socket(fileno=TEMPLATE)
@@ -140,7 +107,7 @@ class Template:
         self._socket.send(ANSWER.pack(context, worker, holder))
         return False
 
-    def _prepare(self, busy: _Between) -> bool:
+    def _prepare(self, busy: Between) -> bool:
         """Have the next one wait; True in its worker."""
         try:
             self._waiting = self._fork_between(None, busy)
@@ -148,7 +115,7 @@ class Template:
             return False  # who is asked for next is forked then
         return self._waiting is None
 
-    def _fork_between(self, fds: list[int] | None, busy: _Between | None = None) -> _Between | None:
+    def _fork_between(self, fds: list[int] | None, busy: Between | None = None) -> Between | None:
         """M, for these descriptors or for those that it is still to be handed; None in the worker.
         Raises OSError."""
         report, told = os.pipe2(os.O_CLOEXEC)
@@ -162,7 +129,7 @@ class Template:
             raise
         if pid:
             _close(told, theirs)
-            return _Between(pid, report, ours)
+            return Between(pid, report, ours)
         try:
             _close(report, ours, self._socket)
             for other in (self._waiting, busy):
@@ -200,10 +167,10 @@ class Template:
         except OSError as error:
             if holder:
                 os.kill(holder, signal.SIGKILL)
-            os.write(told, _PIDS.pack(-(error.errno or errno.EIO), 0))
+            os.write(told, PIDS.pack(-(error.errno or errno.EIO), 0))
             os._exit(1)
         if pid:
-            os.write(told, _PIDS.pack(pid, holder))
+            os.write(told, PIDS.pack(pid, holder))
             os._exit(0)
 
     def _take(self, fds: list[int]) -> None:
