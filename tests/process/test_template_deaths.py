@@ -210,3 +210,33 @@ def test_an_init_that_is_killed_makes_the_version_fail(run_engine: RunEngine) ->
         assert engine.templates() == []
 
     run_engine(scenario, spares=0)
+
+
+def test_what_a_template_has_waiting_is_killed(run_engine: RunEngine) -> None:
+    """The process in between that is ready for the next context: that is forked from the template
+    itself then."""
+
+    def waiting(engine: Engine) -> list[psutil.Process]:
+        return psutil.Process(template_pid(engine)).children()
+
+    async def scenario(engine: Engine) -> None:
+        await create_published(engine, "witness.handler", timeout=30)
+        async with Court() as court:
+            calls = [asyncio.create_task(call(engine, court.event()))]
+            await court.reached(1)
+            template = template_pid(engine)
+            for count in (2, 3):
+                await eventually(lambda: len(waiting(engine)) == 1, "one waits")
+                (between,) = waiting(engine)
+                between.kill()
+                await eventually(
+                    lambda: between.status() == psutil.STATUS_ZOMBIE,  # noqa: B023
+                    "it is dead",
+                )
+                calls.append(asyncio.create_task(call(engine, court.event())))
+                await court.reached(count)
+            court.open()
+            assert [(await one).function_error for one in calls] == [None] * 3
+        assert template_pid(engine) == template
+
+    run_engine(scenario, spares=0)

@@ -10,7 +10,13 @@ import signal
 import pytest
 from tests.process.conftest import RunEngine
 from tests.process.house import create, eventually, family, states
-from tests.process.template_house import call, create_published, publish, write_published
+from tests.process.template_house import (
+    call,
+    create_published,
+    publish,
+    template_pid,
+    write_published,
+)
 from tests.process.witness import Court
 
 from samovar.engine import Engine
@@ -71,7 +77,7 @@ def test_a_template_that_is_found_out_is_not_made_again_at_once(
         await create_published(engine, "treacherous.handler", environment={"WAY": "garbage"})
         assert (await call(engine)).payload == b"true"
         assert caplog.text.count(ON_DEMAND + "the template said what it was not asked") == 1
-        assert engine.templates() == []
+        await eventually(lambda: engine.templates() == [], "it is killed, and there is no other")
 
     with caplog.at_level(logging.WARNING):
         run_engine(scenario, spares=0)
@@ -120,7 +126,9 @@ def test_what_waited_as_its_version_was_deleted_gets_no_template(run_engine: Run
             await court.reached(1)
             waiting: asyncio.Task[Outcome] = asyncio.create_task(call(engine, court.event()))
             await asyncio.sleep(0)
+            template = template_pid(engine)
             await engine.registry.versions.delete("f", "1")
+            await eventually(lambda: template not in family(engine), "its template is reaped")
             (context,) = engine.contexts()
             os.kill(context["pid"], signal.SIGKILL)  # so that another one has to start
             await running

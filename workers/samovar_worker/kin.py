@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Callable
+
+from samovar_worker.pipes import OUTPUT
 
 _EXITING = 0x4  # PF_EXITING in the flags of /proc/PID/stat
 
@@ -60,3 +64,26 @@ def is_first_of_one_namespace(first: int, second: int) -> bool:
     except (OSError, StopIteration):
         return False
     return names[0] != names[1] == names[2] and numbers[-1] == "1"
+
+
+def are_born(new: list[int], worker: int, first: int, output: int) -> bool:
+    """Whether a worker that holds this output pipe, and the pid 1 of its namespace (0: it has none
+    of its own), are both among the `new` children of this process."""
+    if worker not in new or not holds_at(worker, OUTPUT, output):
+        return False
+    return first == 0 or (first in new and is_first_of_one_namespace(first, worker))
+
+
+def kill_strays(adopted: Callable[[], list[int]], session: int, output: int) -> None:
+    """Without a pid namespace: kill what a dead worker started and left to us, among the `adopted`.
+
+    Found are processes of its session and those that hold its output pipe. One that left both
+    behind is not found: `samovar doctor` says so.
+    """
+    while True:
+        strays = [pid for pid in adopted() if sid(pid) == session or holds(pid, output)]
+        if not strays:
+            return
+        for pid in strays:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)

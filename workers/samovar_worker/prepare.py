@@ -24,7 +24,7 @@ _NAMESPACES = (
 def main(control_fd: int, walled: bool) -> None:
     """Become a zygote; returns when the engine is gone, or walls are refused."""
     at_fork.hold_back()
-    from samovar_worker import boot, steward, trial, zygote  # behind the line above: they log
+    from samovar_worker import boot, stewardship, trial, zygote  # behind the line above: they log
 
     connection = socket.socket(fileno=control_fd)
     connection.set_inheritable(False)
@@ -71,4 +71,4 @@ def main(control_fd: int, walled: bool) -> None:
     compact.fill_holes()
     gc.freeze()
     gc.disable()  # until a child has a function to run
-    zygote.Zygote(connection, walled, worker, steward.live).serve(engine)
+    zygote.Zygote(connection, walled, worker, stewardship.live).serve(engine)

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-from samovar_worker.template import copy_directory
+from samovar_worker.tmp_copy import copy_directory
 from samovar_worker.wire.messages import Restore
 
 

@@ -14,48 +14,22 @@ the contexts live on.
 from __future__ import annotations
 
 import os
-import resource
 import select
 import signal
 import socket
 import time
 from collections import deque
 
-from samovar_worker import boot, kin, template, walls
+from samovar_worker import boot, kin, template
+from samovar_worker.child import Child, end_with
 from samovar_worker.pipes import OUTPUT
 from samovar_worker.wire import control
-from samovar_worker.zygote import Child, Zygote, end_with
+from samovar_worker.zygote import Zygote
 
 _PATIENCE = 5.0  # seconds for a template to fork; hooks of the function's may run in it
 _AFTERLIFE = 1.0  # seconds for what a template was forking when it died
 _LOOK_MS = 5.0  # between two looks for that
 _LAST_ERROR = 4095  # the highest errno that there can be on Linux
-
-
-def live(connection: int, zygote: int, walled: bool, worker: boot.Boot) -> None:
-    """Be a steward in a fresh fork of the zygote (a pidfd), until the engine lets go of it."""
-    signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGKILL, signal.SIGSTOP}:
-        if signal.getsignal(number) not in (signal.SIG_DFL, None):
-            signal.signal(number, signal.SIG_DFL)  # which pid 1 does not hear
-    os.setsid()
-    low = 3
-    for fd in sorted((connection, zygote)):
-        os.closerange(low, fd)
-        low = fd + 1
-    os.closerange(low, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    walls.die_with(zygote)
-    if walled:
-        walls.mount_proc()
-        # Contexts are pid 2 in their own namespaces. Libraries take a change of the pid as the sign
-        # of a fork (OpenSSL's random numbers do), so that a template must be another.
-        pid = os.fork()
-        if pid == 0:
-            os._exit(0)
-        os.waitpid(pid, 0)
-    else:
-        walls.become_subreaper()
-    Steward(socket.socket(fileno=connection), walled, worker).serve(zygote)
 
 
 class Steward(Zygote):
@@ -195,13 +169,14 @@ class Steward(Zygote):
     def _judge(self, asked: control.Fork, context: int, worker: int, holder: int) -> None:
         own = kin.children()  # what is in there is not reaped yet: its number is nobody else's
         child, known = self._child, self._context_of
+        new = [pid for pid in own if pid not in known]
         if context != asked.context:
             self._distrust("answered another question")
         elif worker < 0:
             self._asked = None
             reason = os.strerror(min(-worker, _LAST_ERROR))
             self._refuse(context, f"its template could not fork: {reason}")
-        elif self._is_born(own, worker, holder, child.output):
+        elif self._walled == bool(holder) and kin.are_born(new, worker, holder, child.output):
             self._take_over(asked, child, worker, holder)
         elif worker in self._strangers or (
             worker in own and worker not in known and kin.is_ending(worker)
@@ -209,16 +184,6 @@ class Steward(Zygote):
             self._take_over_dead(asked, child, worker, holder)
         else:
             self._distrust("named a process that is not the one that was asked for")
-
-    def _is_born(self, own: list[int], worker: int, holder: int, output: int) -> bool:
-        known = self._context_of
-        if worker not in own or worker in known or not kin.holds_at(worker, OUTPUT, output):
-            return False
-        if not self._walled:
-            return holder == 0
-        if holder not in own or holder in known:
-            return False
-        return kin.is_first_of_one_namespace(holder, worker)
 
     def _take_over(self, asked: control.Fork, child: Child, worker: int, holder: int) -> None:
         self._asked = None
@@ -239,7 +204,7 @@ class Steward(Zygote):
         was can't be seen any more; at worst a template deceives its own function."""
         self._asked = None
         context = asked.context
-        self._close_namespaces(child)
+        child.close_namespaces()
         child.worker, child.holder, child.discarded = worker, 0, self._unwanted
         self._children[context] = child
         own, known = kin.children(), self._context_of
@@ -332,15 +297,9 @@ class Steward(Zygote):
                 os.kill(pid, signal.SIGKILL)
 
     def _keep_mounts(self, child: Child) -> None:
-        if self._template not in self._context_of:
-            return
-        super()._keep_mounts(child)
-        if child.mounts >= 0:
-            try:
-                path = f"/proc/{child.holder}/ns/user"
-                child.users = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except OSError:
-                self._close_namespaces(child)
+        if self._template in self._context_of:
+            child.keep_mounts()
+            child.keep_user()
 
     def _kept(self, child: Child) -> bool:
         return super()._kept(child) and self._template in self._context_of

@@ -17,9 +17,9 @@ import socket
 import stat
 import struct
 from array import array
-from fcntl import F_GETFL, fcntl
 
-from samovar_worker import compact, walls
+from samovar_worker import compact, tmp_copy, walls
+from samovar_worker.between import PIDS, Between
 from samovar_worker.holder import hold_namespace
 from samovar_worker.pipes import MEMORY, OUTPUT, REPLY, REQUEST, TEMPLATE
 
@@ -28,11 +28,10 @@ from samovar_worker.pipes import MEMORY, OUTPUT, REPLY, REQUEST, TEMPLATE
 # context's number, the worker's pid (or minus an errno) and the holder's (or 0).
 ASK = struct.Struct("<q")
 ANSWER = struct.Struct("<qii")
-_PIDS = struct.Struct("<ii")
 _RIGHTS = socket.CMSG_SPACE(6 * 4)
 _SOL_SOCKET, _SCM_RIGHTS = int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS)
+_FRESH = 4  # descriptors of a context that has no namespaces yet
 _TMP = "/tmp"  # noqa: S108
-_COPY = 1 << 20
 _HOLDER = ["/bin/sleep", "infinity"]
 _QUIETLY = [
     (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
@@ -50,8 +49,9 @@ class Template:
         self._spawns = spawns
         self._tmp_size = tmp_size
         self._between = 0
+        self._waiting: Between | None = None
         self._streams = _same_as(OUTPUT)
-        self._files = _files_below(_TMP) if walled else []
+        self._files = tmp_copy.files_below(_TMP) if walled else []
         self._socket = socket.socket(fileno=TEMPLATE)
         gc.collect()
         compact.fill_holes()
@@ -85,56 +85,92 @@ class Template:
 
     def _fork(self, context: int, fds: list[int]) -> bool:
         """True in the worker."""
-        own: tuple[int, ...] = ()
+        worker, holder = -errno.EIO, 0
         try:
-            own = report, told = os.pipe2(os.O_CLOEXEC)
-            pid = os.fork()
+            between, again = self._waiting, len(fds) > _FRESH
+            if not again:
+                self._waiting = None
+            if between is None or again or not between.hand_over(fds):
+                between = self._fork_between(fds)
+                if between is None:
+                    return True
         except OSError as error:
-            for fd in (*own, *fds):
-                os.close(fd)
-            self._socket.send(ANSWER.pack(context, -(error.errno or errno.EIO), 0))
-            return False
-        if pid == 0:
-            try:
-                self._socket.close()
-                os.close(report)
-                self._be_between(fds, told)
-                self._be_born(told)
-            except BaseException:
-                os._exit(70)
-            return True
-        for fd in (told, *fds):
+            worker = -(error.errno or errno.EIO)
+            between = None
+        for fd in fds:
             os.close(fd)
-        try:
-            os.waitpid(pid, 0)
-        except OSError:
-            pass  # a handler of the function's was first
-        data = os.read(report, _PIDS.size)
-        os.close(report)
-        worker, holder = _PIDS.unpack(data) if len(data) == _PIDS.size else (-errno.ECHILD, 0)
+        if between is not None:
+            # While it works, on another processor.
+            if self._waiting is None and self._prepare(between):
+                return True
+            worker, holder = between.end()
         self._socket.send(ANSWER.pack(context, worker, holder))
         return False
 
-    def _be_between(self, fds: list[int], told: int) -> None:
+    def _prepare(self, busy: Between) -> bool:
+        """Have the next one wait; True in its worker."""
+        try:
+            self._waiting = self._fork_between(None, busy)
+        except OSError:
+            return False  # who is asked for next is forked then
+        return self._waiting is None
+
+    def _fork_between(self, fds: list[int] | None, busy: Between | None = None) -> Between | None:
+        """M, for these descriptors or for those that it is still to be handed; None in the worker.
+        Raises OSError."""
+        report, told = os.pipe2(os.O_CLOEXEC)
+        ours = theirs = None
+        try:
+            if fds is None:
+                ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            pid = os.fork()
+        except OSError:
+            _close(report, told, ours, theirs)
+            raise
+        if pid:
+            _close(told, theirs)
+            return Between(pid, report, ours)
+        try:
+            _close(report, ours, self._socket)
+            for other in (self._waiting, busy):
+                if other is not None:
+                    _close(other.report, other.socket)
+            self._waiting = None
+            self._be_between(fds, theirs, told)
+            self._be_born(told)
+        except BaseException:
+            os._exit(70)
+        return None
+
+    def _be_between(self, fds: list[int] | None, orders: socket.socket | None, told: int) -> None:
         """M's life; returns in its child, the worker."""
         holder = 0
         try:
-            self._take(fds[:4])
+            old = -1
             if self._walled:
-                if len(fds) > 4:
-                    enter_again(*fds[4:])
+                if fds is not None and len(fds) > _FRESH:
+                    enter_again(*fds[_FRESH:])
                 else:
-                    enter_walls(self._tmp_size, self._files)
+                    old = enter_walls(self._tmp_size)
                 holder = self._start_holder()
+            if fds is None:
+                assert orders is not None
+                _, fds, _, _ = socket.recv_fds(orders, 1, _FRESH)
+                orders.close()
+                if len(fds) != _FRESH:  # nobody needs it any more
+                    raise OSError(errno.ECANCELED, "no descriptors")
+            self._take(fds[:_FRESH])
+            if old >= 0:
+                _fill_tmp(old, self._files)
             self._between = os.getpid()
             pid = os.fork()
         except OSError as error:
-            os.write(told, _PIDS.pack(-(error.errno or errno.EIO), 0))
             if holder:
                 os.kill(holder, signal.SIGKILL)
+            os.write(told, PIDS.pack(-(error.errno or errno.EIO), 0))
             os._exit(1)
         if pid:
-            os.write(told, _PIDS.pack(pid, holder))
+            os.write(told, PIDS.pack(pid, holder))
             os._exit(0)
 
     def _take(self, fds: list[int]) -> None:
@@ -174,23 +210,35 @@ class Template:
             walls.die_with_parent()
 
 
-def enter_walls(tmp_size: int, files: list[tuple[int, str]] | None = None) -> None:
-    """Into new user, mount and pid namespaces, with a /tmp of `tmp_size` MB that has what the old
-    one has. Raises OSError where any of it is refused."""
+def _close(*ends: int | socket.socket | None) -> None:
+    for end in ends:
+        if isinstance(end, int):
+            os.close(end)
+        elif end is not None:
+            end.close()
+
+
+def enter_walls(tmp_size: int) -> int:
+    """Into new user, mount and pid namespaces, with a /tmp of `tmp_size` MB; a descriptor of the
+    old one. Raises OSError where any of it is refused."""
     uid, gid = os.getuid(), os.getgid()
     old = os.open(_TMP, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     walls.unshare(walls.CLONE_NEWUSER | walls.CLONE_NEWNS)
     walls.map_user(uid, uid, gid)
     flags = walls.MS_NOSUID | walls.MS_NODEV
     walls.mount("tmp", _TMP, "tmpfs", flags, f"size={tmp_size}m,mode=1777")
-    _copy(old, _TMP)
+    walls.unshare(walls.CLONE_NEWPID)
+    return old
+
+
+def _fill_tmp(old: int, files: list[tuple[int, str]]) -> None:
+    tmp_copy.copy(old, _TMP)
     os.close(old)
-    for fd, path in files or ():
-        _open_again(fd, path)
+    for fd, path in files:
+        tmp_copy.open_again(fd, path)
     here = os.getcwd()
     if f"{here}/".startswith(f"{_TMP}/"):
         os.chdir(here)
-    walls.unshare(walls.CLONE_NEWPID)
 
 
 def enter_again(users: int, mounts: int) -> None:
@@ -217,69 +265,6 @@ def _same_as(wanted: int) -> list[int]:
         if fd != wanted and stat.S_ISFIFO(status.st_mode) and status.st_ino == inode:
             found.append(fd)
     return found
-
-
-def _files_below(directory: str) -> list[tuple[int, str]]:
-    """Open regular files below `directory`, with their paths."""
-    found = []
-    for fd in map(int, os.listdir("/proc/self/fd")):
-        try:
-            path = os.readlink(f"/proc/self/fd/{fd}")
-            regular = stat.S_ISREG(os.fstat(fd).st_mode)
-        except OSError:
-            continue  # the listing's own
-        if regular and path.startswith(f"{directory}/"):
-            found.append((fd, path))
-    return found
-
-
-def _open_again(fd: int, path: str) -> None:
-    """The context's own copy in the place of the template's file; one without a name stays."""
-    try:
-        flags = fcntl(fd, F_GETFL) & (os.O_ACCMODE | os.O_APPEND | os.O_NONBLOCK)
-        new = os.open(path, flags | os.O_CLOEXEC)
-    except OSError:
-        return
-    os.lseek(new, os.lseek(fd, 0, os.SEEK_CUR), os.SEEK_SET)
-    os.dup2(new, fd, os.get_inheritable(fd))
-    os.close(new)
-
-
-def copy_directory(source: str, target: str) -> None:
-    """Copy what is in one directory to another, which is empty."""
-    fd = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    _copy(fd, target)
-    os.close(fd)
-
-
-def _copy(source: int, target: str) -> None:
-    """All that is in the directory `source` (a descriptor) but for sockets, pipes and devices."""
-    with os.scandir(source) as entries:
-        for entry in entries:
-            info = entry.stat(follow_symlinks=False)
-            path = f"{target}/{entry.name}"
-            if stat.S_ISLNK(info.st_mode):
-                os.symlink(os.readlink(entry.name, dir_fd=source), path)
-                continue
-            if stat.S_ISDIR(info.st_mode):
-                os.mkdir(path)
-                fd = os.open(entry.name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=source)
-                _copy(fd, path)
-            elif stat.S_ISREG(info.st_mode):
-                fd = os.open(entry.name, os.O_RDONLY, dir_fd=source)
-                _copy_file(fd, path)
-            else:
-                continue
-            os.close(fd)
-            os.chmod(path, stat.S_IMODE(info.st_mode))
-            os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
-
-
-def _copy_file(source: int, path: str) -> None:
-    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    while os.sendfile(target, source, None, _COPY):
-        pass
-    os.close(target)
 
 
 def _wait_for_the_end_of(parent: int) -> None:

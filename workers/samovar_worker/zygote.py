@@ -1,6 +1,6 @@
 """The zygote: one thread that forks on request, reaps and reports.
 
-Nothing but this, `trial`, and for templates `steward` and `template`, forks.
+Nothing but this, `trial`, and for templates `stewardship`, `steward` and `template`, forks.
 
 Contexts forked here come in pairs where there are namespaces: pid 1 of
 the context's pid namespace, which does nothing but hold the namespace and reap orphans, and the
@@ -15,11 +15,10 @@ import select
 import signal
 import socket
 import struct
-import sys
 from collections.abc import Callable, Iterable
-from typing import NoReturn
 
 from samovar_worker import boot, holder, kin, walls
+from samovar_worker.child import Child, end_with
 from samovar_worker.wire import control
 
 _MAX_REQUEST = 256  # bytes of a Fork or a Discard
@@ -29,22 +28,6 @@ _DESCRIPTORS_SPACE = socket.CMSG_SPACE(_DESCRIPTORS.size)
 _SOL_SOCKET, _SCM_RIGHTS = int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS)
 _FULL = "the zygote has too many open files"
 _TMP_SIZE_MB = 512  # AWS's default; a function with more gets its /tmp remounted
-
-
-class Child:
-    """One context as its zygote knows it."""
-
-    __slots__ = ("discarded", "holder", "mounts", "output", "peak_kb", "status", "users", "worker")
-
-    def __init__(self) -> None:
-        self.worker = 0  # pid, 0 once reaped
-        self.holder = 0  # pid of the context's pid 1, 0 without namespaces or once reaped
-        self.mounts = -1  # descriptor of the mount namespace, held between two processes
-        self.users = -1  # and of the user namespace, where the context has one of its own
-        self.status: int | None = None
-        self.peak_kb = 0
-        self.output = 0  # inode of the output pipe: finds strays where there is no pid namespace
-        self.discarded = False
 
 
 class Zygote:
@@ -58,7 +41,7 @@ class Zygote:
         steward: Callable[[int, int, bool, boot.Boot], None] | None = None,
     ) -> None:
         """`worker`: what its children live; `steward`: what those live that fork from a template
-        (`samovar_worker.steward.live`)."""
+        (`samovar_worker.stewardship.live`)."""
         self._connection = connection
         self._walled = walled
         self._worker = worker
@@ -148,7 +131,7 @@ class Zygote:
         self._context_of[child.worker] = context
         if child.holder:
             self._context_of[child.holder] = context
-        self._close_namespaces(child)  # the new processes hold them now
+        child.close_namespaces()  # the new processes hold them now
         forked = control.pack(control.Forked(context))
         rights = (_SOL_SOCKET, _SCM_RIGHTS, _DESCRIPTOR.pack(pidfd))
         self._connection.sendmsg([forked], [rights])
@@ -254,7 +237,7 @@ class Zygote:
                     self._keep_mounts(child)
                     os.kill(child.holder, signal.SIGKILL)
                 elif not self._walled:
-                    self._kill_strays(pid, child.output)
+                    kin.kill_strays(self._adopted, pid, child.output)
             else:
                 child.holder = 0
             if not child.worker and not child.holder:
@@ -264,13 +247,7 @@ class Zygote:
         """Somebody's orphan has ended."""
 
     def _keep_mounts(self, child: Child) -> None:
-        if child.discarded:
-            return
-        try:
-            path = f"/proc/{child.holder}/ns/mnt"
-            child.mounts = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            child.mounts = -1  # pid 1 was killed from outside: /tmp is lost with it
+        child.keep_mounts()
 
     def _kept(self, child: Child) -> bool:
         """Whether another process can take the place of this context's last one."""
@@ -291,34 +268,11 @@ class Zygote:
         self._connection.send(control.pack(exited))
 
     def _forget(self, context: int, child: Child) -> None:
-        self._close_namespaces(child)
+        child.close_namespaces()
         self._children.pop(context, None)
-
-    @staticmethod
-    def _close_namespaces(child: Child) -> None:
-        for fd in (child.mounts, child.users):
-            if fd >= 0:
-                os.close(fd)
-        child.mounts = child.users = -1
 
     def _refuse(self, context: int, reason: str) -> None:
         self._connection.send(control.pack(control.Refusal(context, reason)))
-
-    def _kill_strays(self, session: int, output: int) -> None:
-        """Without a pid namespace: kill what a dead worker started and left to us.
-
-        Found are processes of its session and those that hold its output pipe. One that left both
-        behind is not found: `samovar doctor` says so.
-        """
-        while True:
-            strays = [
-                pid for pid in self._adopted() if kin.sid(pid) == session or kin.holds(pid, output)
-            ]
-            if not strays:
-                return
-            for pid in strays:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
 
     def _adopted(self) -> list[int]:
         return [pid for pid in kin.children() if pid not in self._context_of]
@@ -339,13 +293,3 @@ class Zygote:
     def _close(fds: Iterable[int]) -> None:
         for fd in fds:
             os.close(fd)
-
-
-def end_with(life: Callable[..., None], *arguments: object) -> NoReturn:
-    """Live a child's life in it; nothing of a child ever returns into the zygote's own code."""
-    try:
-        life(*arguments)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())  # to the context's output
-    finally:
-        os._exit(70)
