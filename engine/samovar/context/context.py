@@ -24,7 +24,7 @@ from samovar.context.opening import Failure, Role
 from samovar.context.process import WorkerProcess
 from samovar.context.run import Run, Verdict
 from samovar.errors import ClientError
-from samovar.logs.stream import Ended, Journal, Started
+from samovar.logs.stream import Journal, Started
 from samovar_worker.wire import control, memory, messages
 from samovar_worker.wire.frames import Frame, ProtocolError
 from samovar_worker.wire.messages import Kind
@@ -412,40 +412,33 @@ class ExecutionContext:
         if process.channel.turn not in (Turn.RUNNING, Turn.IDLE):
             self._log_start(process, run)  # its init was repeated in vain
         memory_size = self.placement.version.configuration.memory_size
-        restore, billed_restore = None, 0
-        if self.role is Role.RESTORED and ending[0] is not None:
-            restore, billed_restore = ending[0], -(-self._in_worker // 1000)
-            ending = (None, *ending[1:])
         usage = (duration, memory_size, self.memory_used)
-        output.platform(_new(Ended, (*usage, *ending, restore, billed_restore)))
+        restored = self._in_worker if self.role is Role.RESTORED else None
+        output.platform(opening.run_ended(usage, ending, restored))
         return output.end()
 
     def _settle_exit(self, exited: control.Exited, run_over: bool) -> None:
         """The process is reaped: say what that means for the init or the run it was in."""
         run = self._run
+        ended = (exited.code, exited.signal, self._out_of_time)
+        failure = opening.failure_of(self._failed_init, *ended)
         if run is None:
             if self._stopping is None and self._in(ContextState.INITIALIZING):
-                self.failure = self._failure(exited)
-                self._log_failed_init("init", self.failure)
+                self.failure = failure
+                self._log_failed_init("init", failure)
         else:
             assert self.placement is not None
+            timeout = self.placement.version.configuration.timeout if self._out_of_time else None
             request_id = run.invocation.request_id
-            error = verdict.exited(request_id, exited.code, exited.signal)
-            if self._out_of_time:
-                timeout = self.placement.version.configuration.timeout
-                error = verdict.timed_out(request_id, timeout)
+            error = verdict.of_exit(request_id, exited.code, exited.signal, timeout)
             payload, error_type = error.to_json(), error.error_type
             if self._process is not None and self._process.channel.turn is not Turn.RUNNING:
-                self._log_failed_init("invoke", self._failure(exited))
+                self._log_failed_init("invoke", failure)
                 if self._failed_init is not None and not self._out_of_time:
                     payload, error_type = self._failed_init
             self._finish(self._clock.monotonic(), payload, error_type, by_platform=True)
         reason = self._broken or "its process ended"
         self._process_over(reason, lost=not exited.tmp_kept, run_over=run_over)
-
-    def _failure(self, exited: control.Exited) -> Failure:
-        ended = (exited.code, exited.signal, self._out_of_time)
-        return opening.failure_of(self._failed_init, *ended)
 
     def _log_failed_init(self, phase: str, failure: Failure) -> None:
         process = self._process

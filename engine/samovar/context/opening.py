@@ -9,9 +9,11 @@ from typing import NamedTuple
 from samovar.context import verdict
 from samovar.context.launcher import Placement
 from samovar.errors import AWS, ClientError
-from samovar.logs.stream import InitEnded, InitStarted, RestoreEnded, RestoreStarted
+from samovar.logs.stream import Ended, InitEnded, InitStarted, RestoreEnded, RestoreStarted
 from samovar_worker.wire import messages
 from samovar_worker.wire.messages import Kind
+
+_new = tuple.__new__  # a named tuple's own is a Python function: twice the cost
 
 # AWS: after-restore hooks have 10 seconds.
 RESTORE_TIMEOUT = 10.0
@@ -108,6 +110,20 @@ def restore_error(failure: Failure) -> ClientError:
 def broken(reason: str) -> Failure:
     """For what is nobody's fault but the engine's, or a template's that broke the rules."""
     return Failure("InternalError", json.dumps({"errorMessage": reason}).encode(), False)
+
+
+def run_ended(
+    usage: tuple[float, int, int],
+    ending: tuple[float | None, str | None, bool, str],
+    restored: int | None,
+) -> Ended:
+    """The fields of an Ended up to the memory used, and those behind it; `restored`: microseconds
+    in the worker, if what an init would be was a restore."""
+    restore, billed = None, 0
+    if restored is not None and ending[0] is not None:
+        restore, billed = ending[0], -(-restored // 1000)
+        ending = (None, *ending[1:])
+    return _new(Ended, (*usage, *ending, restore, billed))
 
 
 def failure_of(

@@ -57,6 +57,16 @@ def exited(request_id: str, code: int | None, signal: int | None) -> PlatformErr
     return PlatformError("Runtime.ExitError", f"RequestId: {request_id} Error: Runtime {how}")
 
 
+def of_exit(
+    request_id: str, code: int | None, signal: int | None, timeout: float | None
+) -> PlatformError:
+    """What a run is told whose process has ended; `timeout`: the time that it had, if that was
+    up."""
+    if timeout is not None:
+        return timed_out(request_id, timeout)
+    return exited(request_id, code, signal)
+
+
 def status(error_type: str | None, out_of_time: bool, broken: str | None) -> str:
     """How an invocation ended, as `platform.report` says it: a function's error is an error."""
     if broken is not None:
