@@ -180,7 +180,9 @@ def test_a_process_that_ends_right_after_its_init_is_given_up(run_open: RunEngin
             await engine.registry.provisioned.put("f", "1", 2)
             await eventually(lambda: shown(engine)[0] is ProvisionedStatus.FAILED, "it is given up")
             await eventually(lambda: not states(engine), "nothing is tried any more")
-            assert 6 <= len(court.heard) <= 7
+            # Two at a time; and one that has ended before the engine hears of its init counts as a
+            # failed init, of which there may be five beside the six that ended early.
+            assert 6 <= len(court.heard) <= 12
             (facts,) = await told([asyncio.create_task(engine.invoke("f", qualifier="1"))])
             assert facts["type"] == ON_DEMAND
 
