@@ -20,11 +20,6 @@ class Court(Gate):
         """Who has come so far: «init» for a module's import, «invoke» for a handler."""
         return [fact["phase"] for fact in self.heard]
 
-    def open_last(self) -> None:
-        """Let the one go that came last."""
-        self._inside.insert(0, self._inside.pop())
-        self.open(1)
-
     async def _arrived(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.heard.append(json.loads(await reader.readline()))
         self._inside.append(writer)
