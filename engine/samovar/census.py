@@ -13,7 +13,7 @@ import psutil
 
 from samovar.clock import Clock
 from samovar.context.launcher import Context
-from samovar.context.lifecycle import ContextState, Lifecycle
+from samovar.context.lifecycle import IN_FLIGHT, ContextState, Lifecycle
 from samovar.context.memory_use import resident_mb
 from samovar.logs.platform_lines import iso
 from samovar.metrics.counts import Traffic
@@ -201,7 +201,7 @@ def _nothing(version: str) -> VersionEntry:
 def _count(shown: VersionEntry, entry: ContextEntry) -> None:
     state, age = entry["state"], entry["state_seconds"]
     shown["contexts"][state] = shown["contexts"].get(state, 0) + 1
-    if state in (ContextState.BUSY.value, ContextState.RESERVED.value):
+    if ContextState(state) in IN_FLIGHT:
         shown["in_flight"] += 1
     if age is not None and state == ContextState.BUSY.value:
         shown["longest_busy_seconds"] = max(age, shown["longest_busy_seconds"] or 0.0)

@@ -24,6 +24,9 @@ class ContextState(Enum):
     DEAD = "dead"
 
 
+BEFORE_READY = (ContextState.STARTING, ContextState.INITIALIZING)
+IN_FLIGHT = (ContextState.RESERVED, ContextState.BUSY)  # an invocation has it
+
 _S = ContextState
 LEGAL: frozenset[tuple[ContextState, ContextState]] = frozenset(
     {

@@ -8,12 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from samovar.context.launcher import Context
-from samovar.context.lifecycle import ContextState
+from samovar.context.lifecycle import IN_FLIGHT
 from samovar.metrics.occupancy import Occupancy, ProvisionedUse
 from samovar.scheduler.pool import Pool
 from samovar.scheduler.state import SchedulerState
-
-_IN_FLIGHT = (ContextState.RESERVED, ContextState.BUSY)
 
 
 def occupancy(state: SchedulerState, contexts: Mapping[int, Context], limit: int) -> Occupancy:
@@ -53,4 +51,4 @@ def _runs(pool: Pool, contexts: Mapping[int, Context]) -> Iterator[Any]:
 
 def _busy(pool: Pool) -> int:
     members = list(pool.members.values())
-    return sum(context.provisioned and context.state in _IN_FLIGHT for context in members)
+    return sum(context.provisioned and context.state in IN_FLIGHT for context in members)

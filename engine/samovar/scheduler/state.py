@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from samovar.context.lifecycle import ContextState, Lifecycle
+from samovar.context.lifecycle import BEFORE_READY, IN_FLIGHT, ContextState, Lifecycle
 from samovar.scheduler.commands import (
     Command,
     Dispatch,
@@ -45,8 +45,6 @@ _IDLE = ContextState.IDLE
 _RESERVED = ContextState.RESERVED
 _INITIALIZING = ContextState.INITIALIZING
 _STOPPING = ContextState.STOPPING
-_BEFORE_READY = (ContextState.STARTING, ContextState.INITIALIZING)
-_IN_FLIGHT = (ContextState.RESERVED, ContextState.BUSY)
 
 
 class SchedulerState(Stock):
@@ -232,13 +230,13 @@ class SchedulerState(Stock):
         else:
             self._room.give_back(pool)
             self._line.to_end(pool)
-            if context.state in _BEFORE_READY:
+            if context.state in BEFORE_READY:
                 self._end_start(pool, context)
-            elif context.state in _IN_FLIGHT:
+            elif context.state in IN_FLIGHT:
                 pool.end_flight(context)
             if context.provisioned:
                 commands += self._provisioned_died(pool, context, event)
-            elif context.state in _BEFORE_READY:
+            elif context.state in BEFORE_READY:
                 commands += self._start_failed(pool, event.reason)
         context.move(ContextState.DEAD, event.reason)
         self._line.recount(pool)
@@ -286,7 +284,7 @@ class SchedulerState(Stock):
     def _provisioned_died(
         self, pool: Pool, context: Lifecycle, event: ContextDied
     ) -> list[Command]:
-        if context.state in _BEFORE_READY:
+        if context.state in BEFORE_READY:
             pool.provisioned -= 1
             if context.state is _INITIALIZING and not event.lost:
                 pool.provision_failures += 1
@@ -337,7 +335,7 @@ class SchedulerState(Stock):
 
     def _idle_dropped(self, event: IdleDropped) -> list[Command]:
         pool = self.pools.get(event.pool)
-        return [] if pool is None else self._stop_idle(pool, "dropped while idle")
+        return [] if pool is None else self._stop_stack(pool.idle, "dropped while idle")
 
     def _reserved_set(self, event: ReservedSet) -> list[Command]:
         share = self.ledger.share(event.function)
@@ -345,7 +343,7 @@ class SchedulerState(Stock):
         for pool in self.pools.values():
             if pool.share is share:
                 on_demand += len(pool.waiting) + sum(
-                    context.state in _IN_FLIGHT and not context.provisioned
+                    context.state in IN_FLIGHT and not context.provisioned
                     for context in pool.members.values()
                 )
         self.ledger.reserve(share, event.reserved, on_demand)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from samovar.context.lifecycle import ContextState, Lifecycle
+from samovar.context.lifecycle import BEFORE_READY, ContextState, Lifecycle
 from samovar.scheduler.commands import Command, StartContext, StopContext
 from samovar.scheduler.ledger import ConcurrencyLedger
 from samovar.scheduler.line import Line
@@ -16,7 +16,6 @@ from samovar.scheduler.room import ColdEnd, Room
 
 _IDLE = ContextState.IDLE
 _STOPPING = ContextState.STOPPING
-_BEFORE_READY = (ContextState.STARTING, ContextState.INITIALIZING)
 
 
 class Stock:
@@ -146,7 +145,7 @@ class Stock:
     def _stop(self, context: Lifecycle, reason: str) -> StopContext:
         """Stop a context that is idle, or that is still being started."""
         pool = self.pools[context.pool]
-        if context.state in _BEFORE_READY:
+        if context.state in BEFORE_READY:
             self._end_start(pool, context)
             if context.provisioned:
                 pool.provisioned -= 1
@@ -157,9 +156,6 @@ class Stock:
         self._room.give_back(pool)
         self._line.look_at(pool)
         return StopContext(context.context, reason)
-
-    def _stop_idle(self, pool: Pool, reason: str) -> list[Command]:
-        return self._stop_stack(pool.idle, reason)
 
     def _stop_all(self, pool: Pool, reason: str) -> list[Command]:
         """Stop whatever of `pool` no invocation is in, or waits for."""
@@ -187,7 +183,7 @@ class Stock:
         coming = [
             context
             for context in reversed(pool.members.values())
-            if context.state in _BEFORE_READY and context.provisioned is provisioned
+            if context.state in BEFORE_READY and context.provisioned is provisioned
         ]
         return [self._stop(context, reason) for context in coming[:count]]
 
