@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 import psutil
 
@@ -19,26 +18,13 @@ from samovar.logs.platform_lines import iso
 from samovar.metrics.counts import Traffic
 from samovar.metrics.occupancy import Occupancy
 from samovar.model.census import ContextEntry, FunctionEntry, Host, Totals, VersionEntry
+from samovar.model.function import PoolKey
 from samovar.model.invocation import Initialization
 from samovar.scheduler.driver import Scheduler
 
 # A look at one process takes some 10 µs: more of them than this are not for the loop's thread.
 _FEW = 64
 _MEGABYTE = 2**20
-
-
-class Pool(NamedTuple):
-    """What a pool's key says."""
-
-    function: str  # the ARN, without the version
-    version: str
-    generation: int
-
-    @classmethod
-    def of(cls, key: str) -> Pool:
-        arn, _, rest = key.rpartition(":")
-        version, _, generation = rest.partition("#")
-        return cls(arn, version, int(generation))
 
 
 def contexts(scheduler: Scheduler, clock: Clock, *, history: bool = False) -> list[ContextEntry]:
@@ -53,7 +39,7 @@ def contexts(scheduler: Scheduler, clock: Clock, *, history: bool = False) -> li
 def _entry(
     lifecycle: Lifecycle, context: Context | None, now: float, wall: float, history: bool
 ) -> ContextEntry:
-    pool = Pool.of(lifecycle.pool)
+    pool = PoolKey.of(lifecycle.pool)
     since = _since(lifecycle, context)
     served = context.invocations if context is not None else 0
     cold = min(served, int(lifecycle.awaited))
@@ -163,7 +149,7 @@ def functions(
     for entry in entries:
         _count(of(entry["function"], entry["version"]), entry)
     for key, count in waiting.items():
-        pool = Pool.of(key)
+        pool = PoolKey.of(key)
         shown = of(pool.function, pool.version)
         shown["waiting"] += count
         shown["in_flight"] += count

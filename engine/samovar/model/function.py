@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 LATEST = "$LATEST"
 # What is written down where a role is not the point: no call is made with it.
@@ -124,6 +125,25 @@ def default_log_group(name: str) -> str:
     return f"/aws/lambda/{name}"
 
 
+class PoolKey(NamedTuple):
+    """What the key of a version's contexts says; `function` is the unqualified ARN."""
+
+    function: str
+    version: str
+    generation: int
+
+    @classmethod
+    def of(cls, text: str) -> PoolKey:
+        """Take apart what `text` made."""
+        function, _, rest = text.rpartition(":")
+        version, _, generation = rest.partition("#")
+        return cls(function, version, int(generation))
+
+    @property
+    def text(self) -> str:
+        return f"{self.function}:{self.version}#{self.generation}"
+
+
 @dataclass(frozen=True, slots=True)
 class FunctionVersion:
     """One runnable version of a function; `$LATEST` is the mutable one.
@@ -156,8 +176,8 @@ class FunctionVersion:
 
     def __post_init__(self) -> None:
         # Built once here because the scheduler looks it up on every invocation.
-        key = f"{self.arn}:{self.version}#{self.generation}"
-        object.__setattr__(self, "pool", key)
+        key = PoolKey(self.arn, self.version, self.generation)
+        object.__setattr__(self, "pool", key.text)
 
     @property
     def qualified_arn(self) -> str:

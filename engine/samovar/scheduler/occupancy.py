@@ -10,6 +10,7 @@ from typing import Any
 from samovar.context.launcher import Context
 from samovar.context.lifecycle import IN_FLIGHT
 from samovar.metrics.occupancy import Occupancy, ProvisionedUse
+from samovar.model.function import PoolKey
 from samovar.scheduler.pool import Pool
 from samovar.scheduler.state import SchedulerState
 
@@ -21,8 +22,8 @@ def occupancy(state: SchedulerState, contexts: Mapping[int, Context], limit: int
     provisioned: dict[tuple[str, str], ProvisionedUse] = {}
     # list() copies in one step: who asks may be on another thread.
     for pool in list(state.pools.values()):
-        arn, _, version = pool.key.partition("#")[0].rpartition(":")
-        name = arn.rpartition(":")[2]
+        version = PoolKey.of(pool.key).version
+        name = pool.share.function.rpartition(":")[2]
         tickets = Counter(run.invocation.qualifier for run in _runs(pool, contexts))
         for qualifier, count in tickets.items():
             in_flight[name, qualifier, version] += count
