@@ -17,7 +17,7 @@ from samovar.context.memory_use import resident_mb
 from samovar.logs.platform_lines import iso
 from samovar.metrics.counts import Traffic
 from samovar.metrics.occupancy import Occupancy
-from samovar.model.census import ContextEntry, FunctionEntry, Host, Totals, VersionEntry
+from samovar.model.census import ContextEntry, FunctionEntry, Host, Totals, VersionEntry, unused
 from samovar.model.function import PoolKey
 from samovar.model.invocation import Initialization
 from samovar.scheduler.driver import Scheduler
@@ -127,7 +127,7 @@ def functions(
     found: dict[str, dict[str, VersionEntry]] = {}
 
     def of(function: str, version: str) -> VersionEntry:
-        return found.setdefault(function, {}).setdefault(version, _nothing(version))
+        return found.setdefault(function, {}).setdefault(version, unused(version))
 
     for name, versions in traffic.items():
         for version, seen in versions.items():
@@ -163,25 +163,6 @@ def functions(
         }
         for function, versions in sorted(found.items())
     ]
-
-
-def _nothing(version: str) -> VersionEntry:
-    return {
-        "version": version,
-        "contexts": {},
-        "waiting": 0,
-        "in_flight": 0,
-        "longest_busy_seconds": None,
-        "longest_idle_seconds": None,
-        "memory_mb": 0.0,
-        "max_memory_used_mb": 0,
-        "invocations": {},
-        "errors": 0,
-        "cold_starts": {},
-        "throttles": {},
-        "provisioned": None,
-        "spillovers": 0,
-    }
 
 
 def _count(shown: VersionEntry, entry: ContextEntry) -> None:

@@ -58,6 +58,26 @@ class VersionEntry(TypedDict):
     spillovers: int
 
 
+def unused(version: str) -> VersionEntry:
+    """A version without contexts, that nothing was ever asked of."""
+    return {
+        "version": version,
+        "contexts": {},
+        "waiting": 0,
+        "in_flight": 0,
+        "longest_busy_seconds": None,
+        "longest_idle_seconds": None,
+        "memory_mb": 0.0,
+        "max_memory_used_mb": 0,
+        "invocations": {},
+        "errors": 0,
+        "cold_starts": {},
+        "throttles": {},
+        "provisioned": None,
+        "spillovers": 0,
+    }
+
+
 class FunctionEntry(TypedDict):
     """One function that has contexts, or has been invoked."""
 

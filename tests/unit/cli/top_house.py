@@ -15,30 +15,14 @@ from typing import Any
 
 from tests.unit.cli.conftest import PATIENCE
 
-from samovar.model.census import Document, FunctionEntry, VersionEntry
+from samovar.model.census import Document, FunctionEntry, VersionEntry, unused
 
 HOME = "\x1b[H"
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
 
 
 def version(number: str = "$LATEST", **given: Any) -> VersionEntry:
-    plain: dict[str, Any] = {
-        "version": number,
-        "contexts": {},
-        "waiting": 0,
-        "in_flight": 0,
-        "longest_busy_seconds": None,
-        "longest_idle_seconds": None,
-        "memory_mb": 0.0,
-        "max_memory_used_mb": 0,
-        "invocations": {},
-        "errors": 0,
-        "cold_starts": {},
-        "throttles": {},
-        "provisioned": None,
-        "spillovers": 0,
-    }
-    found: VersionEntry = {**plain, **given}  # type: ignore[typeddict-item]
+    found: VersionEntry = {**unused(number), **given}  # type: ignore[typeddict-item]
     return found
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from samovar.doors.cli.concurrency import reserved_text
 from samovar.doors.cli.screen import fitted
 from samovar.doors.cli.top.rates import ByVersion, Rates, total
-from samovar.model.census import Document, FunctionEntry, ProvisionedEntry, VersionEntry
+from samovar.model.census import Document, FunctionEntry, ProvisionedEntry, VersionEntry, unused
 
 _GAP = "   "
 _STARTING = ("starting", "initializing")
@@ -152,29 +152,11 @@ def table_rows(document: Document, found: ByVersion, order: Order) -> list[dict[
     """A row per function and version, all with the same headings."""
     pairs = [(one, version) for one in document["functions"] for version in one["versions"]]
     # Functions that have something reserved, and nothing else.
-    pairs += [(one, _NEVER_INVOKED) for one in document["functions"] if not one["versions"]]
+    pairs += [(one, unused("-")) for one in document["functions"] if not one["versions"]]
     pairs.sort(key=lambda pair: (-_weight(pair, found, order), pair[0]["name"]))
     rows = [_row(function, version, found) for function, version in pairs]
     empty = [name for name in _OPTIONAL if all(row[name] in _NOTHING for row in rows)]
     return [{name: text for name, text in row.items() if name not in empty} for row in rows]
-
-
-_NEVER_INVOKED: VersionEntry = {
-    "version": "-",
-    "contexts": {},
-    "waiting": 0,
-    "in_flight": 0,
-    "longest_busy_seconds": None,
-    "longest_idle_seconds": None,
-    "memory_mb": 0.0,
-    "max_memory_used_mb": 0,
-    "invocations": {},
-    "errors": 0,
-    "cold_starts": {},
-    "throttles": {},
-    "provisioned": None,
-    "spillovers": 0,
-}
 
 
 def _weight(pair: tuple[FunctionEntry, VersionEntry], found: ByVersion, order: Order) -> float:
