@@ -55,9 +55,7 @@ class Aliases:
         """The alias; raises AWS's 404."""
         found = self._index.entry(name).aliases.get(alias)
         if found is None:
-            raise ClientError(
-                AWS.RESOURCE_NOT_FOUND, f"Cannot find alias arn: {self._index.arn(name, alias)}"
-            )
+            raise self._index.alias_not_found(name, alias)
         return found
 
     def list(

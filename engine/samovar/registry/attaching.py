@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from samovar.model.alias import Alias
@@ -64,6 +64,14 @@ class Attaching:
                     await self._attach(entry, kind, resource, document, revised)
 
         await self._underway.carry_out(attach())
+
+    @contextmanager
+    def telling(self, entry: Entry, tell: Callable[[], None]) -> Iterator[None]:
+        """To `attach` within: tells of the change once it is there, whether the caller still waits
+        for it or not, and unless its function is gone by then."""
+        yield
+        if self._index.find(entry.shown.name) is entry:
+            tell()
 
     async def _attach(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from samovar.errors import AWS, ClientError
 from samovar.model.concurrency import Account, Claim
@@ -97,7 +96,9 @@ class Concurrency:
             Kind.CONCURRENCY,
             entry.shown.arn,
             change,
-            during=self._told(entry),
+            during=self._attaching.telling(
+                entry, lambda: self._tell(entry.shown.arn, reserved_of(entry))
+            ),
             alone=self.claiming,
         )
 
@@ -107,13 +108,6 @@ class Concurrency:
         if self._index.find(name) is None:
             raise self._index.not_found(name, qualifier or LATEST)
         return self._index.entry(name, qualifier)
-
-    @contextmanager
-    def _told(self, entry: Entry) -> Iterator[None]:
-        """Tell of the change once it is there, whether the caller still waits for it or not."""
-        yield
-        if self._index.find(entry.shown.name) is entry:
-            self._tell(entry.shown.arn, reserved_of(entry))
 
 
 def _demand_unqualified(qualifier: str | None) -> None:

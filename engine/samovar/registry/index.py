@@ -314,6 +314,12 @@ class Index:
         tags = self.entry(name).tags
         return dict(tags.values) if tags else {}
 
+    def alias_not_found(self, name: str, alias: str) -> ClientError:
+        """AWS's 404 of operations that are asked for an alias."""
+        return ClientError(
+            AWS.RESOURCE_NOT_FOUND, f"Cannot find alias arn: {self.arn(name, alias)}"
+        )
+
     def not_found(self, name: str, qualifier: str | None) -> ClientError:
         """AWS's 404 for a function or one of its versions."""
         return ClientError(

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import NamedTuple
 
 from samovar.clock import Clock
@@ -176,9 +175,7 @@ class ProvisionedConcurrency:
         name = entry.shown.name
         if qualifier.isdigit():
             raise self._index.not_found(name, qualifier)
-        raise ClientError(
-            AWS.RESOURCE_NOT_FOUND, f"Cannot find alias arn: {self._index.arn(name, qualifier)}"
-        )
+        raise self._index.alias_not_found(name, qualifier)
 
     def _demand_concurrency(self, entry: Entry, config: ProvisionedConfig) -> None:
         claim = claim_of(entry)
@@ -195,16 +192,11 @@ class ProvisionedConcurrency:
             Kind.PROVISIONED,
             resource,
             change,
-            during=self._told(entry, resource.rpartition(":")[2]),
+            during=self._attaching.telling(
+                entry, lambda: self._tell(entry.shown.arn, resource.rpartition(":")[2])
+            ),
             alone=self._concurrency.claiming,
         )
-
-    @contextmanager
-    def _told(self, entry: Entry, qualifier: str) -> Iterator[None]:
-        """Tell of the change once it is there, whether the caller still waits for it or not."""
-        yield
-        if self._index.find(entry.shown.name) is entry:
-            self._tell(entry.shown.arn, qualifier)
 
 
 def shares_of(entry: Entry, config: ProvisionedConfig) -> dict[str, int]:
@@ -245,7 +237,7 @@ def _demand_alias_provisionable(entry: Entry, alias: Alias) -> None:
 
 
 def _demand_no_snap_start(version: FunctionVersion) -> None:
-    if version.configuration.snap_start != "None":
+    if version.starts_from_template:
         raise ClientError(  # that AWS refuses this is known, its words are not confirmed
             AWS.INVALID_PARAMETER,
             f"{version.qualified_arn} has SnapStart, which excludes provisioned concurrency: take "
