@@ -6,16 +6,15 @@ import asyncio
 import itertools
 import logging
 import os
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 
 from samovar.clock import Clock
 from samovar.context import launch_plan
 from samovar.context.context import ExecutionContext, Surroundings
 from samovar.context.launch_plan import Family, Premises
 from samovar.context.launcher import Context
+from samovar.context.spares import Spares
 from samovar.context.template import Template
 from samovar.context.zygote import WallsRefused, Zygote
 from samovar.errors import EngineError
@@ -23,9 +22,6 @@ from samovar.metrics.observer import Observer, SilentObserver
 from samovar.settings import Isolation
 
 _log = logging.getLogger(__name__)
-# Spares are replaced when the burst that took them is over: forking them in the middle of it would
-# take the zygote's time from those who wait.
-_REPLENISH_DELAY = 0.02
 _RESPAWNS = 5  # deaths in a row, each within _QUICK seconds of the start, before it is an error
 _QUICK = 1.0
 _AFTER_A_FAILURE = 5.0  # seconds until a spare that never came up is tried again
@@ -33,14 +29,17 @@ _AFTER_A_FAILURE = 5.0  # seconds until a spare that never came up is tried agai
 
 @dataclass(slots=True)
 class _Branch:
-    """One family's zygote and spares."""
+    """One family's zygote and spares, which are the zygote's that there is."""
 
+    spares: Spares
     zygote: Zygote | None = None
-    spares: deque[ExecutionContext] = field(default_factory=deque)
     starting: asyncio.Lock = field(default_factory=asyncio.Lock)
     started: float = 0.0
     quick_deaths: int = 0
-    replenishing: bool = False
+
+    @property
+    def alive(self) -> bool:
+        return self.zygote is not None and self.zygote.alive
 
 
 class Nursery:
@@ -75,20 +74,13 @@ class Nursery:
 
     async def obtain(self, family: Family) -> ExecutionContext:
         """A context of `family`: a spare, or one being forked now. Raises EngineError."""
-        branch = self._branches.setdefault(family, _Branch())
-        zygote = await self._zygote(family, branch)
-        context = None
-        while branch.spares and context is None:
-            context = branch.spares.popleft()
-            if not context.usable:
-                context.discard()
-                context = None
-        self._replenish_later(family, branch)
-        return context or self._fork(zygote)
+        branch = self._branch(family)
+        await self._zygote(family, branch)
+        return branch.spares.obtain()
 
     async def zygote(self, family: Family) -> Zygote:
         """The zygote of `family`. Raises EngineError."""
-        return await self._zygote(family, self._branches.setdefault(family, _Branch()))
+        return await self._zygote(family, self._branch(family))
 
     def new_template(self, zygote: Zygote, release: Callable[[Context], None]) -> Template:
         """One whose init is still to be run. Raises EngineError."""
@@ -101,17 +93,17 @@ class Nursery:
 
     async def warm(self, family: Family) -> None:
         """Have a zygote of `family`, and spares soon; failures show when it is needed."""
-        branch = self._branches.setdefault(family, _Branch())
+        branch = self._branch(family)
         try:
             await self._zygote(family, branch)
         except EngineError as error:
             _log.warning("no zygote for %s: %s", family.interpreter.runtime, error)
             return
-        self._replenish(family, branch)
+        branch.spares.replenish()
 
     async def try_walls(self, family: Family) -> None:
         """Start the first zygote, which settles what the walls are. Raises EngineError."""
-        await self._zygote(family, self._branches.setdefault(family, _Branch()))
+        await self._zygote(family, self._branch(family))
 
     async def stop(self) -> None:
         """End all zygotes, and with them every context there is."""
@@ -120,8 +112,7 @@ class Nursery:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         for family, branch in self._branches.items():
-            while branch.spares:
-                branch.spares.popleft().close()
+            branch.spares.close()
             if branch.zygote is not None:
                 if branch.zygote.alive:
                     self.observer.zygote_died(family.interpreter.runtime, family.preload, True)
@@ -132,6 +123,26 @@ class Nursery:
         """The pids of the zygotes that run now."""
         zygotes = (branch.zygote for branch in self._branches.values())
         return [zygote.pid for zygote in zygotes if zygote is not None and zygote.alive]
+
+    def _branch(self, family: Family) -> _Branch:
+        found = self._branches.get(family)
+        if found is not None:
+            return found
+
+        def fork(spare: bool) -> ExecutionContext:
+            assert branch.zygote is not None
+            return ExecutionContext(next(self._numbers), branch.zygote, self._surroundings, spare)
+
+        spares = Spares(
+            self._spares,
+            self.clock,
+            fork,
+            possible=lambda: branch.alive and not self._stopping,
+            whose=f"for {family.interpreter.runtime}",
+            after_a_failure=_AFTER_A_FAILURE,
+        )
+        branch = self._branches[family] = _Branch(spares)
+        return branch
 
     async def _zygote(self, family: Family, branch: _Branch) -> Zygote:
         if branch.zygote is not None and branch.zygote.alive:
@@ -187,8 +198,7 @@ class Nursery:
         return zygote
 
     def _zygote_died(self, family: Family, branch: _Branch, reason: str) -> None:
-        while branch.spares:
-            branch.spares.popleft().close()
+        branch.spares.close()
         if self._stopping:
             return
         self.observer.zygote_died(family.interpreter.runtime, family.preload, False)
@@ -198,40 +208,3 @@ class Nursery:
         task = asyncio.ensure_future(self.warm(family))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-    def _fork(self, zygote: Zygote, spare: bool = False) -> ExecutionContext:
-        try:
-            return ExecutionContext(next(self._numbers), zygote, self._surroundings, spare)
-        except OSError as error:
-            raise EngineError(f"no context could be made: {error}") from error
-
-    def _replenish_later(
-        self, family: Family, branch: _Branch, delay: float = _REPLENISH_DELAY
-    ) -> None:
-        if not branch.replenishing and self._spares:
-            branch.replenishing = True
-            self._surroundings.clock.call_later(delay, lambda: self._replenish(family, branch))
-
-    def _replenish(self, family: Family, branch: _Branch) -> None:
-        branch.replenishing = False
-        zygote = branch.zygote
-        if self._stopping or zygote is None or not zygote.alive:
-            return
-        while len(branch.spares) < self._spares:
-            try:
-                spare = self._fork(zygote, spare=True)
-                spare.spare_lost = partial(self._spare_died, family, branch, spare)
-                branch.spares.append(spare)
-            except EngineError as error:
-                _log.warning("no spare for %s: %s", family.interpreter.runtime, error)
-                return
-
-    def _spare_died(
-        self, family: Family, branch: _Branch, spare: ExecutionContext, was_ready: bool
-    ) -> None:
-        """Killed from outside, or never come up: another one, but not at the pace of whoever kills,
-        and even later where it may be that none can come up."""
-        if spare in branch.spares:
-            branch.spares.remove(spare)
-            spare.discard()
-            self._replenish_later(family, branch, _QUICK if was_ready else _AFTER_A_FAILURE)

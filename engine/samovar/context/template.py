@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections import deque
 from collections.abc import Callable
-from functools import partial
 
 from samovar.context.context import ExecutionContext, Surroundings
 from samovar.context.launcher import Context, Placement
 from samovar.context.lifecycle import ContextState, Lifecycle
 from samovar.context.opening import Failure, Role, broken
+from samovar.context.spares import Spares
 from samovar.context.steward import Steward
 from samovar.context.zygote import Zygote
 from samovar.errors import EngineError
@@ -21,9 +20,6 @@ from samovar_worker.wire import messages
 from samovar_worker.wire.control import ENDED
 
 _log = logging.getLogger(__name__)
-# As in the nursery: not in the middle of the burst that took them.
-_REPLENISH_DELAY = 0.02
-_AFTER_A_FAILURE = 1.0  # seconds until a spare that was lost is made anew
 
 
 class Template:
@@ -49,9 +45,13 @@ class Template:
         self.failed: Callable[[str], None] = lambda reason: None
         self._numbers = numbers
         self._surroundings = surroundings
-        self._wanted_spares = spares
-        self._spares: deque[ExecutionContext] = deque()
-        self._replenishing = False
+        self._spares = Spares(
+            spares,
+            surroundings.clock,
+            lambda spare: self._fork(Role.RESTORED, spare),
+            possible=lambda: self.alive,
+            whose="of a template",
+        )
         self._retired = False
         self._asked = False
         self._begun: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
@@ -75,7 +75,7 @@ class Template:
         self._context.start(lifecycle, placement, self)
         failure = await self._begun
         if failure is None:
-            self._replenish()
+            self._spares.replenish()
         return failure
 
     @property
@@ -103,24 +103,13 @@ class Template:
 
     def obtain(self) -> ExecutionContext:
         """A context that waits to be restored, or is being forked. Raises EngineError."""
-        while self._spares:
-            context = self._spares.popleft()
-            if context.usable:
-                self._replenish_later()
-                return context
-            context.discard()
-        self._replenish_later()
-        try:
-            return self._fork(Role.RESTORED)
-        except OSError as error:
-            raise EngineError(f"no context could be made: {error}") from error
+        return self._spares.obtain()
 
     def retire(self) -> None:
         """No more contexts: end it; those that there are live on."""
         self._retired = True
         self.alive = False
-        while self._spares:
-            self._spares.popleft().discard()
+        self._spares.discard()
         self.steward.discard(self.number)
         self.steward.close_when_empty()
 
@@ -128,8 +117,7 @@ class Template:
         """End it and all of its contexts; they are told."""
         self._retired = True
         self.alive = False
-        while self._spares:
-            self._spares.popleft().close()
+        self._spares.close()
         self.steward.close()
         self._context.close()
 
@@ -163,31 +151,7 @@ class Template:
         if self.alive and (context == self.number or reason != ENDED):
             self.failed(reason)
 
-    # -- spares
-
     def _fork(self, role: Role, spare: bool = False) -> ExecutionContext:
         number = next(self._numbers)
         self._asked = role is Role.RESTORED
         return ExecutionContext(number, self.steward, self._surroundings, spare, role)
-
-    def _replenish_later(self, delay: float = _REPLENISH_DELAY) -> None:
-        if not self._replenishing and self._wanted_spares and self.alive:
-            self._replenishing = True
-            self._surroundings.clock.call_later(delay, self._replenish)
-
-    def _replenish(self) -> None:
-        self._replenishing = False
-        while self.alive and len(self._spares) < self._wanted_spares:
-            try:
-                spare = self._fork(Role.RESTORED, spare=True)
-            except OSError as error:
-                _log.warning("no spare of a template: %s", error)
-                return
-            spare.spare_lost = partial(self._spare_died, spare)
-            self._spares.append(spare)
-
-    def _spare_died(self, spare: ExecutionContext, _was_ready: bool) -> None:
-        if spare in self._spares:
-            self._spares.remove(spare)
-            spare.discard()
-            self._replenish_later(_AFTER_A_FAILURE)
