@@ -37,7 +37,6 @@ class Steward(Zygote):
 
     def __init__(self, connection: socket.socket, walled: bool, worker: boot.Boot) -> None:
         super().__init__(connection, walled, worker)
-        self._poll = select.poll()
         self._started = False
         self._template = 0  # pid, 0 once it is reaped
         self._own_context = 0  # the template's number
@@ -49,33 +48,6 @@ class Steward(Zygote):
         self._strangers: dict[int, int] = {}  # whom it has reaped meanwhile, and their status
         self._deadline = 0.0  # monotonic, while something is asked
 
-    def serve(self, engine: int) -> None:
-        """As a zygote; `engine` is the zygote's pidfd here."""
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        wakes, connection = self._wake_read, self._connection.fileno()
-        for fd in (connection, wakes, engine):
-            self._poll.register(fd, select.POLLIN)
-        try:
-            while True:
-                for fd, _ in self._poll.poll(self._wait_ms()):
-                    if fd == wakes:
-                        os.read(wakes, 64)
-                        self._reap()
-                    elif fd == engine:
-                        return
-                    elif fd == connection:
-                        if not self._read_packet():
-                            return
-                    elif self._pair is not None and fd == self._pair.fileno():
-                        self._hear(self._pair)
-                if self._asked is not None:
-                    self._look_at_the_time(self._asked)
-        except (BrokenPipeError, ConnectionResetError):
-            return
-        finally:
-            self._end_everything()
-
     def _wait_ms(self) -> float | None:
         if self._asked is None:
             return None
@@ -83,7 +55,10 @@ class Steward(Zygote):
             return _LOOK_MS
         return max(0.0, self._deadline - time.monotonic()) * 1000 + 1
 
-    def _look_at_the_time(self, asked: control.Fork) -> None:
+    def _look_at_the_time(self) -> None:
+        asked = self._asked
+        if asked is None:
+            return
         over = time.monotonic() >= self._deadline
         if self._pair is None:
             self._salvage(asked, over)
@@ -149,8 +124,11 @@ class Steward(Zygote):
             finally:
                 self._close(fds)
 
-    def _hear(self, pair: socket.socket) -> None:
+    def _hear(self, fd: int) -> None:
         """An answer of the template's: bytes from somebody who may be anybody."""
+        pair = self._pair
+        if pair is None or fd != pair.fileno():
+            return  # it is not believed any more
         try:
             data = pair.recv(64)  # descriptors that come with it are dropped by the kernel
         except BlockingIOError:

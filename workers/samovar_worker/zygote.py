@@ -46,6 +46,7 @@ class Zygote:
         self._walled = walled
         self._worker = worker
         self._steward = steward
+        self._poll = select.poll()
         self._children: dict[int, Child] = {}
         self._context_of: dict[int, int] = {}  # pid -> context
         self._pidfd = os.pidfd_open(os.getpid())
@@ -60,23 +61,34 @@ class Zygote:
         """Answer packets and reap until the engine (a pidfd) is gone, then kill everything."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        wakes = self._wake_read
-        poll = select.poll()
-        poll.register(self._connection, select.POLLIN)
-        poll.register(wakes, select.POLLIN)
-        poll.register(engine, select.POLLIN)
+        wakes, connection, poll = self._wake_read, self._connection.fileno(), self._poll
+        for fd in (connection, wakes, engine):
+            poll.register(fd, select.POLLIN)
         try:
             while True:
-                for fd, _ in poll.poll():
+                for fd, _ in poll.poll(self._wait_ms()):
                     if fd == wakes:
                         os.read(wakes, 64)
                         self._reap()
-                    elif fd == engine or not self._read_packet():
+                    elif fd == engine or (fd == connection and not self._read_packet()):
                         return
+                    elif fd != connection:
+                        self._hear(fd)
+                self._look_at_the_time()
         except (BrokenPipeError, ConnectionResetError):
             return
         finally:
             self._end_everything()
+
+    def _wait_ms(self) -> float | None:
+        """How long nothing needs to happen; None: for ever."""
+        return None
+
+    def _look_at_the_time(self) -> None:
+        """What was heard is dealt with, or `_wait_ms` is over."""
+
+    def _hear(self, fd: int) -> None:
+        """There is something at another descriptor that is polled."""
 
     def _read_packet(self) -> bool:
         # Not through socket.recv_fds: what the zygote runs between two forks, it copies too.
