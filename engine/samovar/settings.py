@@ -21,6 +21,9 @@ from samovar.errors import SettingsError
 
 PREFIX = "SAMOVAR_"
 
+# The services that stand beside the engine, by the names of their boto3 clients.
+NEIGHBOURS = ("events", "lambda", "logs", "s3", "sns", "sqs", "sts")
+
 # The service model's pattern: a Region of another form could not be written in an ARN.
 _REGION = re.compile(r"(eusc-)?[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]")
 
@@ -65,6 +68,11 @@ class Settings:
     aws_endpoint: str = _setting(
         "endpoint of the neighbours (S3, SQS …); given to functions as AWS_ENDPOINT_URL", ""
     )
+    endpoints: Mapping[str, str] = _setting(
+        "service=url pairs for neighbours that are not at aws_endpoint (sqs, sns, events, s3, sts, "
+        "logs, lambda); only with an sts among them are execution roles assumed",
+        factory=dict,
+    )
     region: str = _setting("AWS Region in ARNs and functions' environments", "us-east-1")
     account_id: str = _setting("AWS account in ARNs, 12 digits", "000000000000")
     time_scale: float = _setting("multiplies AWS's retry waits; 1 is AWS's own pace", 1.0)
@@ -92,6 +100,14 @@ class Settings:
         "requests per second that a function may have for each unit of its concurrency, reserved "
         "or the account's, as on AWS; 0: no limit",
         10,
+    )
+    async_concurrency: int = _setting(
+        "asynchronous invocations that may run at once, of all functions", 100
+    )
+    dead_events_size: int = _setting(
+        "bytes of events and deliveries that were given up and are kept, so that `samovar events` "
+        "can show them and send them again; the oldest go first",
+        256 << 20,
     )
     memory_reserve: int | None = _setting(
         "MB of memory that new contexts leave free; if not set a twentieth of all, within 64 and "
@@ -151,6 +167,14 @@ class Settings:
             "region",
             "must have the form of an AWS Region, like us-east-1",
         )
+        for service, url in self.endpoints.items():
+            need(
+                service in NEIGHBOURS and _is_url(url),
+                "endpoints",
+                f"must be pairs like sqs=http://127.0.0.1:9324, of {', '.join(NEIGHBOURS)}",
+            )
+        need(self.async_concurrency >= 1, "async_concurrency", "must be at least 1")
+        need(self.dead_events_size >= 0, "dead_events_size", "must not be negative")
         need(
             re.fullmatch("[0-9]{12}", self.account_id) is not None,
             "account_id",
@@ -179,6 +203,10 @@ class Settings:
         need(self.scaling_rate >= 0, "scaling_rate", "must not be negative")
         need(self.request_rate >= 0, "request_rate", "must not be negative")
         need(1 <= self.worker_uid < 2**32 - 1, "worker_uid", "must be an unprivileged uid")
+
+    def endpoint(self, service: str) -> str:
+        """Where a neighbour is, by the name of its boto3 client; empty where nobody has said."""
+        return self.endpoints.get(service, self.aws_endpoint)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], **overrides: Any) -> Self:

@@ -64,6 +64,31 @@ class Observer(Protocol):
         """A function got a package whose signature nobody could verify, and a code signing config
         let it through with a warning."""
 
+    def event_received(self, function: str) -> None:
+        """An event was accepted for asynchronous invocation, and is durable."""
+
+    def event_started(self, function: str, age: float) -> None:
+        """An event is handed to its function, `age` seconds after it was accepted."""
+
+    def event_retried(self, function: str, reason: str) -> None:
+        """An event waits for another attempt; `reason` is one of a few fixed words."""
+
+    def event_dropped(self, function: str, condition: str) -> None:
+        """An event was given up; `condition` is a Condition's value."""
+
+    def recursion_stopped(self, function: str) -> None:
+        """An invocation was stopped because its chain of calls is a loop."""
+
+    def delivered(self, function: str, channel: str, service: str) -> None:
+        """What became of an event was sent; `channel` is a Channel's value, `service` that of
+        the target."""
+
+    def delivery_retried(self, function: str, channel: str, service: str) -> None:
+        """It could not be sent, and will be tried again."""
+
+    def delivery_failed(self, function: str, channel: str, service: str) -> None:
+        """It could not be sent, and is given up."""
+
     def zygote_started(self, interpreter: str, preload: str) -> None:
         """A zygote answers; `interpreter` is the runtime's name, e.g. `python3.12`."""
 
@@ -124,6 +149,30 @@ class SilentObserver:
         pass
 
     def unsigned_deployment(self, function: str) -> None:
+        pass
+
+    def event_received(self, function: str) -> None:
+        pass
+
+    def event_started(self, function: str, age: float) -> None:
+        pass
+
+    def event_retried(self, function: str, reason: str) -> None:
+        pass
+
+    def event_dropped(self, function: str, condition: str) -> None:
+        pass
+
+    def recursion_stopped(self, function: str) -> None:
+        pass
+
+    def delivered(self, function: str, channel: str, service: str) -> None:
+        pass
+
+    def delivery_retried(self, function: str, channel: str, service: str) -> None:
+        pass
+
+    def delivery_failed(self, function: str, channel: str, service: str) -> None:
         pass
 
     def zygote_started(self, interpreter: str, preload: str) -> None:

@@ -127,6 +127,30 @@ class PrometheusObserver(Collector):
     def unsigned_deployment(self, function: str) -> None:
         self._function(function).unsigned += 1
 
+    def event_received(self, function: str) -> None:
+        pass
+
+    def event_started(self, function: str, age: float) -> None:
+        pass
+
+    def event_retried(self, function: str, reason: str) -> None:
+        pass
+
+    def event_dropped(self, function: str, condition: str) -> None:
+        pass
+
+    def recursion_stopped(self, function: str) -> None:
+        pass
+
+    def delivered(self, function: str, channel: str, service: str) -> None:
+        pass
+
+    def delivery_retried(self, function: str, channel: str, service: str) -> None:
+        pass
+
+    def delivery_failed(self, function: str, channel: str, service: str) -> None:
+        pass
+
     def zygote_started(self, interpreter: str, preload: str) -> None:
         key = (interpreter, preload)
         self._zygotes[key] = self._zygotes.get(key, 0) + 1

@@ -86,7 +86,7 @@ def key_of(shape: Shape) -> str:
 
 
 def test_the_reference_has_every_error_of_the_model() -> None:
-    assert set(STATUS) == set(MODELLED)
+    assert set(MODELLED) <= set(STATUS)  # an older botocore may lack some
 
 
 @pytest.mark.parametrize("name", sorted(MODELLED))
