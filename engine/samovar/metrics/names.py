@@ -42,6 +42,13 @@ _OVERHEADS = (0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0
 # A forked context answers in 1-5 ms; the init phase ends at 10 s.
 _PHASES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+# Accept to start is milliseconds on a quiet engine; retries wait for 1 and 2 minutes, and
+# an event is given up at 6 hours.
+_AGES = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+    *(60.0, 120.0, 300.0, 900.0, 3600.0, 21600.0),
+)
+
 # Whose invocation it was: how the function was invoked, and the version that this came to.
 _INVOKED = ("function", "qualifier", "version")
 
@@ -156,6 +163,62 @@ UNSIGNED_DEPLOYMENTS = Metric(
     "Packages without a verified signature that a code signing config let through.",
     ("function",),
 )
+EVENTS_RECEIVED = Metric(
+    "samovar_async_events_received_total",
+    Kind.COUNTER,
+    "Events that were accepted for asynchronous invocation.",
+    ("function",),
+)
+EVENT_AGE = Metric(
+    "samovar_async_event_age_seconds",
+    Kind.HISTOGRAM,
+    "Age of an event as it is handed to its function, at every attempt.",
+    ("function",),
+    _AGES,
+)
+EVENT_RETRIES = Metric(
+    "samovar_async_event_retries_total",
+    Kind.COUNTER,
+    "Events that were made to wait for another attempt.",
+    ("function", "reason"),
+)
+EVENTS_DROPPED = Metric(
+    "samovar_async_events_dropped_total",
+    Kind.COUNTER,
+    "Events that were given up, whether or not they were then sent anywhere.",
+    ("function", "condition"),
+)
+RECURSION_STOPS = Metric(
+    "samovar_recursive_invocations_dropped_total",
+    Kind.COUNTER,
+    "Invocations, synchronous ones too, that were stopped because their chain of calls is a loop.",
+    ("function",),
+)
+QUEUE_ITEMS = Metric(
+    "samovar_async_queue_items",
+    Kind.GAUGE,
+    "Events, and deliveries of what became of them, that the queue holds.",
+    ("kind", "state"),
+)
+_DELIVERED = ("function", "channel", "service")
+DELIVERIES = Metric(
+    "samovar_async_deliveries_total",
+    Kind.COUNTER,
+    "Records and dead letters that were sent.",
+    _DELIVERED,
+)
+DELIVERY_RETRIES = Metric(
+    "samovar_async_delivery_retries_total",
+    Kind.COUNTER,
+    "Times that one could not be sent and was made to wait for another attempt.",
+    _DELIVERED,
+)
+DELIVERY_FAILURES = Metric(
+    "samovar_async_delivery_failures_total",
+    Kind.COUNTER,
+    "Records and dead letters that could not be sent and were given up.",
+    _DELIVERED,
+)
 CONTEXTS = Metric("samovar_contexts", Kind.GAUGE, "Contexts that exist, by state.", ("state",))
 MEMORY_ROOM = Metric(
     "samovar_memory_room_bytes",
@@ -203,6 +266,15 @@ ALL = (
     PROVISIONED_UTILIZATION,
     ENGINE_ERRORS,
     UNSIGNED_DEPLOYMENTS,
+    EVENTS_RECEIVED,
+    EVENT_AGE,
+    EVENT_RETRIES,
+    EVENTS_DROPPED,
+    RECURSION_STOPS,
+    QUEUE_ITEMS,
+    DELIVERIES,
+    DELIVERY_RETRIES,
+    DELIVERY_FAILURES,
     CONTEXTS,
     MEMORY_ROOM,
     ZYGOTES,

@@ -12,24 +12,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-)
-from prometheus_client.core import (
-    Metric as Family,
-)
+from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
 from samovar.metrics import names
+from samovar.metrics.asynchronous import AsynchronousCounts
 from samovar.metrics.counts import (
     FunctionCounts,
     Histogram,
     Traffic,
     traffic,
 )
-from samovar.metrics.names import Kind, Metric
+from samovar.metrics.families import Page, family_of
+from samovar.metrics.names import Metric
 from samovar.metrics.occupancy import NOTHING, Occupancy
 
 _DURATION_BOUNDS = names.INVOCATION_DURATION.buckets
@@ -37,13 +32,14 @@ _OVERHEAD_BOUNDS = names.DISPATCH_OVERHEAD.buckets
 _MB = 1 << 20
 
 
-class PrometheusObserver(Collector):
+class PrometheusObserver(AsynchronousCounts, Collector):
     """Counts what the engine tells; a Collector for any prometheus_client registry.
 
     All hooks are to be called from one thread; scrapes may come from any.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._functions: dict[str, FunctionCounts] = {}
         self._overhead = Histogram(_OVERHEAD_BOUNDS)
         self._contexts: Callable[[], Mapping[str, int]] = dict
@@ -127,30 +123,6 @@ class PrometheusObserver(Collector):
     def unsigned_deployment(self, function: str) -> None:
         self._function(function).unsigned += 1
 
-    def event_received(self, function: str) -> None:
-        pass
-
-    def event_started(self, function: str, age: float) -> None:
-        pass
-
-    def event_retried(self, function: str, reason: str) -> None:
-        pass
-
-    def event_dropped(self, function: str, condition: str) -> None:
-        pass
-
-    def recursion_stopped(self, function: str) -> None:
-        pass
-
-    def delivered(self, function: str, channel: str, service: str) -> None:
-        pass
-
-    def delivery_retried(self, function: str, channel: str, service: str) -> None:
-        pass
-
-    def delivery_failed(self, function: str, channel: str, service: str) -> None:
-        pass
-
     def zygote_started(self, interpreter: str, preload: str) -> None:
         key = (interpreter, preload)
         self._zygotes[key] = self._zygotes.get(key, 0) + 1
@@ -167,6 +139,7 @@ class PrometheusObserver(Collector):
 
     def function_removed(self, function: str) -> None:
         self._functions.pop(function, None)
+        self.forget_events(function)
 
     def version_removed(self, function: str, version: str) -> None:
         if function in self._functions:
@@ -190,13 +163,14 @@ class PrometheusObserver(Collector):
 
     def describe(self) -> Iterable[Family]:
         """The families without samples, so that a registry can refuse a clash of names."""
-        return [_family(metric) for metric in names.ALL]
+        return [family_of(metric) for metric in names.ALL]
 
     def collect(self) -> Iterator[Family]:
-        page = _Page()
+        page = Page()
         # list() copies a dict in one step: a scrape may run beside the loop's thread.
         for name, counted in list(self._functions.items()):
             _add_function(page, name, counted)
+        self.add_events(page)
         _add_occupancy(page, self._occupancy(), self._invoked())
         page.histogram(names.DISPATCH_OVERHEAD, (), self._overhead)
         for state, count in self._contexts().items():
@@ -226,30 +200,7 @@ class PrometheusObserver(Collector):
         return counted
 
 
-class _Page:
-    """All families of one scrape."""
-
-    def __init__(self) -> None:
-        self.families = {metric.name: _family(metric) for metric in names.ALL}
-
-    def add(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
-        family = self.families[metric.name]
-        assert isinstance(family, CounterMetricFamily | GaugeMetricFamily)
-        family.add_metric(labels, value)
-
-    def histogram(self, metric: Metric, labels: tuple[str, ...], histogram: Histogram) -> None:
-        family = self.families[metric.name]
-        assert isinstance(family, HistogramMetricFamily)
-        cumulated = 0
-        buckets: list[tuple[str, float]] = []
-        bounds = [*(repr(bound) for bound in metric.buckets), "+Inf"]
-        for bound, count in zip(bounds, list(histogram.counts), strict=True):
-            cumulated += count
-            buckets.append((bound, cumulated))
-        family.add_metric(labels, buckets=buckets, sum_value=histogram.total)
-
-
-def _add_function(page: _Page, name: str, counted: FunctionCounts) -> None:
+def _add_function(page: Page, name: str, counted: FunctionCounts) -> None:
     for metric, histograms in (
         (names.INVOCATION_DURATION, counted.durations),
         (names.COLD_START_PHASE, counted.phases),
@@ -271,7 +222,7 @@ def _add_function(page: _Page, name: str, counted: FunctionCounts) -> None:
     page.add(names.UNSIGNED_DEPLOYMENTS, (name,), counted.unsigned)
 
 
-def _add_occupancy(page: _Page, seen: Occupancy, invoked: Iterable[tuple[str, str, str]]) -> None:
+def _add_occupancy(page: Page, seen: Occupancy, invoked: Iterable[tuple[str, str, str]]) -> None:
     # A gauge that came and went with its invocations would leave gaps.
     for key in {*invoked, *seen.in_flight}:
         page.add(names.CONCURRENT_EXECUTIONS, key, seen.in_flight.get(key, 0))
@@ -288,11 +239,3 @@ def _add_occupancy(page: _Page, seen: Occupancy, invoked: Iterable[tuple[str, st
         page.add(names.PROVISIONED_REQUESTED, pair, use.requested)
         page.add(names.PROVISIONED_READY, pair, use.ready)
         page.add(names.PROVISIONED_UTILIZATION, pair, use.utilization)
-
-
-def _family(metric: Metric) -> Family:
-    if metric.kind is Kind.HISTOGRAM:
-        return HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
-    if metric.kind is Kind.COUNTER:
-        return CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
-    return GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)

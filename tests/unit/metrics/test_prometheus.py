@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
 
 from samovar.metrics import names
+from samovar.metrics.asynchronous import DELETED
 from samovar.metrics.counts import MAX_ERROR_TYPES, Traffic
 from samovar.metrics.names import Kind, Metric
 from samovar.metrics.observer import Observer, SilentObserver
@@ -53,7 +54,20 @@ def told_everything() -> PrometheusObserver:
         lambda: Occupancy(10, {("f", "live", "3"): 2}, 1, 6, {"f": 5}, {("f", "3"): use})
     )
     observer.watch_lost_records(lambda: {("files", "the disk refuses them"): 3})
+    told_of_events(observer)
+    observer.watch_queue(lambda: {("event", "waiting"): 7})
     return observer
+
+
+def told_of_events(observer: PrometheusObserver) -> None:
+    observer.event_received("f")
+    observer.event_started("f", 0.004)
+    observer.event_retried("f", "function error")
+    observer.event_dropped("f", "RetriesExhausted")
+    observer.recursion_stopped("f")
+    observer.delivered("f", "on-failure", "sqs")
+    observer.delivery_retried("f", "dead-letter", "sns")
+    observer.delivery_failed("f", "dead-letter", "sns")
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -231,6 +245,52 @@ def test_a_deleted_functions_series_are_let_go() -> None:
     observer.watch_occupancy(lambda: NOTHING)
     functions = {dict(labels).get("function") for _, labels in samples(observer)}
     assert functions == {None, "other"}
+
+
+def test_events_are_counted_by_what_became_of_them() -> None:
+    observer = told_everything()
+    observer.event_started("f", 61)
+    observer.event_dropped("f", "EventAgeExceeded")
+    queue = "samovar_async"
+    assert value(observer, f"{queue}_events_received_total", function="f") == 1
+    assert value(observer, f"{queue}_event_age_seconds_sum", function="f") == 61.004
+    assert value(observer, f"{queue}_event_age_seconds_bucket", function="f", le="60.0") == 1
+    retries = f"{queue}_event_retries_total"
+    assert value(observer, retries, function="f", reason="function error") == 1
+    for condition in ("RetriesExhausted", "EventAgeExceeded"):
+        dropped = f"{queue}_events_dropped_total"
+        assert value(observer, dropped, function="f", condition=condition) == 1
+    assert value(observer, "samovar_recursive_invocations_dropped_total", function="f") == 1
+    assert value(observer, f"{queue}_queue_items", kind="event", state="waiting") == 7
+    sqs = {"function": "f", "channel": "on-failure", "service": "sqs"}
+    assert value(observer, f"{queue}_deliveries_total", **sqs) == 1
+    sns = {"function": "f", "channel": "dead-letter", "service": "sns"}
+    assert value(observer, f"{queue}_delivery_retries_total", **sns) == 1
+    assert value(observer, f"{queue}_delivery_failures_total", **sns) == 1
+
+
+def functions_told_of(observer: PrometheusObserver) -> set[str]:
+    return {
+        dict(labels)["function"] for _, labels in samples(observer) if "function" in dict(labels)
+    }
+
+
+def test_events_that_outlive_their_functions_are_counted_together() -> None:
+    observer = PrometheusObserver()
+    for number in range(5):
+        observer.event_received(f"f{number}")
+        observer.function_removed(f"f{number}")
+        observer.event_dropped(f"f{number}", "FunctionDeleted")
+        observer.delivered(f"f{number}", "on-failure", "sqs")
+    assert functions_told_of(observer) == {DELETED}
+    dropped = "samovar_async_events_dropped_total"
+    assert value(observer, dropped, function=DELETED, condition="FunctionDeleted") == 5
+    for number, comes_back in enumerate(
+        (observer.event_received, lambda name: observer.event_started(name, 1.0))
+    ):
+        comes_back(f"f{number}")
+        observer.event_dropped(f"f{number}", "RetriesExhausted")
+        assert value(observer, dropped, function=f"f{number}", condition="RetriesExhausted") == 1
 
 
 def versions_told_of(observer: PrometheusObserver) -> set[tuple[str | None, str | None]]:
