@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from samovar.errors import EngineError
+from samovar.stores.databases import open_database, transaction
 from samovar.stores.faults import told
 from samovar.stores.protocols import Put, Record, Remove, RevisionConflict
-from samovar.stores.syncing import sync_directory
 from samovar.stores.threads import Threads
 
 SCHEMA_VERSION = 2
@@ -114,57 +111,14 @@ class SqliteRecordStore:
             raise RuntimeError("the store is not open")
 
         def transact() -> T:
-            with told(self.path), _transaction(connection):
+            with told(self.path), transaction(connection):
                 return call(connection)
 
         return await threads.run(transact)
 
     def _connect(self) -> sqlite3.Connection:
         with told(self.path):
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Made here and not by SQLite so that it is never, not for a moment, open to others;
-            # SQLite gives its -wal and -shm files the mode of the database.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self.path.chmod(0o600)
-            connection = sqlite3.connect(self.path, isolation_level=None)
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.execute("PRAGMA foreign_keys = ON")
-                self._migrate(connection)
-                sync_directory(self.path.parent)
-            except BaseException:
-                connection.close()
-                raise
-            return connection
-
-    def _migrate(self, connection: sqlite3.Connection) -> None:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == SCHEMA_VERSION:
-            return
-        step = _STEPS.get(version)
-        if step is None:
-            raise EngineError(
-                f"The database {self.path} has the schema version {version}; this Samovar knows "
-                f"version {SCHEMA_VERSION}. Use the Samovar that wrote it, or another --data-dir."
-            )
-        with _transaction(connection):
-            for statement in step:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    # IMMEDIATE: the lock is taken before anything is read, so a condition still holds at COMMIT.
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # some failures, a full disk among them, have rolled back
-            connection.execute("ROLLBACK")
-        raise
+            return open_database(self.path, SCHEMA_VERSION, _STEPS, "foreign_keys = ON")
 
 
 def _put(database: sqlite3.Connection, record: Record, expected: str | None) -> None:
