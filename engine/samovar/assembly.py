@@ -19,6 +19,7 @@ from samovar.context.launch_plan import Family
 from samovar.context.nursery import Nursery
 from samovar.context.provision import Provisioner
 from samovar.errors import ClientError, EngineError
+from samovar.invocation.asynchronous import AsyncInvocation
 from samovar.invocation.sync import Invoker
 from samovar.logs.journals import LogSink
 from samovar.logs.keeping import Keeping
@@ -35,6 +36,7 @@ from samovar.settings import Settings
 from samovar.stores.code_files import FileCodeStore
 from samovar.stores.faults import told
 from samovar.stores.sqlite import SqliteRecordStore
+from samovar.stores.sqlite_queue import SqliteInvokeQueue
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ class Parts:
     scheduler: Scheduler
     provisioning: Provisioning
     invoker: Invoker
+    asynchronous: AsyncInvocation
     keeping: Keeping
     memory: MemoryGauge
     _observer: Observer
@@ -75,13 +78,14 @@ class Parts:
                 memory = endings.enter_context(
                     closing(HostMemory(settings.memory_reserve, group=own_group()))
                 )
+            node = _node_id(settings.data_dir)
             registry = FunctionRegistry(
                 SqliteRecordStore(settings.data_dir),
                 FileCodeStore(settings.data_dir),
                 runtimes or await Runtimes.discover(settings),
                 clock,
                 settings,
-                _node_id(settings.data_dir),
+                node,
                 draw,
             )
             registry.observe_with(metrics)
@@ -123,7 +127,22 @@ class Parts:
                 metrics,
                 YieldingGauge(memory, templates.let_go_of_one),
             )
-            invoker = Invoker(registry.resolve, scheduler, clock, registry.recursion.get)
+            invoker = Invoker(
+                registry.resolve,
+                scheduler,
+                clock,
+                registry.recursion.get,
+                metrics.recursion_stopped,
+            )
+            asynchronous = AsyncInvocation(
+                settings,
+                registry,
+                scheduler,
+                SqliteInvokeQueue(settings.data_dir, node, settings.dead_events_size),
+                clock,
+                metrics,
+                node=node,
+            )
             provisioning = Provisioning(registry, scheduler)
             endings.callback(provisioning.close)
             parts = cls(
@@ -133,6 +152,7 @@ class Parts:
                 scheduler,
                 provisioning,
                 invoker,
+                asynchronous,
                 keeping,
                 memory,
                 metrics,
@@ -146,6 +166,8 @@ class Parts:
             registry.make_ready_with(parts.make_ready)
             registry.resume()
             provisioning.restore()
+            await asynchronous.start()
+            endings.push_async_callback(asynchronous.stop)
             scheduler.version_over = registry.keep_what_runs(scheduler.versions)
             parts._endings = endings.pop_all()
             return parts

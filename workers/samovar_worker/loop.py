@@ -15,11 +15,12 @@ from samovar_worker import handler, logs, renewal, snapshot
 from samovar_worker.handler import Fault
 from samovar_worker.lambda_context import LambdaContext
 from samovar_worker.logs import set_request
-from samovar_worker.marshal import InvalidEvent, dump_result, load_event
+from samovar_worker.marshal import dump_result
 from samovar_worker.pipes import Wires, write_output
 from samovar_worker.template import Template
 from samovar_worker.trace import set_trace
 from samovar_worker.wire import frames, memory, messages
+from samovar_worker.wire.event_json import InvalidEvent, load_event
 from samovar_worker.wire.messages import Kind, pack
 
 # Looked up per invocation: a global costs a tenth of an attribute of an enum.

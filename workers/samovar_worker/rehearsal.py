@@ -14,7 +14,7 @@ from msgpack import unpackb
 from samovar_worker import handler, marshal
 from samovar_worker.lambda_context import LambdaContext
 from samovar_worker.trace import set_trace
-from samovar_worker.wire import frames, messages
+from samovar_worker.wire import event_json, frames, messages
 from samovar_worker.wire.messages import Kind
 
 _HERE = os.path.dirname(__file__)
@@ -34,6 +34,6 @@ def rehearse() -> None:
         request_id, deadline, arn, trace, client_context = unpackb(whole.metadata)
         set_trace(trace)
         context = LambdaContext(request_id, deadline, arn, client_context)
-        payload = marshal.dump_result(function(marshal.load_event(whole.payload), context))
+        payload = marshal.dump_result(function(event_json.load_event(whole.payload), context))
         frames.encode(Kind.RESULT, 0, messages.pack((0, 0, "")), payload)
     set_trace(None)

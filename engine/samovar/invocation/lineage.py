@@ -38,6 +38,17 @@ def follow(trace: str, function_arn: str) -> tuple[str, int]:
     return ";".join(parts), count
 
 
+def seen(trace: str, function_arn: str) -> int:
+    """How often the chain that a header belongs to had been at a function, as `follow` wrote it."""
+    own = f"1:{crc32(function_arn.encode()):08x}:"
+    for part in trace.split(";"):
+        if part.startswith(_KEY):
+            for entry in part[len(_KEY) :].split(","):
+                if entry.startswith(own):
+                    return _count(entry[len(own) :])
+    return 0
+
+
 def _count(text: str) -> int:
     """The number in a header, which may hold anything."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0

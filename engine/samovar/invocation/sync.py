@@ -28,10 +28,17 @@ class Invoker:
     """Resolves once, at the door, and hands one envelope to the scheduler."""
 
     def __init__(
-        self, resolve: Resolve, scheduler: Scheduler, clock: Clock, in_loop: InLoop
+        self,
+        resolve: Resolve,
+        scheduler: Scheduler,
+        clock: Clock,
+        in_loop: InLoop,
+        tell_stopped: Callable[[str], None],
     ) -> None:
+        """`tell_stopped` is told the name of each function that is stopped in a loop."""
         self._resolve = resolve
         self._in_loop = in_loop
+        self._tell_stopped = tell_stopped
         self._scheduler = scheduler
         self._clock = clock
         self._identities = Identities()
@@ -81,6 +88,7 @@ class Invoker:
         followed, count = lineage.follow(trace, version.arn)
         if count >= lineage.LIMIT and self._in_loop(version.name) is RecursiveLoop.TERMINATE:
             _log.warning("%s was stopped in a loop: %s", version.arn, followed)
+            self._tell_stopped(version.name)
             raise ClientError(
                 AWS.RECURSIVE_INVOCATION,
                 f"{version.arn} was invoked in a recursive loop and is stopped: one chain of "

@@ -93,8 +93,9 @@ class Configuration:
 
     `environment` is None when it was never given: AWS leaves the key out of replies then. So it is
     with a VpcConfig, of which only an empty one can be given. `layers` are in the order in which
-    they are merged: what a later one has wins. `snap_start` is SnapStart's ApplyOn. A
-    level that is not given is INFO in a JSON log; a text log has none.
+    they are merged: what a later one has wins. `snap_start` is SnapStart's ApplyOn. A level that is
+    not given is INFO in a JSON log; a text log has none. `dead_letter` is the ARN of a queue or a
+    topic: that of `$LATEST` counts for all versions.
     """
 
     handler: str
@@ -112,6 +113,7 @@ class Configuration:
     application_log_level: str | None = None
     system_log_level: str | None = None
     snap_start: str = SnapStart.NONE.value
+    dead_letter: str = ""
 
     def __post_init__(self) -> None:
         if self.log_format == LogFormat.JSON:

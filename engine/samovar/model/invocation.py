@@ -37,7 +37,7 @@ class Invocation:
     `function_arn` is the ARN as invoked (with the qualifier only if one was given);
     `client_context` is the decoded JSON text of X-Amz-Client-Context; `trace` is the
     X-Amzn-Trace-Id value that becomes `_X_AMZN_TRACE_ID`; `qualifier` is the one that was given,
-    `$LATEST` where none was.
+    `$LATEST` where none was. `asynchronous`: nobody waits for it, and it comes again if it fails.
     """
 
     request_id: str
@@ -48,6 +48,7 @@ class Invocation:
     log_tail: bool = False
     qualifier: str = LATEST
     attempt: int = 1
+    asynchronous: bool = False
     envelope: int = ENVELOPE_VERSION
 
 

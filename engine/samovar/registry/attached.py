@@ -25,6 +25,7 @@ class Kind(StrEnum):
     CODE_SIGNING = "code-signing"
     CONCURRENCY = "concurrency"
     PROVISIONED = "provisioned-concurrency"
+    EVENT_INVOKE = "event-invoke-config"
 
 
 @dataclass(frozen=True, slots=True)

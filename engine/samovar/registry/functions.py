@@ -20,6 +20,7 @@ from samovar.registry.changes import Changes, NewFunction
 from samovar.registry.code_signing import CodeSigning
 from samovar.registry.code_signing_configs import CodeSigningConfigs
 from samovar.registry.concurrency import Concurrency
+from samovar.registry.event_invoke import EventInvokeConfigs
 from samovar.registry.index import AccountUsage, FunctionPage, Index
 from samovar.registry.kept_packages import ExtractedTree, KeptPackages
 from samovar.registry.layer_index import LayerIndex
@@ -141,6 +142,7 @@ class FunctionRegistry:
         )
         self.aliases.demand_movable = self.provisioned.demand_movable
         self.recursion = Recursion(index, attaching)
+        self.event_invoke = EventInvokeConfigs(index, attaching, clock)
         self.runtime_management = RuntimeManagements(index, attaching, runtimes, settings.region)
         self.layers = LayerRegistry(layers, underway, writer, self._packages, self._receiver, clock)
         # Where the files of a version are: see `KeptPackages`.

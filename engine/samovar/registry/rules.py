@@ -16,6 +16,7 @@ from samovar.model.function import (
     LogFormat,
     SnapStart,
 )
+from samovar.model.target import Service, Target
 
 # Service model, shapes RoleArn, Handler, LogGroup and EnvironmentVariableName.
 _ROLE = r"arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+"
@@ -83,8 +84,24 @@ def check_configuration(configuration: Configuration) -> None:
         "ephemeralStorage.size", configuration.ephemeral_storage, limits.EPHEMERAL_STORAGE_MB
     )
     _check_snap_start(configuration)
+    if configuration.dead_letter:
+        _check_dead_letter(configuration.dead_letter)
     if configuration.environment is not None:
         check_environment(configuration.environment)
+
+
+def _check_dead_letter(arn: str) -> None:
+    try:
+        takes = Target.parse(arn).service in (Service.SQS, Service.SNS)
+    except ValueError:
+        takes = False
+    if not takes:
+        # Unconfirmed: AWS's own words for it are not known.
+        raise ClientError(
+            AWS.INVALID_PARAMETER,
+            f"The provided target ARN {arn} is not valid: a dead-letter queue is a queue of SQS or "
+            "a topic of SNS.",
+        )
 
 
 def _check_snap_start(configuration: Configuration) -> None:

@@ -55,6 +55,7 @@ class ConfigurationChanges:
     application_log_level: str | None = None
     system_log_level: str | None = None
     snap_start: str | None = None
+    dead_letter: str | None = None
 
     def applied_to(self, configuration: Configuration) -> Configuration:
         """`configuration` with the given parts replaced, but for the layers."""

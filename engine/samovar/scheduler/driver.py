@@ -54,6 +54,7 @@ from samovar.scheduler.ticket import Ticket
 
 _log = logging.getLogger(__name__)
 _new = tuple.__new__  # a named tuple's own is a Python function: twice the cost
+_CONCURRENCY = (Refusal.ACCOUNT, Refusal.RESERVED)
 _SHORTAGE_PAUSE = 60.0  # seconds until the log says again that memory is short
 _INIT_FAILURE = "FUNCTION_ERROR_INIT_FAILURE"  # AWS's StatusReason
 
@@ -113,6 +114,11 @@ class Scheduler(ContextListener):
                 memory, clock, self.contexts, lambda: self._state.wants_room, self._handle
             )
         self._shortage_told = float("-inf")
+        # Called, until it says that nobody waits for that any more, whenever an invocation may be
+        # admitted that was not; None while nobody waits.
+        self.room_came: Callable[[], None] | None = None
+        # Called with the ARN of a function of which a caller was throttled, for its concurrency.
+        self.caller_throttled: Callable[[str], None] = lambda function: None
         # Called when nothing runs one of `versions` any more; not on the way of an invocation.
         self.version_over: Callable[[], None] = lambda: None
         # Called with a version after each change of what `provisioned` says of it.
@@ -153,6 +159,13 @@ class Scheduler(ContextListener):
         """Let the function with this (unqualified) ARN have `concurrency` invocations in flight,
         and keep as many places from all others; None: it has nothing reserved any more."""
         self._handle(ReservedSet(function, concurrency))
+        if self.room_came is not None:
+            self.room_came()
+
+    def places(self, function: str) -> tuple[int, int]:
+        """How many invocations of the function with this (unqualified) ARN could be admitted now,
+        and how many it may have in flight at all."""
+        return self._state.ledger.places(function)
 
     def provision(self, version: FunctionVersion, count: int) -> None:
         """Have `count` contexts of `version` initialised from now on; 0: no more."""
@@ -268,6 +281,8 @@ class Scheduler(ContextListener):
             # A bug of ours: whoever waits has an answer all the same.
             _log.exception("a context is given up, because its states are wrong")
             self._loop.call_soon(context.abandon, str(error))
+        if self.room_came is not None:
+            self.room_came()
 
     def context_gone(self, context: Context, reason: str) -> None:
         assert context.lifecycle is not None
@@ -302,6 +317,8 @@ class Scheduler(ContextListener):
             command.ticket.refuse(command.refusal, command.reason)
             if command.refusal is Refusal.MEMORY:
                 self._tell_shortage(command.ticket.version.name)
+            elif command.refusal in _CONCURRENCY and not command.ticket.invocation.asynchronous:
+                self.caller_throttled(command.ticket.version.arn)
             self._forget_versions(command.ticket.version.pool)
         elif isinstance(command, WakeAt):
             if self._wake is not None:
@@ -358,6 +375,8 @@ class Scheduler(ContextListener):
         self._births.pop(lifecycle.context, None)
         self._handle(ContextDied(lifecycle.context, reason, self._clock.monotonic(), lost))
         self._forget_versions(lifecycle.pool)
+        if self.room_came is not None:
+            self.room_came()
         if self._settled is not None and self._state.settled:
             self._settled.set()
 

@@ -125,6 +125,17 @@ class ConcurrencyLedger:
         self._request_rate = float(policy.request_rate) or inf
         self._shares: dict[str, Share] = {}
 
+    def places(self, function: str) -> tuple[int, int]:
+        """How many invocations of a function could be admitted now, and how many it may have in
+        flight at once, be they of others."""
+        share = self._shares.get(function)
+        if share is None or share.reserved is None:
+            free = self.unreserved.left
+            if share is not None:
+                free += share.provisioned - share.busy
+            return free, self._account
+        return share.allowance.left + share.provisioned - share.busy, share.reserved
+
     def share(self, function: str) -> Share:
         """The share of a function; a function that is new here has reserved nothing."""
         share = self._shares.get(function)

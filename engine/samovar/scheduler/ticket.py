@@ -139,9 +139,11 @@ class Ticket:
         name = self.version.name
         limit = _THROTTLES.get(refusal)
         if limit is not None:
-            self._observer.invocation_throttled(
-                name, self.invocation.qualifier, self.version.version, refusal.value
-            )
+            # AWS counts an event that has to wait among those of asynchronous invocation alone.
+            if not self.invocation.asynchronous:
+                self._observer.invocation_throttled(
+                    name, self.invocation.qualifier, self.version.version, refusal.value
+                )
             message = "Rate Exceeded."
             if refusal in _HOST_LIMITS:
                 message += f" This engine: {reason}."

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samovar_worker.marshal import InvalidEvent, load_event
+from samovar_worker.wire.event_json import InvalidEvent, load_event
 
 # Reference 1.1. The engine puts «Could not parse request body into json: Could not parse payload
 # into json: » before it.

@@ -14,6 +14,7 @@ CHECK = r"""
 import collections, importlib, math, os, pathlib
 from decimal import Decimal
 from samovar_worker import handler, lambda_context, marshal
+from samovar_worker.wire import event_json
 marshal.runtime_paths[:] = [sys.argv[2]]
 from samovar_worker.handler import Fault
 
@@ -25,7 +26,7 @@ def refusal(call, *arguments):
         call(*arguments)
     except Fault as fault:
         return [fault.error_type, fault.message, fault.stack]
-    except marshal.InvalidEvent as error:
+    except event_json.InvalidEvent as error:
         return str(error).splitlines()[0]
 
 Point = collections.namedtuple("Point", "x y")
@@ -49,12 +50,12 @@ depths = {}
 for depth in (500, 950, 1000, 1001, 100_000):
     for opening, closing in ("[]", ("{\"a\":", "}")):
         text = (opening * depth + "1" + closing * depth).encode()
-        depths[f"{opening}{depth}"] = refusal(marshal.load_event, text)
+        depths[f"{opening}{depth}"] = refusal(event_json.load_event, text)
 facts["depths"] = depths
-facts["events"] = [marshal.load_event(text) for text in (
+facts["events"] = [event_json.load_event(text) for text in (
     b"", b" {} ", b'{"a": 1, "a": 2}', b'"\\ud83d\\ude00"', "[\"Käthe\"]".encode(), b"-0.0",
 )]
-facts["no events"] = [refusal(marshal.load_event, text) for text in (
+facts["no events"] = [refusal(event_json.load_event, text) for text in (
     b"x", b"[NaN]", b'"\x87', b"\xc2\x99", b"[1,]", b'{"a":1,}', b"{a:1}", b"{\"a\" 1}", b"[1 2]",
     b'"a', b"9" * 5000,
 )]

@@ -128,17 +128,17 @@ class LambdaApp:
         body = await _operation_body(receive, name)
         if len(body) <= LONG:
             params = _params(match, operation, scope["headers"], body)
-            return await self._run(scope, match, operation, params)
+            return await self._run(scope, match, operation, params, request_id)
         async with self._room.place(len(body)):
             # Not on the loop, which has invocations to serve meanwhile.
             params = await asyncio.to_thread(_params, match, operation, scope["headers"], body)
             del body
-            return await self._run(scope, match, operation, params)
+            return await self._run(scope, match, operation, params, request_id)
 
     async def _run(
-        self, scope: Any, match: Match, operation: Operation, params: dict[str, Any]
+        self, scope: Any, match: Match, operation: Operation, params: dict[str, Any], request_id: str
     ) -> Reply:
-        call = Call(self._engine, params, self._links, _base_url(scope))
+        call = Call(self._engine, params, self._links, _base_url(scope), request_id)
         return serialize(match.operation, await operation.run(call))
 
     def _verified(self, scope: Any, receive: Receive) -> Receive:

@@ -15,10 +15,9 @@ from typing import Any, Protocol
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from samovar.doors.http.door_state import DoorState
-from samovar.doors.http.invoke import is_plain, outcome_reply
+from samovar.doors.http.invoke import is_plain, reply_to
 from samovar.doors.http.replies import RawHeaders, Reply, all_headers, cut_off_reply, error_reply
 from samovar.model import limits
-from samovar.model.invocation import Outcome
 
 # Headers of requests whose body is asked for, of unknown length, or another protocol's.
 _NEEDS_ASGI = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
@@ -148,7 +147,7 @@ class InvokeCycle:
         state.tasks.add(begun)  # type: ignore[arg-type]  # it only waits, which a future can do
         begun.add_done_callback(self._done)
 
-    def _done(self, future: asyncio.Future[Outcome]) -> None:
+    def _done(self, future: asyncio.Future[Any]) -> None:
         self._door.state.tasks.discard(future)
         if future.cancelled():
             self._answer(cut_off_reply())
@@ -157,7 +156,7 @@ class InvokeCycle:
         if error is not None:
             self._answer(error_reply(error, self._request_id))
         else:
-            self._answer(outcome_reply(future.result()))
+            self._answer(reply_to(future.result()))
 
     def _answer(self, reply: Reply) -> None:
         door = self._door

@@ -48,6 +48,22 @@ class ServedEngine(Protocol):
         decoded JSON text, `request_id` a UUID that no other invocation has.
         """
 
+    def submit_event(
+        self,
+        name: str,
+        payload: bytes,
+        *,
+        qualifier: str | None,
+        function_arn: str,
+        trace: str | None,
+        request_id: str,
+        limit: int = ...,
+    ) -> asyncio.Future[str]:
+        """Accept an event, to be run later; the future has its request id once it is durable.
+
+        `limit` is bytes that `payload` may have. The rest is as in `submit`.
+        """
+
     def drop_idle_contexts(self, name: str, *, qualifier: str | None = None) -> int:
         """End a function's idle contexts, and no others; how many there were."""
 

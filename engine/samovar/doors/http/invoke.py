@@ -64,6 +64,7 @@ class _Asked:
 
 
 _PLAIN = _Asked()
+_ACCEPTED = Reply(202)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +104,13 @@ class InvokePath:
         asked = _asked(scope["headers"])
         payload = await read_payload(receive, asked.type)
         begun = self._carry_out(target, asked, payload, request_id)
-        return begun if isinstance(begun, Reply) else outcome_reply(await begun)
+        return begun if isinstance(begun, Reply) else reply_to(await begun)
 
     def begin(
         self, url: bytes, headers: RawHeaders, payload: bytes, request_id: str
-    ) -> asyncio.Future[Outcome] | Reply:
-        """The same for a request that is here as a whole and `is_plain`; `outcome_reply` has what
-        its reply looks like once the future is done. Raises ClientError, EngineError."""
+    ) -> asyncio.Future[Any] | Reply:
+        """The same for a request that is here as a whole and `is_plain`; `reply_to` has what its
+        reply looks like once the future is done. Raises ClientError, EngineError."""
         target = self._find(url)
         asked = _asked(headers)
         if asked.type == "Event" and len(payload) > limits.ASYNC_PAYLOAD_SIZE:
@@ -122,7 +123,7 @@ class InvokePath:
 
     def _carry_out(
         self, target: _Target, asked: _Asked, payload: bytes, request_id: str
-    ) -> asyncio.Future[Outcome] | Reply:
+    ) -> asyncio.Future[Any] | Reply:
         if asked.type == "RequestResponse":
             return self._engine.submit(
                 target.name,
@@ -134,13 +135,18 @@ class InvokePath:
                 log_tail=asked.log_tail,
                 request_id=request_id,
             )
-        self._engine.registry.resolve(target.name, target.qualifier)
         if asked.type == "Event":
-            raise ClientError(
-                AWS.NOT_CARRIED_OUT,
-                "Samovar does not carry out InvocationType=Event of Invoke yet; use "
-                "RequestResponse.",
+            # AWS passes neither the client context nor the log's tail on: «for synchronous
+            # invocations only».
+            return self._engine.submit_event(
+                target.name,
+                payload,
+                qualifier=target.qualifier,
+                function_arn=target.arn,
+                trace=asked.trace,
+                request_id=request_id,
             )
+        self._engine.registry.resolve(target.name, target.qualifier)
         return Reply(204)
 
     def _target(self, url: bytes) -> _Target:
@@ -266,6 +272,12 @@ def _too_large(size: int, invocation_type: str) -> ClientError:
         f"{size} byte payload is too large for the {kind} invocation type "
         f"(limit {_limit(invocation_type)} bytes)",
     )
+
+
+def reply_to(came: Outcome | str) -> Reply:
+    """The reply to what an invocation came to: an outcome, or the request id of an event that is
+    accepted, which is in a header of every reply."""
+    return _ACCEPTED if isinstance(came, str) else outcome_reply(came)
 
 
 def outcome_reply(outcome: Outcome) -> Reply:

@@ -33,7 +33,6 @@ def _nothing(value: Any) -> bool:
 # Members of Create and UpdateFunctionConfiguration which may say what is the case anyway.
 _CONFIGURATION_DEFAULTS: dict[str, IsDefault] = {
     "VpcConfig": _nothing,
-    "DeadLetterConfig": _nothing,
     "KMSKeyArn": _nothing,
     "TracingConfig": lambda value: value in ({}, {"Mode": "PassThrough"}),
     "FileSystemConfigs": _nothing,
@@ -58,6 +57,7 @@ _CONFIGURATION = {
     "LoggingConfig.LogGroup",
     "Layers",
     "SnapStart.ApplyOn",
+    "DeadLetterConfig.TargetArn",
 }
 
 
@@ -110,6 +110,8 @@ def _configuration(params: Any) -> dict[str, Any]:
         fields["system_log_level"] = logging.get("SystemLogLevel")
     if "SnapStart" in params:
         fields["snap_start"] = params["SnapStart"].get("ApplyOn", SnapStart.NONE.value)
+    if "DeadLetterConfig" in params:
+        fields["dead_letter"] = params["DeadLetterConfig"].get("TargetArn", "")
     if "VpcConfig" in params:  # an empty one, or it would have been refused
         fields["vpc_config_given"] = True
     return {field: value for field, value in fields.items() if value is not None}

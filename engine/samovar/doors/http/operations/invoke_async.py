@@ -5,19 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from samovar.doors.http.operations.table import Call, Operation
-from samovar.errors import AWS, ClientError
+from samovar.model import limits
+
+_STATUS = 202  # in the body; the reply's own is the model's
 
 
 async def _invoke_async(call: Call) -> dict[str, Any]:
-    # What is wrong with the request is told as ever. What is right with it is refused, too: there
-    # is no durable queue yet, and what is accepted must not be lost.
     reference = call.reference()
-    call.engine.registry.resolve(reference.name, reference.qualifier)
-    raise ClientError(
-        AWS.NOT_CARRIED_OUT,
-        "Samovar does not carry out the operation InvokeAsync yet; use Invoke with the "
-        "InvocationType RequestResponse.",
+    await call.engine.submit_event(
+        reference.name,
+        call.params["InvokeArgs"],
+        qualifier=reference.qualifier,
+        function_arn=reference.arn,
+        trace=None,  # developer guide: this operation knows no X-Ray
+        request_id=call.request_id,
+        limit=limits.INVOKE_ASYNC_SIZE,
     )
+    return {"Status": _STATUS}
 
 
 OPERATIONS = (Operation(_invoke_async, frozenset({"FunctionName", "InvokeArgs"}), "InvokeAsync"),)

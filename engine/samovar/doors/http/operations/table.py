@@ -18,12 +18,13 @@ from samovar.model.function import LATEST
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call of an operation. `params` are parsed and checked; `base_url` is how the client
-    reached this door (`http://host:port`)."""
+    reached this door (`http://host:port`); `request_id` is the one of the reply's header."""
 
     engine: ServedEngine
     params: Mapping[str, Any]
     links: CodeLinks
     base_url: str
+    request_id: str
 
     def reference(self, max_length: int = limits.QUALIFIED_REFERENCE_LENGTH) -> FunctionReference:
         """The function that FunctionName and Qualifier mean; raises ClientError."""

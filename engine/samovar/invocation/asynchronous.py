@@ -1,0 +1,164 @@
+"""Asynchronous invocation put together: the queue, who takes events in, and who works on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from samovar.clock import Clock
+from samovar.errors import EngineError
+from samovar.invocation import records
+from samovar.invocation.acceptance import Acceptor
+from samovar.invocation.deliveries import DeliveryConsumer, own_function
+from samovar.invocation.destinations import Senders
+from samovar.invocation.events import EventConsumer, Terms
+from samovar.invocation.places import Busy, Places, busy_threads
+from samovar.invocation.pump import Pump
+from samovar.metrics.observer import Observer
+from samovar.model.event import Delivery, Ending, QueuedEvent
+from samovar.model.function import FunctionVersion
+from samovar.model.target import Target
+from samovar.neighbours import AsyncNeighbours
+from samovar.registry.functions import FunctionRegistry
+from samovar.registry.recursion import RecursiveLoop
+from samovar.scheduler.driver import Scheduler
+from samovar.settings import Settings
+from samovar.stores.invoke_queue import InvokeQueue, Item, ItemKind
+
+
+class _Registered:
+    """What events ask of the registry."""
+
+    def __init__(self, registry: FunctionRegistry) -> None:
+        self._registry = registry
+
+    def resolve(self, name: str, qualifier: str | None) -> FunctionVersion:
+        return self._registry.resolve(name, qualifier)
+
+    def terms(self, name: str, qualifier: str | None) -> Terms:
+        dead_letter = self._registry.get(name).configuration.dead_letter
+        return Terms(self._registry.event_invoke.effective(name, qualifier), dead_letter)
+
+    def in_loop(self, name: str) -> RecursiveLoop:
+        return self._registry.recursion.get(name)
+
+
+class AsyncInvocation:
+    """One per engine. `start` takes up what an earlier engine left; `pause` and `stop` end it."""
+
+    def __init__(  # noqa: PLR0917 - the parts in the order of the layers
+        self,
+        settings: Settings,
+        registry: FunctionRegistry,
+        scheduler: Scheduler,
+        queue: InvokeQueue,
+        clock: Clock,
+        observer: Observer,
+        *,
+        node: str,
+        busy: Busy = busy_threads,
+    ) -> None:
+        self.queue = queue
+        self._settings = settings
+        self._registry = registry
+        self._clock = clock
+        self._node = node
+        self.neighbours = AsyncNeighbours(settings)
+        places = Places(scheduler, clock, busy, settings.async_concurrency)
+        scale = settings.time_scale
+        self._events = EventConsumer(
+            _Registered(registry),
+            scheduler,
+            places,
+            clock,
+            observer,
+            time_scale=scale,
+            deliveries=self._deliveries_of,
+            delivered=self._arrived,
+        )
+        self._deliveries = DeliveryConsumer(
+            Senders(self.neighbours, clock.wall),
+            self._own_event,
+            self._arrived,
+            clock,
+            observer,
+            time_scale=scale,
+        )
+        self.events = Pump(ItemKind.EVENT, queue, self._events, clock)
+        self.deliveries = Pump(ItemKind.DELIVERY, queue, self._deliveries, clock)
+        self._events.pump = places.pump = self.events
+        self._deliveries.pump = self.deliveries
+        self.acceptor = Acceptor(
+            registry.get,
+            registry.event_invoke.effective,
+            queue,
+            self.events,
+            clock,
+            observer,
+            node=node,
+            time_scale=scale,
+        )
+
+    async def start(self) -> Self:
+        """Raises EngineError for a queue that can't be opened."""
+        await self.queue.open()
+        try:
+            lanes = await self.queue.lanes()
+        except EngineError:
+            await self.queue.close()
+            raise
+        for kind, name, waiting, _, due, _ in lanes:
+            if waiting and due is not None:
+                self._pump(kind).arrived(name, due)
+        return self
+
+    def pause(self) -> None:
+        """Take in and begin nothing any more; what runs may finish."""
+        self.events.pause()
+        self.deliveries.pause()
+
+    async def stop(self) -> None:
+        """Write down how everything stands; nothing runs any more. Idempotent."""
+        self.pause()
+        await self._deliveries.stop()
+        await self.events.stop()
+        await self.deliveries.stop()
+        await self.neighbours.close()
+        await self.queue.close()
+
+    def _pump(self, kind: ItemKind) -> Pump:
+        return self.events if kind is ItemKind.EVENT else self.deliveries
+
+    def _arrived(self, item: Item) -> None:
+        self._pump(item.kind).arrived(item.lane, item.due)
+
+    def _deliveries_of(
+        self, item: Item, event: QueuedEvent, ending: Ending, terms: Terms, role: str
+    ) -> Sequence[Item]:
+        config = terms.config
+        targets = records.targets(ending, config.on_success, config.on_failure, terms.dead_letter)
+        return list(
+            records.deliveries(
+                item,
+                event,
+                ending,
+                targets,
+                role=role,
+                now=self._clock.wall(),
+                time_scale=self._settings.time_scale,
+            )
+        )
+
+    def _own_event(self, item: Item, delivery: Delivery, target: Target) -> Item | None:
+        settings = self._settings
+        ours = f"arn:aws:lambda:{settings.region}:{settings.account_id}:function:"
+        if not own_function(target, ours):
+            return None
+        version = self._registry.get(target.name, target.qualifier)
+        return self.acceptor.item(
+            version,
+            item.body,
+            qualifier=target.qualifier,
+            function_arn=target.arn,
+            trace=delivery.trace,
+        )

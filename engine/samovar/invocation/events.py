@@ -1,0 +1,249 @@
+"""Events on their way from the queue to their functions, and what follows from each attempt."""
+
+from __future__ import annotations
+
+import logging
+from asyncio import Future
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from samovar.clock import Clock
+from samovar.errors import AWS, ClientError, EngineError
+from samovar.invocation import lineage, retries
+from samovar.invocation.error_text import error_of
+from samovar.invocation.places import Places
+from samovar.invocation.pump import Pump
+from samovar.invocation.retries import End, Result, Retry
+from samovar.metrics.observer import Observer
+from samovar.model.event import Condition, Ending, EventInvokeConfig, QueuedEvent
+from samovar.model.function import FunctionVersion
+from samovar.model.invocation import Invocation, Outcome
+from samovar.registry.recursion import RecursiveLoop
+from samovar.scheduler.driver import Scheduler
+from samovar.stores.invoke_queue import Item
+
+_log = logging.getLogger(__name__)
+
+_LOOP = "It belongs to a chain of invocations that has come by its function too often."
+
+
+class Terms(NamedTuple):
+    """What counts for an event as it is run: the config of the qualifier that was invoked, and the
+    ARN of the function's dead-letter queue, if it has one."""
+
+    config: EventInvokeConfig
+    dead_letter: str
+
+
+class Functions(Protocol):
+    """What is asked of the registry. Methods raise ClientError for what is not there."""
+
+    def resolve(self, name: str, qualifier: str | None) -> FunctionVersion:
+        """The version to run now."""
+
+    def terms(self, name: str, qualifier: str | None) -> Terms:
+        """What counts for its events now."""
+
+    def in_loop(self, name: str) -> RecursiveLoop:
+        """What a function in a loop is to meet with."""
+
+
+class Run(NamedTuple):
+    """An event in hand; `version` and `terms` are None where its function is not to be had."""
+
+    item: Item
+    event: QueuedEvent
+    version: FunctionVersion | None = None
+    terms: Terms | None = None
+
+
+Deliveries = Callable[[Item, QueuedEvent, Ending, Terms, str], Sequence[Item]]
+"""What is to be sent of an ending; the last one is the ARN of the role to send it with."""
+
+
+class EventConsumer:
+    """Hands events to the scheduler, and settles them by what comes of it.
+
+    `pump` is set before the first comes. `delivered` is told of each delivery that is in the queue
+    now.
+    """
+
+    def __init__(
+        self,
+        functions: Functions,
+        scheduler: Scheduler,
+        places: Places,
+        clock: Clock,
+        observer: Observer,
+        *,
+        time_scale: float,
+        deliveries: Deliveries,
+        delivered: Callable[[Item], None],
+    ) -> None:
+        self.pump: Pump
+        self._functions = functions
+        self._scheduler = scheduler
+        self._places = places
+        self._clock = clock
+        self._observer = observer
+        self._time_scale = time_scale
+        self._deliveries = deliveries
+        self._delivered = delivered
+
+    def take(self, lane: str) -> bool:
+        """Part of `Consumer`: a lane of events is a function."""
+        return self._places.take(lane)
+
+    def give_back(self, lane: str) -> None:
+        """Part of `Consumer`."""
+        self._places.give_back(lane)
+
+    def begin(self, item: Item) -> None:
+        """Part of `Consumer`."""
+        try:
+            event = QueuedEvent.unpack(item.head)
+        except (ValueError, TypeError) as error:
+            _log.error("the event %s is damaged: %s", item.id, error)
+            self._leave(item)
+            self.pump.complete(item, dead=item.head)
+            return
+        try:
+            version = self._functions.resolve(event.name, event.qualifier)
+            terms = self._functions.terms(event.name, event.qualifier)
+        except ClientError as error:
+            self._not_resolved(Run(item, event), error)
+            return
+        run = Run(item, event, version, terms)
+        age = self._age(item)
+        condition = self._ended_already(event, version, terms, age)
+        if condition is not None:
+            self._end(run, event, Ending(condition, event.invoked))
+            return
+        self._observer.event_started(version.name, max(0.0, age))
+        invocation = Invocation(
+            item.id,
+            event.function_arn,
+            item.body,
+            trace=event.trace,
+            qualifier=event.qualifier,
+            attempt=event.invoked + 1,
+            asynchronous=True,
+        )
+        future = self._scheduler.submit(invocation, version)
+        future.add_done_callback(partial(self._finished, run))
+
+    def _ended_already(
+        self, event: QueuedEvent, version: FunctionVersion, terms: Terms, age: float
+    ) -> Condition | None:
+        """How an event ends that is not to be run at all."""
+        if age >= terms.config.age * self._time_scale:
+            return Condition.EVENT_AGE_EXCEEDED
+        if self._scheduler.places(version.arn)[1] <= 0:
+            return Condition.ZERO_RESERVED_CONCURRENCY
+        if lineage.seen(event.trace, version.arn) < lineage.LIMIT:
+            return None
+        if self._functions.in_loop(version.name) is not RecursiveLoop.TERMINATE:
+            return None
+        _log.warning("%s was stopped in a loop: %s", version.arn, event.trace)
+        self._observer.recursion_stopped(version.name)
+        return Condition.RECURSIVE_INVOCATION
+
+    def _not_resolved(self, run: Run, error: ClientError) -> None:
+        if error.error is AWS.RESOURCE_NOT_FOUND:
+            gone = _failed(run.event, error.error.code, error.message)
+            self._end(run, gone, Ending(Condition.FUNCTION_DELETED, gone.invoked))
+        else:  # not ready yet, say
+            self._follow(run, Result.SYSTEM_ERROR, error)
+
+    def _finished(self, run: Run, future: Future[Outcome]) -> None:
+        if future.cancelled():
+            self._follow(run, Result.STOPPED, None)
+            return
+        error = future.exception()
+        if error is None:
+            self._outcome(run, future.result())
+        elif isinstance(error, ClientError) and error.error is AWS.INVALID_REQUEST_CONTENT:
+            wrong = _failed(run.event, error.error.code, error.message)
+            self._end(run, wrong, Ending(Condition.INVALID_EVENT, wrong.invoked))
+        elif isinstance(error, ClientError) and error.error is AWS.TOO_MANY_REQUESTS:
+            self._follow(run, Result.THROTTLE, error)
+        elif self.pump.stopping and isinstance(error, EngineError):
+            self._follow(run, Result.STOPPED, error)
+        else:
+            self._follow(run, Result.SYSTEM_ERROR, error)
+
+    def _outcome(self, run: Run, outcome: Outcome) -> None:
+        failed = outcome.function_error is not None
+        result = Result.FUNCTION_ERROR if failed else Result.SUCCESS
+        decided = self._after(run, result)
+        event = decided.event
+        if failed:
+            event = _failed(event, *error_of(outcome.payload, outcome.error_type))
+        if isinstance(decided, End):
+            ending = Ending(
+                decided.condition,
+                event.invoked,
+                outcome.executed_version,
+                outcome.function_error,
+                outcome.payload,
+            )
+            self._end(run, event, ending)
+        else:
+            self._retry(run.item, event, result, decided.wait)
+
+    def _follow(self, run: Run, result: Result, error: BaseException | None) -> None:
+        """Nothing of the function's own came of an attempt."""
+        decided = self._after(run, result)
+        event = _failed(decided.event, result.value, "" if error is None else str(error))
+        if isinstance(decided, End):
+            self._end(run, event, Ending(decided.condition, event.invoked))
+        else:
+            self._retry(run.item, event, result, decided.wait)
+
+    def _after(self, run: Run, result: Result) -> Retry | End:
+        return retries.after(
+            result,
+            run.event,
+            EventInvokeConfig() if run.terms is None else run.terms.config,
+            age=self._age(run.item),
+            time_scale=self._time_scale,
+        )
+
+    def _age(self, item: Item) -> float:
+        return self._clock.wall() - item.accepted
+
+    def _retry(self, item: Item, event: QueuedEvent, result: Result, wait: float) -> None:
+        self._leave(item)
+        if result is not Result.STOPPED:
+            self._observer.event_retried(event.name, result.value)
+        self.pump.retry_at(item, self._clock.wall() + wait, event.pack())
+
+    def _end(self, run: Run, event: QueuedEvent, ending: Ending) -> None:
+        """The last of an event: it goes, or stays as a dead one, and what is to be sent of it comes
+        into the queue, all at once."""
+        item, _, version, terms = run
+        self._leave(item)
+        dead = None
+        if ending.condition is not Condition.SUCCESS:
+            if ending.condition is Condition.RECURSIVE_INVOCATION:
+                event = _failed(event, ending.condition.value, _LOOP)
+            event = replace(event, condition=ending.condition.value)
+            dead = event.pack()
+            self._observer.event_dropped(event.name, ending.condition.value)
+            _log.info("event %s of %s was given up: %s", item.id, event.name, ending.condition)
+        sent: Sequence[Item] = ()
+        if terms is not None and version is not None:
+            sent = self._deliveries(item, event, ending, terms, version.configuration.role)
+        done = self.pump.complete(item, *sent, dead=dead)
+        if sent:
+            done.add_done_callback(lambda _: [self._delivered(one) for one in sent])
+
+    def _leave(self, item: Item) -> None:
+        self._places.give_back(item.lane)
+        self.pump.room_again()
+
+
+def _failed(event: QueuedEvent, error_type: str, message: str) -> QueuedEvent:
+    return replace(event, error_type=error_type, error_message=message)

@@ -1,0 +1,138 @@
+"""What is sent of an event's end: the invocation record, and the dead letter. Pure.
+
+Payloads are not read: they go into the record as they are. Source: recorded messages (reference,
+section 4).
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from samovar.invocation.json_text import is_json
+from samovar.model.event import Channel, Condition, Delivery, Ending, QueuedEvent
+from samovar.model.function import LATEST
+from samovar.stores.invoke_queue import Item, ItemKind
+
+VERSION = "1.0"
+# AWS says nowhere for how long it tries to deliver: as long as an event itself may wait.
+PATIENCE = 21600.0
+# Of a dead letter's ErrorMessage (developer guide: the first 1 KB).
+_MESSAGE = 1024
+# A dead letter's ErrorCode. 200 is recorded, of a function's error; the others are unconfirmed:
+# what a caller would have got in the event's place.
+_CODES = {
+    Condition.RETRIES_EXHAUSTED: 200,
+    Condition.ZERO_RESERVED_CONCURRENCY: 429,
+    Condition.RECURSIVE_INVOCATION: 400,
+    Condition.INVALID_EVENT: 400,
+}
+_UNSAID = {
+    Condition.EVENT_AGE_EXCEEDED: "The event was too old to be tried again.",
+    Condition.ZERO_RESERVED_CONCURRENCY: "The function has a reserved concurrency of zero.",
+}
+
+
+def record(item: Item, event: QueuedEvent, ending: Ending, now: float) -> bytes:
+    """The invocation record, as JSON."""
+    function_arn = f"{item.lane}:{event.qualifier or LATEST}"
+    parts = [
+        b'{"version":"%b","timestamp":"%b"' % (VERSION.encode(), _iso(now).encode()),
+        b',"requestContext":',
+        _json(
+            {
+                "requestId": item.id,
+                "functionArn": function_arn,
+                "condition": ending.condition.value,
+                "approximateInvokeCount": ending.invoke_count,
+            }
+        ),
+        b',"requestPayload":',
+        item.body or b"{}",
+    ]
+    if ending.executed_version:
+        context: dict[str, object] = {
+            "statusCode": 200,
+            "executedVersion": ending.executed_version,
+        }
+        if ending.function_error is not None:
+            context["functionError"] = ending.function_error
+        parts += [b',"responseContext":', _json(context), b',"responsePayload":']
+        parts.append(_as_json(ending.payload))
+    parts.append(b"}")
+    return b"".join(parts)
+
+
+def error_code(ending: Ending) -> int:
+    """A dead letter's ErrorCode: an HTTP status."""
+    if ending.executed_version:
+        return 200
+    return _CODES.get(ending.condition, 500)
+
+
+def deliveries(
+    item: Item,
+    event: QueuedEvent,
+    ending: Ending,
+    targets: list[tuple[Channel, str]],
+    *,
+    role: str,
+    now: float,
+    time_scale: float = 1.0,
+) -> Iterator[Item]:
+    """The items that carry an ending to its `targets` (ARNs), with the rights of `role`."""
+    for channel, target in targets:
+        dead_letter = channel is Channel.DEAD_LETTER
+        message = event.error_message or _UNSAID.get(ending.condition, ending.condition.value)
+        head = Delivery(
+            item.id,
+            f"{item.lane}:{event.qualifier or LATEST}",
+            channel,
+            target,
+            role,
+            ending.condition.value,
+            event.trace,
+            f"{error_code(ending)}" if dead_letter else "",
+            message.encode()[:_MESSAGE].decode(errors="ignore") if dead_letter else "",
+        )
+        body = item.body if dead_letter else record(item, event, ending, now)
+        yield Item(
+            str(uuid.uuid4()),
+            ItemKind.DELIVERY,
+            target,
+            head.pack(),
+            body,
+            now,
+            now,
+            now + PATIENCE * time_scale,
+            item.node,
+        )
+
+
+def targets(
+    ending: Ending, on_success: str | None, on_failure: str | None, dead_letter: str
+) -> list[tuple[Channel, str]]:
+    """Where an ending is to go. Both the dead-letter queue and the destination get it, where both
+    are set (documented as independent; that both are sent was not seen in a recording)."""
+    if ending.condition is Condition.SUCCESS:
+        return [(Channel.ON_SUCCESS, on_success)] if on_success else []
+    found = [(Channel.DEAD_LETTER, dead_letter)] if dead_letter else []
+    return [*found, (Channel.ON_FAILURE, on_failure)] if on_failure else found
+
+
+def _as_json(payload: bytes) -> bytes:
+    """A result as it is, or as a string if it is none of JSON: functions may return bytes."""
+    if is_json(payload):
+        return payload
+    return _json(payload.decode(errors="replace"))
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _iso(now: float) -> str:
+    moment = datetime.fromtimestamp(now, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"

@@ -1,0 +1,118 @@
+"""Where an engine is killed: before and after every await of the queue and of the deliveries, and at
+every statement of the queue's database.
+
+Nothing in the engine knows of this: its classes are given other methods, in a process that is about
+to die.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import signal
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from samovar.invocation import destinations
+from samovar.stores import sqlite_queue
+from samovar.stores.sqlite_queue import SqliteInvokeQueue
+
+QUEUE = ("open", "put", "claim", "extend", "complete", "retry_at")
+
+
+class Points:
+    """Counts the points that are passed, and acts at one of them.
+
+    `aim` is the name of a point and the how-manieth time it is passed; None only counts. `act` is
+    what happens there. `queue` is the engine's.
+    """
+
+    def __init__(self, aim: tuple[str, int] | None, act: Callable[[], None]) -> None:
+        self.passed: Counter[str] = Counter()
+        self.reached = False
+        self.queue: SqliteInvokeQueue | None = None
+        self._aim = aim
+        self._act = act
+
+    def at(self, name: str) -> None:
+        """A point is passed, on whatever thread."""
+        self.passed[name] += 1
+        if self._aim == (name, self.passed[name]) and not self.reached:
+            self.reached = True
+            self._act()
+
+    def install(self) -> None:
+        """From now on, in this process, for good."""
+        for name in QUEUE:
+            self._wrap(SqliteInvokeQueue, name, f"queue.{name}")
+        for sender in SENDERS:
+            self._wrap(sender, "send", f"{sender.__name__}.send")
+        points = self
+
+        class Watched(sqlite3.Connection):
+            def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+                name = f"sql.{sql.split(None, 1)[0].lower()}"
+                points.at(f"{name}:before")
+                done = super().execute(sql, *parameters)
+                points.at(f"{name}:after")
+                return done
+
+            def executemany(self, sql: str, parameters: Any) -> sqlite3.Cursor:
+                points.at("sql.many:before")
+                done = super().executemany(sql, parameters)
+                points.at("sql.many:after")
+                return done
+
+        def connect(*given: Any, **named: Any) -> sqlite3.Connection:
+            return sqlite3.connect(*given, factory=Watched, **named)
+
+        # The module's own name of the module: the registry's database is not the one that is meant.
+        sqlite_queue.sqlite3 = _Seen(sqlite3, connect)  # type: ignore[attr-defined]
+
+    def _wrap(self, owner: type, name: str, point: str) -> None:
+        original = getattr(owner, name)
+
+        if inspect.iscoroutinefunction(original):
+
+            @functools.wraps(original)
+            async def wrapped(*given: Any, **named: Any) -> Any:
+                if isinstance(given[0], SqliteInvokeQueue):
+                    self.queue = given[0]
+                self.at(f"{point}:before")
+                result = await original(*given, **named)
+                self.at(f"{point}:after")
+                return result
+
+        else:  # returns a future
+
+            @functools.wraps(original)
+            def wrapped(*given: Any, **named: Any) -> Any:
+                self.at(f"{point}:before")
+                future = original(*given, **named)
+                # Before all who wait for it hear of it: callbacks run in their order.
+                future.add_done_callback(lambda _: self.at(f"{point}:after"))
+                return future
+
+        setattr(owner, name, wrapped)
+
+
+class _Seen:
+    """A module with one other name in it."""
+
+    def __init__(self, module: Any, connect: Any) -> None:
+        self._module = module
+        self.connect = connect
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+
+SENDERS: tuple[type, ...] = ()
+
+
+def die() -> None:
+    """As `kill -9` has it."""
+    os.kill(os.getpid(), signal.SIGKILL)
