@@ -41,9 +41,7 @@ class Neighbours:
             Attributes={"RawMessageDelivery": "true"},
         )
         events.create_event_bus(Name="crash-bus")
-        events.put_rule(
-            Name="all", EventBusName="crash-bus", EventPattern='{"source": ["lambda"]}'
-        )
+        events.put_rule(Name="all", EventBusName="crash-bus", EventPattern='{"source": ["lambda"]}')
         events.put_targets(
             Rule="all",
             EventBusName="crash-bus",

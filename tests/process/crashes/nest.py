@@ -190,7 +190,9 @@ def aims(passed: Counter[str], seed: int | None) -> Iterator[Aim]:
     """Where to kill: without end where points are drawn."""
     if seed is not None:
         chance = random.Random(seed)
-        everywhere = [(name, time) for name, times in passed.items() for time in range(1, times + 1)]
+        everywhere = [
+            (name, time) for name, times in passed.items() for time in range(1, times + 1)
+        ]
         while True:
             yield chance.choice(everywhere)
     for time_passed in range(1, max(passed.values()) + 1):

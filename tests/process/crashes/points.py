@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from samovar.invocation import destinations
 from samovar.stores import sqlite_queue
 from samovar.stores.sqlite_queue import SqliteInvokeQueue
 

@@ -70,9 +70,7 @@ class Record:
         runs = sum(
             len(ids) - (1 if number.startswith("good") else 3) for number, ids in self.runs.items()
         )
-        return runs + sum(
-            len(words) - len(set(words)) for words in self.delivered.values()
-        )
+        return runs + sum(len(words) - len(set(words)) for words in self.delivered.values())
 
     def _missing(self, number: str, request_id: str) -> Iterator[str]:
         runs, delivered = self.runs[number], set(self.delivered[number])

@@ -136,7 +136,12 @@ class LambdaApp:
             return await self._run(scope, match, operation, params, request_id)
 
     async def _run(
-        self, scope: Any, match: Match, operation: Operation, params: dict[str, Any], request_id: str
+        self,
+        scope: Any,
+        match: Match,
+        operation: Operation,
+        params: dict[str, Any],
+        request_id: str,
     ) -> Reply:
         call = Call(self._engine, params, self._links, _base_url(scope), request_id)
         return serialize(match.operation, await operation.run(call))
