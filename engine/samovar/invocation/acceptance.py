@@ -12,7 +12,7 @@ from samovar.errors import AWS, ClientError, EngineError
 from samovar.invocation import lineage
 from samovar.invocation.identity import Identities
 from samovar.invocation.json_text import is_json
-from samovar.invocation.pump import LEASE, Pump
+from samovar.invocation.pump import Pump
 from samovar.metrics.observer import Observer
 from samovar.model import limits
 from samovar.model.event import EventInvokeConfig, QueuedEvent
@@ -51,7 +51,12 @@ class Acceptor:
         self._node = node
         self._time_scale = time_scale
         self._identities = Identities()
+        self._stopping = False
         self._loop = asyncio.get_running_loop()
+
+    def stop(self) -> None:
+        """Take in nothing any more."""
+        self._stopping = True
 
     def accept(
         self,
@@ -71,7 +76,7 @@ class Acceptor:
         ClientError: 404, 413, 400 for what is no JSON; EngineError while the engine stops.
         """
         version = self._find(name, qualifier)
-        if self._pump.stopping:
+        if self._stopping:
             raise EngineError("The engine is stopping; nothing was accepted.")
         if len(payload) > limit:
             raise too_large(len(payload), limit)
@@ -123,7 +128,7 @@ class Acceptor:
         other commit is in between."""
         accepted: Future[str] = self._loop.create_future()
         claimed = self._pump.take(item.lane)
-        until = self._clock.wall() + LEASE if claimed else None
+        until = self._pump.claim_until if claimed else None
         put = self._queue.put(item, until)
         put.add_done_callback(partial(self._durable, item, name, claimed, accepted))
         return accepted

@@ -12,8 +12,8 @@ from samovar.invocation.acceptance import Acceptor
 from samovar.invocation.deliveries import DeliveryConsumer, own_function
 from samovar.invocation.destinations import Senders
 from samovar.invocation.events import EventConsumer, Terms
-from samovar.invocation.places import Busy, Places, busy_threads
 from samovar.invocation.pump import Pump
+from samovar.invocation.shares import Busy, Shares, busy_threads
 from samovar.metrics.observer import Observer
 from samovar.model.event import Delivery, Ending, QueuedEvent
 from samovar.model.function import FunctionVersion
@@ -24,6 +24,8 @@ from samovar.registry.recursion import RecursiveLoop
 from samovar.scheduler.driver import Scheduler
 from samovar.settings import Settings
 from samovar.stores.invoke_queue import InvokeQueue, Item, ItemKind
+
+_GRACE = 5.0  # seconds for what has ended to be written down
 
 
 class _Registered:
@@ -64,12 +66,12 @@ class AsyncInvocation:
         self._clock = clock
         self._node = node
         self.neighbours = AsyncNeighbours(settings)
-        places = Places(scheduler, clock, busy, settings.async_concurrency)
+        shares = Shares(scheduler, clock, busy, settings.async_concurrency)
         scale = settings.time_scale
         self._events = EventConsumer(
             _Registered(registry),
             scheduler,
-            places,
+            shares,
             clock,
             observer,
             time_scale=scale,
@@ -84,9 +86,10 @@ class AsyncInvocation:
             observer,
             time_scale=scale,
         )
-        self.events = Pump(ItemKind.EVENT, queue, self._events, clock)
-        self.deliveries = Pump(ItemKind.DELIVERY, queue, self._deliveries, clock)
-        self._events.pump = places.pump = self.events
+        self.events = Pump(queue, ItemKind.EVENT, clock)
+        self.deliveries = Pump(queue, ItemKind.DELIVERY, clock)
+        self.events.consumer, self.deliveries.consumer = self._events, self._deliveries
+        self._events.pump = shares.pump = self.events
         self._deliveries.pump = self.deliveries
         self.acceptor = Acceptor(
             registry.get,
@@ -114,15 +117,17 @@ class AsyncInvocation:
 
     def pause(self) -> None:
         """Take in and begin nothing any more; what runs may finish."""
-        self.events.pause()
-        self.deliveries.pause()
+        self.acceptor.stop()
+        self._events.stop()
+        self.events.close()
 
     async def stop(self) -> None:
         """Write down how everything stands; nothing runs any more. Idempotent."""
         self.pause()
+        await self.events.stop(_GRACE)  # nothing runs: it is all but written down
+        self.deliveries.close()
         await self._deliveries.stop()
-        await self.events.stop()
-        await self.deliveries.stop()
+        await self.deliveries.stop(_GRACE)
         await self.neighbours.close()
         await self.queue.close()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ from samovar.clock import Clock
 from samovar.errors import ClientError, SamovarError
 from samovar.invocation import retries
 from samovar.invocation.destinations import Undeliverable
+from samovar.invocation.places import Places
 from samovar.invocation.pump import Pump
 from samovar.metrics.observer import Observer
 from samovar.model.event import Delivery
@@ -69,22 +69,22 @@ class DeliveryConsumer:
         self._clock = clock
         self._observer = observer
         self._time_scale = time_scale
-        self._in_air: Counter[str] = Counter()
+        self._places = Places(_PER_TARGET, _IN_ALL)
         self._sending: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
-    def take(self, lane: str) -> bool:
-        """Part of `Consumer`: a lane of deliveries is a target."""
-        if self._in_air[lane] >= _PER_TARGET or self._in_air.total() >= _IN_ALL:
-            return False
-        self._in_air[lane] += 1
-        return True
-
-    def give_back(self, lane: str) -> None:
+    @property
+    def full(self) -> bool:
         """Part of `Consumer`."""
-        self._in_air[lane] -= 1
-        if not self._in_air[lane]:
-            del self._in_air[lane]
+        return self._places.full
+
+    def take(self, lane: str, most: int) -> int:
+        """Part of `Consumer`: a lane of deliveries is a target."""
+        return self._places.take(lane, most)
+
+    def give_back(self, lane: str, count: int) -> None:
+        """Part of `Consumer`."""
+        self._places.give_back(lane, count)
 
     def begin(self, item: Item) -> None:
         """Part of `Consumer`."""
@@ -113,7 +113,7 @@ class DeliveryConsumer:
                 await self._sender.send(item, delivery, target)
         except asyncio.CancelledError:
             self._leave(item)
-            self.pump.retry_at(item, item.due, item.head)
+            self.pump.release(item)
             raise
         except Exception as error:  # whatever a client raises
             self._failed(item, delivery, target, error)
@@ -131,7 +131,7 @@ class DeliveryConsumer:
         reason = _reason(error)
         now = self._clock.wall()
         failed = replace(delivery, failures=delivery.failures + 1, failure=reason)
-        wait = retries.pause(failed.failures) * self._time_scale
+        wait = retries.backoff(delivery.failures) * self._time_scale
         names = self._names(delivery, target)
         if may_pass(error) and now + wait < item.expires:
             self._observer.delivery_retried(*names)
@@ -146,8 +146,8 @@ class DeliveryConsumer:
         self.pump.complete(item, dead=failed.pack())
 
     def _leave(self, item: Item) -> None:
-        self.give_back(item.lane)
-        self.pump.room_again()
+        self.give_back(item.lane, 1)
+        self.pump.room_again(item.lane)
 
     @staticmethod
     def _names(delivery: Delivery, target: Target) -> tuple[str, str, str]:

@@ -10,12 +10,12 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from samovar.clock import Clock
-from samovar.errors import AWS, ClientError, EngineError
+from samovar.errors import ClientError, EngineError
 from samovar.invocation import lineage, retries
 from samovar.invocation.error_text import error_of
-from samovar.invocation.places import Places
 from samovar.invocation.pump import Pump
-from samovar.invocation.retries import End, Result, Retry
+from samovar.invocation.retries import Result, Retry
+from samovar.invocation.shares import Shares
 from samovar.metrics.observer import Observer
 from samovar.model.event import Condition, Ending, EventInvokeConfig, QueuedEvent
 from samovar.model.function import FunctionVersion
@@ -74,7 +74,7 @@ class EventConsumer:
         self,
         functions: Functions,
         scheduler: Scheduler,
-        places: Places,
+        shares: Shares,
         clock: Clock,
         observer: Observer,
         *,
@@ -85,20 +85,30 @@ class EventConsumer:
         self.pump: Pump
         self._functions = functions
         self._scheduler = scheduler
-        self._places = places
+        self._shares = shares
         self._clock = clock
         self._observer = observer
         self._time_scale = time_scale
         self._deliveries = deliveries
         self._delivered = delivered
+        self._stopping = False
 
-    def take(self, lane: str) -> bool:
-        """Part of `Consumer`: a lane of events is a function."""
-        return self._places.take(lane)
+    def stop(self) -> None:
+        """From now on an invocation that the engine ends is as if it had not begun."""
+        self._stopping = True
 
-    def give_back(self, lane: str) -> None:
+    @property
+    def full(self) -> bool:
         """Part of `Consumer`."""
-        self._places.give_back(lane)
+        return self._shares.full
+
+    def take(self, lane: str, most: int) -> int:
+        """Part of `Consumer`: a lane of events is a function."""
+        return self._shares.take(lane, most)
+
+    def give_back(self, lane: str, count: int) -> None:
+        """Part of `Consumer`."""
+        self._shares.give_back(lane, count)
 
     def begin(self, item: Item) -> None:
         """Part of `Consumer`."""
@@ -138,7 +148,7 @@ class EventConsumer:
         self, event: QueuedEvent, version: FunctionVersion, terms: Terms, age: float
     ) -> Condition | None:
         """How an event ends that is not to be run at all."""
-        if age >= terms.config.age * self._time_scale:
+        if retries.too_old(terms.config, age=age, time_scale=self._time_scale):
             return Condition.EVENT_AGE_EXCEEDED
         if self._scheduler.places(version.arn)[1] <= 0:
             return Condition.ZERO_RESERVED_CONCURRENCY
@@ -151,74 +161,61 @@ class EventConsumer:
         return Condition.RECURSIVE_INVOCATION
 
     def _not_resolved(self, run: Run, error: ClientError) -> None:
-        if error.error is AWS.RESOURCE_NOT_FOUND:
-            gone = _failed(run.event, error.error.code, error.message)
-            self._end(run, gone, Ending(Condition.FUNCTION_DELETED, gone.invoked))
-        else:  # not ready yet, say
-            self._follow(run, Result.SYSTEM_ERROR, error)
+        self._follow(run, error, ran=False)
 
     def _finished(self, run: Run, future: Future[Outcome]) -> None:
         if future.cancelled():
-            self._follow(run, Result.STOPPED, None)
+            self._stopped(run.item)
             return
         error = future.exception()
         if error is None:
-            self._outcome(run, future.result())
-        elif isinstance(error, ClientError) and error.error is AWS.INVALID_REQUEST_CONTENT:
-            wrong = _failed(run.event, error.error.code, error.message)
-            self._end(run, wrong, Ending(Condition.INVALID_EVENT, wrong.invoked))
-        elif isinstance(error, ClientError) and error.error is AWS.TOO_MANY_REQUESTS:
-            self._follow(run, Result.THROTTLE, error)
-        elif self.pump.stopping and isinstance(error, EngineError):
-            self._follow(run, Result.STOPPED, error)
+            self._follow(run, future.result(), ran=True)
+        elif isinstance(error, EngineError):
+            if self._stopping:
+                self._stopped(run.item)
+            else:  # it may have run in part, which nobody knows
+                self._follow(run, error, ran=True)
         else:
-            self._follow(run, Result.SYSTEM_ERROR, error)
+            self._follow(run, error, ran=False)
 
-    def _outcome(self, run: Run, outcome: Outcome) -> None:
-        failed = outcome.function_error is not None
-        result = Result.FUNCTION_ERROR if failed else Result.SUCCESS
-        decided = self._after(run, result)
-        event = decided.event
-        if failed:
-            event = _failed(event, *error_of(outcome.payload, outcome.error_type))
-        if isinstance(decided, End):
-            ending = Ending(
-                decided.condition,
-                event.invoked,
-                outcome.executed_version,
-                outcome.function_error,
-                outcome.payload,
-            )
-            self._end(run, event, ending)
-        else:
-            self._retry(run.item, event, result, decided.wait)
-
-    def _follow(self, run: Run, result: Result, error: BaseException | None) -> None:
-        """Nothing of the function's own came of an attempt."""
-        decided = self._after(run, result)
-        event = _failed(decided.event, result.value, "" if error is None else str(error))
-        if isinstance(decided, End):
-            self._end(run, event, Ending(decided.condition, event.invoked))
-        else:
-            self._retry(run.item, event, result, decided.wait)
-
-    def _after(self, run: Run, result: Result) -> Retry | End:
-        return retries.after(
-            result,
+    def _follow(self, run: Run, came: Outcome | BaseException, *, ran: bool) -> None:
+        """Do what the rules say follows from an outcome, or from what was raised in its place."""
+        result = Result.of(came)
+        decided = retries.decide(
             run.event,
             EventInvokeConfig() if run.terms is None else run.terms.config,
+            result,
             age=self._age(run.item),
+            ran=ran,
             time_scale=self._time_scale,
         )
+        event = decided.event
+        if not isinstance(came, Outcome):
+            event = _failed(event, _code(came), str(came))
+        elif came.function_error is not None:
+            event = _failed(event, *error_of(came.payload, came.error_type))
+        if isinstance(decided, Retry):
+            self._leave(run.item)
+            self._observer.event_retried(event.name, result.value)
+            self.pump.retry_at(run.item, self._clock.wall() + decided.delay, event.pack())
+            return
+        ending = Ending(decided.condition, event.invoked)
+        if isinstance(came, Outcome):
+            ending = replace(
+                ending,
+                executed_version=came.executed_version,
+                function_error=came.function_error,
+                payload=came.payload,
+            )
+        self._end(run, event, ending)
+
+    def _stopped(self, item: Item) -> None:
+        """The engine stops before it was over: as if nothing had been."""
+        self._leave(item)
+        self.pump.release(item)
 
     def _age(self, item: Item) -> float:
         return self._clock.wall() - item.accepted
-
-    def _retry(self, item: Item, event: QueuedEvent, result: Result, wait: float) -> None:
-        self._leave(item)
-        if result is not Result.STOPPED:
-            self._observer.event_retried(event.name, result.value)
-        self.pump.retry_at(item, self._clock.wall() + wait, event.pack())
 
     def _end(self, run: Run, event: QueuedEvent, ending: Ending) -> None:
         """The last of an event: it goes, or stays as a dead one, and what is to be sent of it comes
@@ -241,8 +238,13 @@ class EventConsumer:
             done.add_done_callback(lambda _: [self._delivered(one) for one in sent])
 
     def _leave(self, item: Item) -> None:
-        self._places.give_back(item.lane)
-        self.pump.room_again()
+        self._shares.freed(item.lane)
+
+
+def _code(error: BaseException) -> str:
+    return (
+        error.error.code if isinstance(error, ClientError | EngineError) else type(error).__name__
+    )
 
 
 def _failed(event: QueuedEvent, error_type: str, message: str) -> QueuedEvent:

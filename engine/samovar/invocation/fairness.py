@@ -32,36 +32,26 @@ class Window:
         self._grown = float("-inf")
         self._yields_until = float("-inf")
 
-    def take(self, free: int, total: int, now: float) -> bool:
-        """Take a place. `free` is how many invocations of the function could be admitted now, of
-        `total` that it may have in flight; seconds on any clock."""
+    def room(self, free: int, total: int, now: float) -> int:
+        """How many more may begin. `free` is how many invocations of the function could be admitted
+        now, of `total` that it may have in flight; seconds on any clock."""
+        if now < self._yields_until:
+            return 0
         last = 1 if total > 1 else 0
-        if self.in_flight >= self.limit or free <= last or now < self._yields_until:
-            return False
-        self.in_flight += 1
-        return True
+        return max(0, min(self.limit - self.in_flight, free - last))
 
-    def give_back(self) -> None:
-        """A place is free again."""
-        self.in_flight -= 1
-
-    def grow(self, now: float, calm: bool) -> bool:
-        """Something waits for a place: let there be more, if processors are idle, and fewer, if
-        they are overrun; whether there are more now."""
+    def grow(self, now: float, *, calm: bool) -> None:
+        """More wait than may begin: let there be more in flight, if processors are idle, and fewer,
+        if they are overrun."""
         if self.in_flight < self.limit or now < self._grown + STEP:
-            return False
+            return
         self._grown = now
-        if not calm:
+        if calm:
+            self.limit = min(self._most, self.limit * 2)
+        else:
             self.limit = max(self._least, self.limit - 1)
-            return False
-        self.limit = min(self._most, self.limit * 2)
-        return self.in_flight < self.limit
 
     def yield_to_caller(self, now: float) -> None:
         """A caller was throttled: half as many, and none for a while."""
         self.limit = max(1, self.limit // 2)
         self._yields_until = now + YIELD
-
-    def yields(self, now: float) -> float:
-        """Seconds for which it still holds back."""
-        return max(0.0, self._yields_until - now)

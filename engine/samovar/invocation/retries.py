@@ -101,7 +101,7 @@ def decide(
             return End(Condition.RETRIES_EXHAUSTED, event)
         delay = ERROR_WAITS[event.errors - 1] * time_scale
     else:
-        delay = _backoff(event.puts_off) * time_scale
+        delay = backoff(event.puts_off) * time_scale
         event = replace(event, puts_off=event.puts_off + 1)
         # «Until the age limit»: where the next wait would go beyond it, there is a last try one
         # first back-off before it (that is our reading: AWS's last wait is unconfirmed).
@@ -113,7 +113,8 @@ def decide(
     return Retry(delay, event)
 
 
-def _backoff(puts_off: int) -> float:
+def backoff(puts_off: int) -> float:
+    """Seconds until the next try of what was put off so many times already."""
     # The exponent is bounded: an event may be put off for six hours.
     return min(LAST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(puts_off, 10))
 
