@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from samovar.clock import Clock
-from samovar.errors import EngineError
+from samovar.errors import AWS, ClientError, EngineError
 from samovar.invocation import records
 from samovar.invocation.acceptance import Acceptor
 from samovar.invocation.deliveries import DeliveryConsumer, own_function
@@ -92,7 +92,7 @@ class AsyncInvocation:
         self._events.pump = shares.pump = self.events
         self._deliveries.pump = self.deliveries
         self.acceptor = Acceptor(
-            registry.get,
+            self._find,
             registry.event_invoke.effective,
             queue,
             self.events,
@@ -131,6 +131,15 @@ class AsyncInvocation:
         await self.neighbours.close()
         await self.queue.close()
 
+    def _find(self, name: str, qualifier: str | None) -> FunctionVersion:
+        """One that an event may be for; what is not ready yet may well be by the time it runs."""
+        try:
+            return self._registry.candidates(name, qualifier)[0]
+        except ClientError as error:
+            if error.error is AWS.RESOURCE_NOT_FOUND:
+                raise
+        return self._registry.get(name, qualifier)
+
     def _pump(self, kind: ItemKind) -> Pump:
         return self.events if kind is ItemKind.EVENT else self.deliveries
 
@@ -159,7 +168,7 @@ class AsyncInvocation:
         ours = f"arn:aws:lambda:{settings.region}:{settings.account_id}:function:"
         if not own_function(target, ours):
             return None
-        version = self._registry.get(target.name, target.qualifier)
+        version = self._find(target.name, target.qualifier)
         return self.acceptor.item(
             version,
             item.body,
