@@ -12,6 +12,7 @@ from samovar.invocation.acceptance import Acceptor
 from samovar.invocation.deliveries import DeliveryConsumer, own_function
 from samovar.invocation.destinations import Senders
 from samovar.invocation.events import EventConsumer, Terms
+from samovar.invocation.inspection import Inspection
 from samovar.invocation.pump import Pump
 from samovar.invocation.shares import Busy, Shares, busy_threads
 from samovar.metrics.observer import Observer
@@ -102,6 +103,16 @@ class AsyncInvocation:
             time_scale=scale,
         )
 
+        self.inspection = Inspection(
+            queue,
+            clock,
+            registry.get,
+            registry.event_invoke.effective,
+            lambda kind, lane, due: self._pump(kind).arrived(lane, due),
+            arn=self._arn,
+            time_scale=scale,
+        )
+
     async def start(self) -> Self:
         """Raises EngineError for a queue that can't be opened."""
         await self.queue.open()
@@ -131,6 +142,11 @@ class AsyncInvocation:
         await self.neighbours.close()
         await self.queue.close()
 
+    @property
+    def _arn(self) -> str:
+        """What stands before the name in the ARN of one of our functions."""
+        return f"arn:aws:lambda:{self._settings.region}:{self._settings.account_id}:function:"
+
     def _pump(self, kind: ItemKind) -> Pump:
         return self.events if kind is ItemKind.EVENT else self.deliveries
 
@@ -155,9 +171,7 @@ class AsyncInvocation:
         )
 
     def _own_event(self, item: Item, delivery: Delivery, target: Target) -> Item | None:
-        settings = self._settings
-        ours = f"arn:aws:lambda:{settings.region}:{settings.account_id}:function:"
-        if not own_function(target, ours):
+        if not own_function(target, self._arn):
             return None
         version = self._registry.get(target.name, target.qualifier)
         return self.acceptor.item(
