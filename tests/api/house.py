@@ -174,6 +174,20 @@ class PretendEngine:
         self.dropped.append((name, qualifier))
         return 2
 
+    async def events(self, **asked: Any) -> dict[str, Any]:
+        return {"schema": 1, "asked": {k: v for k, v in asked.items() if v is not None}}
+
+    async def event(self, event_id: str) -> dict[str, Any]:
+        if event_id == "nobody":
+            raise ClientError(AWS.RESOURCE_NOT_FOUND, "There is no event or delivery 'nobody'.")
+        return {"event": event_id}
+
+    async def redrive(self, event_id: str) -> dict[str, Any]:
+        return {"redriven": event_id}
+
+    async def forget(self, event_id: str) -> None:
+        self.dropped.append((event_id, None))
+
     def metrics_text(self) -> bytes:
         return b"# HELP samovar_up x\nsamovar_up 1\n"
 

@@ -12,6 +12,7 @@ from samovar.invocation.acceptance import Acceptor
 from samovar.invocation.deliveries import DeliveryConsumer, own_function
 from samovar.invocation.destinations import Senders
 from samovar.invocation.events import EventConsumer, Terms
+from samovar.invocation.inspection import Inspection
 from samovar.invocation.pump import Pump
 from samovar.invocation.shares import Busy, Shares, busy_threads
 from samovar.metrics.observer import Observer
@@ -102,6 +103,16 @@ class AsyncInvocation:
             time_scale=scale,
         )
 
+        self.inspection = Inspection(
+            queue,
+            clock,
+            registry.get,
+            registry.event_invoke.effective,
+            lambda kind, lane, due: self._pump(kind).arrived(lane, due),
+            arn=self._arn,
+            time_scale=scale,
+        )
+
     async def start(self) -> Self:
         """Raises EngineError for a queue that can't be opened."""
         await self.queue.open()
@@ -130,6 +141,11 @@ class AsyncInvocation:
         await self.deliveries.stop(_GRACE)
         await self.neighbours.close()
         await self.queue.close()
+
+    @property
+    def _arn(self) -> str:
+        """What stands before the name in the ARN of one of our functions."""
+        return f"arn:aws:lambda:{self._settings.region}:{self._settings.account_id}:function:"
 
     def _find(self, name: str, qualifier: str | None) -> FunctionVersion:
         """One that an event may be for; what is not ready yet may well be by the time it runs."""
@@ -164,9 +180,7 @@ class AsyncInvocation:
         )
 
     def _own_event(self, item: Item, delivery: Delivery, target: Target) -> Item | None:
-        settings = self._settings
-        ours = f"arn:aws:lambda:{settings.region}:{settings.account_id}:function:"
-        if not own_function(target, ours):
+        if not own_function(target, self._arn):
             return None
         version = self._find(target.name, target.qualifier)
         return self.acceptor.item(
