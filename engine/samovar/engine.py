@@ -21,6 +21,7 @@ from typing import Any, Self
 
 from samovar import census
 from samovar.assembly import Parts
+from samovar.asynchronous_api import AsynchronousApi
 from samovar.clock import Clock, SystemClock
 from samovar.context.host_memory import MemoryGauge
 from samovar.errors import EngineError
@@ -29,7 +30,6 @@ from samovar.logs.journals import LogSink
 from samovar.logs.platform_lines import iso
 from samovar.metrics.occupancy import NOTHING, Occupancy
 from samovar.metrics.prometheus import PrometheusObserver
-from samovar.model import limits
 from samovar.model.census import SCHEMA, ContextEntry, Document
 from samovar.model.invocation import Outcome
 from samovar.registry.runtimes import Interpreter, Runtimes
@@ -51,7 +51,7 @@ class EngineReport:
     zygotes: tuple[int, ...]
 
 
-class Engine(FunctionsApi):
+class Engine(FunctionsApi, AsynchronousApi):
     """One engine on one data directory, for one event loop; touches no signals.
 
     All of it runs on the loop that entered it: methods are to be called there (for other threads
@@ -157,42 +157,6 @@ class Engine(FunctionsApi):
             trace=trace,
             log_tail=log_tail,
             request_id=request_id,
-        )
-
-    async def invoke_async(
-        self,
-        name: str,
-        payload: Any = b"",
-        *,
-        qualifier: str | None = None,
-        trace: str | None = None,
-    ) -> str:
-        """Have a function run later, and again if it fails (docs/asynchronous-invocation.md); the
-        request id, once the event is durable. `payload` and errors are as in `invoke`."""
-        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        accept = self._parts.asynchronous.acceptor.accept
-        return await accept(name, data, qualifier=qualifier, trace=trace)
-
-    def submit_event(
-        self,
-        name: str,
-        payload: bytes,
-        *,
-        qualifier: str | None,
-        function_arn: str,
-        trace: str | None,
-        request_id: str,
-        limit: int = limits.ASYNC_PAYLOAD_SIZE,
-    ) -> asyncio.Future[str]:
-        """What `invoke_async` waits for, for a door that has no coroutine to wait in."""
-        return self._parts.asynchronous.acceptor.accept(
-            name,
-            payload,
-            qualifier=qualifier,
-            function_arn=function_arn,
-            trace=trace,
-            request_id=request_id,
-            limit=limit,
         )
 
     def submit(
