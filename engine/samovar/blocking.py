@@ -138,6 +138,8 @@ class BlockingEngine:
     delete_alias = _awaited(Engine.delete_alias)
     invoke = _awaited(Engine.invoke)
     invoke_async = _awaited(Engine.invoke_async)
+    put_event_invoke = _awaited(Engine.put_event_invoke)
+    delete_event_invoke = _awaited(Engine.delete_event_invoke)
     events = _awaited(Engine.events)
     event = _awaited(Engine.event)
     redrive = _awaited(Engine.redrive)

@@ -1,4 +1,5 @@
-"""What an embedding program does with events: send them, look at them, have them run again."""
+"""What an embedding program does with events: send them, say what becomes of them, look at them,
+have them run again."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import Any
 
 from samovar.assembly import Parts
 from samovar.model import limits
+from samovar.model.event import EventInvokeConfig
 from samovar.model.event_entries import Entry, EventDetails, EventList
 from samovar.stores.invoke_queue import ItemKind, ItemState
 
@@ -90,3 +92,24 @@ class EventsApi:
     async def forget(self, event_id: str) -> None:
         """Delete a dead event or delivery for good; raises ClientError as `redrive` does."""
         await self._parts.asynchronous.inspection.forget(event_id)
+
+    async def put_event_invoke(
+        self,
+        name: str,
+        *,
+        qualifier: str | None = None,
+        max_retry_attempts: int | None = None,
+        max_event_age: int | None = None,
+        on_success: str | None = None,
+        on_failure: str | None = None,
+    ) -> EventInvokeConfig:
+        """Say what becomes of the events of a function, or of one of its qualifiers, in the place
+        of what was said before: retries (0 to 2), age (60 to 21600 seconds), and the ARNs of
+        destinations. Raises ClientError."""
+        given = EventInvokeConfig(max_retry_attempts, max_event_age, on_success, on_failure)
+        shown = await self._parts.registry.event_invoke.put(name, qualifier, given)
+        return shown.config
+
+    async def delete_event_invoke(self, name: str, *, qualifier: str | None = None) -> None:
+        """Have AWS's defaults count again. Raises ClientError, also where nothing was said."""
+        await self._parts.registry.event_invoke.delete(name, qualifier)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from samovar.clock import Clock
-from samovar.errors import EngineError
+from samovar.errors import AWS, ClientError, EngineError
 from samovar.invocation import records
 from samovar.invocation.acceptance import Acceptor
 from samovar.invocation.deliveries import DeliveryConsumer, own_function
@@ -93,7 +93,7 @@ class AsyncInvocation:
         self._events.pump = shares.pump = self.events
         self._deliveries.pump = self.deliveries
         self.acceptor = Acceptor(
-            registry.get,
+            self._find,
             registry.event_invoke.effective,
             queue,
             self.events,
@@ -147,6 +147,15 @@ class AsyncInvocation:
         """What stands before the name in the ARN of one of our functions."""
         return f"arn:aws:lambda:{self._settings.region}:{self._settings.account_id}:function:"
 
+    def _find(self, name: str, qualifier: str | None) -> FunctionVersion:
+        """One that an event may be for; what is not ready yet may well be by the time it runs."""
+        try:
+            return self._registry.candidates(name, qualifier)[0]
+        except ClientError as error:
+            if error.error is AWS.RESOURCE_NOT_FOUND:
+                raise
+        return self._registry.get(name, qualifier)
+
     def _pump(self, kind: ItemKind) -> Pump:
         return self.events if kind is ItemKind.EVENT else self.deliveries
 
@@ -173,7 +182,7 @@ class AsyncInvocation:
     def _own_event(self, item: Item, delivery: Delivery, target: Target) -> Item | None:
         if not own_function(target, self._arn):
             return None
-        version = self._registry.get(target.name, target.qualifier)
+        version = self._find(target.name, target.qualifier)
         return self.acceptor.item(
             version,
             item.body,
