@@ -27,6 +27,7 @@ from samovar.doors.http.limits import ConnectionLimits
 from samovar.doors.http.server import HttpServer
 from samovar.doors.http.sigv4 import Verifier
 from samovar.errors import AWS, ClientError, EngineError
+from samovar.invocation.acceptance import demand_json
 from samovar.model.invocation import ColdStart, Outcome, StartKind
 from samovar.registry.functions import FunctionRegistry
 from samovar.registry.runtimes import Interpreter, Runtimes
@@ -66,10 +67,30 @@ class PretendEngine:
     reason: str | None = None
     room: int | None = None
     dropped: list[tuple[str, str | None]] = field(default_factory=list)
+    accepted: list[dict[str, Any]] = field(default_factory=list)
     templates_possible: bool = True
 
     def submit(self, name: str, payload: bytes, **told: Any) -> asyncio.Future[Outcome]:
         return asyncio.ensure_future(self.invoke(name, payload, **told))
+
+    def submit_event(self, name: str, payload: bytes, **told: Any) -> asyncio.Future[str]:
+        """Accepted at once; `waits` waits for `gate`, `breaks` finds the disk full, `surprises` is
+        not foreseen."""
+        self.registry.get(name, told["qualifier"])
+        demand_json(payload)
+        return asyncio.ensure_future(self._accept(name, payload, told))
+
+    async def _accept(self, name: str, payload: bytes, told: dict[str, Any]) -> str:
+        self.entered.release()
+        if name == "breaks":
+            raise EngineError("the disk is full")
+        if name == "surprises":
+            raise ZeroDivisionError("surprise")
+        if name == "waits":
+            await self.gate.wait()
+        self.accepted.append({"name": name, "payload": payload, **told})
+        request_id: str = told["request_id"]
+        return request_id
 
     async def invoke(
         self,

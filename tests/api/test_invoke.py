@@ -109,16 +109,6 @@ def test_dry_run_runs_nothing(tmp_path: Path) -> None:
     run(tmp_path, scene)
 
 
-def test_events_are_refused_by_name(tmp_path: Path) -> None:
-    async def scene(it: House) -> None:
-        await it.active()
-        refused = await it.refused("invoke", FunctionName="f", InvocationType="Event")
-        assert refused[:2] == (501, "NotImplementedException")
-        assert "InvocationType=Event" in refused[2]
-
-    run(tmp_path, scene)
-
-
 @pytest.mark.parametrize(
     ("headers", "status", "code", "text"),
     [

@@ -27,9 +27,9 @@ UNMODELLED = {
     "BadRequestException",
 }
 NOT_CARRIED_OUT = 501
-# Operations that are carried out in part: not every invocation type, and not every resource's tags.
+# Operations that are carried out in part: not every parameter, and not every resource's tags.
 _IN_PARTS = {
-    *("Invoke", "InvokeAsync", "InvokeWithResponseStream"),
+    *("Invoke", "InvokeWithResponseStream"),
     *("TagResource", "UntagResource", "ListTags"),
 }
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from samovar.invocation.destinations import Senders
-from samovar.stores import sqlite_queue
+from samovar.stores import sqlite_items
 from samovar.stores.databases import open_database
 from samovar.stores.sqlite_queue import SqliteInvokeQueue
 
@@ -76,7 +76,7 @@ class Points:
             return connection
 
         # The queue's own name of it: the registry's database is not the one that is meant.
-        sqlite_queue.open_database = opened
+        sqlite_items.open_database = opened
 
     def _wrap(self, owner: type, name: str, point: str) -> None:
         original = getattr(owner, name)
