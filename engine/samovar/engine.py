@@ -21,10 +21,10 @@ from typing import Any, Self
 
 from samovar import census
 from samovar.assembly import Parts
-from samovar.asynchronous_api import AsynchronousApi
 from samovar.clock import Clock, SystemClock
 from samovar.context.host_memory import MemoryGauge
 from samovar.errors import EngineError
+from samovar.events_api import EventsApi
 from samovar.functions_api import Code, FunctionsApi
 from samovar.logs.journals import LogSink
 from samovar.logs.platform_lines import iso
@@ -34,6 +34,7 @@ from samovar.model.census import SCHEMA, ContextEntry, Document
 from samovar.model.invocation import Outcome
 from samovar.registry.runtimes import Interpreter, Runtimes
 from samovar.settings import Settings
+from samovar.stores.invoke_queue import ItemKind, ItemState
 from samovar.stores.lock import DataDirectoryLock
 
 _GRACE = 30.0  # seconds that running invocations get when the engine stops
@@ -51,7 +52,7 @@ class EngineReport:
     zygotes: tuple[int, ...]
 
 
-class Engine(FunctionsApi, AsynchronousApi):
+class Engine(FunctionsApi, EventsApi):
     """One engine on one data directory, for one event loop; touches no signals.
 
     All of it runs on the loop that entered it: methods are to be called there (for other threads
@@ -114,6 +115,7 @@ class Engine(FunctionsApi, AsynchronousApi):
         self.metrics.watch_contexts(self._contexts_by_state)
         self.metrics.watch_memory(self.memory_room)
         self.metrics.watch_occupancy(self._occupancy)
+        self.metrics.watch_queue(self._queue_depths)
 
     async def stop(self, grace: float = _GRACE) -> None:
         """Let running invocations finish for `grace` seconds, then end everything; idempotent."""
@@ -234,6 +236,7 @@ class Engine(FunctionsApi, AsynchronousApi):
             },
             "host": census.host(self.memory_room()),
             "totals": census.totals(found, occupancy),
+            "queue": self._parts.asynchronous.inspection.depths(),
             "functions": found,
             "contexts": entries,
         }
@@ -286,6 +289,13 @@ class Engine(FunctionsApi, AsynchronousApi):
 
     def _occupancy(self) -> Occupancy:
         return NOTHING if self._running is None else self._running.scheduler.occupancy()
+
+    def _queue_depths(self) -> Mapping[tuple[str, str], int]:
+        if self._running is None:
+            return {}
+        depths = self._running.asynchronous.queue.depths()
+        # All of them: a gauge that came and went with its items would leave gaps.
+        return {(k.value, s.value): depths.get((k, s), 0) for k in ItemKind for s in ItemState}
 
     def _contexts_by_state(self) -> Mapping[str, int]:
         if self._running is None:

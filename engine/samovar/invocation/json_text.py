@@ -13,5 +13,5 @@ def is_json(text: bytes) -> bool:
         _decoder.decode(text)
         # Within strings the decoder looks at nothing but quotes and escapes.
         return text.isascii() or bool(text.decode())
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
