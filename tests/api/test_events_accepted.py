@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api.house import ARN, House, RawClient, invocation, run, until
+from tests.api.house import ARN, House, RawClient, invocation, package, run, until
 from tests.api.served import Serve, ServedHouse
 
-from samovar.stores.invoke_queue import ItemKind, ItemState
+from samovar.model.event import QueuedEvent
+from samovar.stores.invoke_queue import Item
+from samovar.stores.memory_queue import MemoryInvokeQueue
 
 EVENT: dict[str, Any] = {"X_Amz_Invocation_Type": "Event"}
 LARGEST = 1048576
 NOT_JSON = "Could not parse request body into json: Could not parse payload into json: "
-WAITING = (ItemKind.EVENT, ItemState.WAITING)
-RUNS = "def handler(event, context):\n    print('seen', event, context.aws_request_id)\n"
 
 
 def test_a_reply_of_an_event(tmp_path: Path) -> None:
@@ -32,60 +32,57 @@ def test_a_reply_of_an_event(tmp_path: Path) -> None:
             ClientContext=base64.b64encode(b"{}").decode(),  # so is this
             Payload=b'{"a": 1}',
         )
-        assert (found["StatusCode"], found["Payload"].read()) == (202, b"")
-        assert not {"ExecutedVersion", "FunctionError", "LogResult"} & set(found)
-        request_id = found["ResponseMetadata"]["RequestId"]
-        assert it.engine.accepted == [
-            {
-                "name": "f",
-                "payload": b'{"a": 1}',
-                "qualifier": None,
-                "function_arn": f"{ARN}f",
-                "trace": None,
-                "request_id": request_id,
-            }
-        ]
-        assert it.engine.finished == []
+        assert (found["StatusCode"], found["Payload"].getvalue()) == (202, b"")
         async with RawClient.to(it.port) as client:
             trace = "Root=1-2-3;Parent=4;Sampled=0;Lineage=1:5:6"
             await client.send(invocation("f", b"[]", **EVENT, X_Amzn_Trace_Id=trace))
             reply = await client.reply()
             assert (reply.status, reply.body) == (202, b"")
             assert set(reply.headers) == {"date", "x-amzn-requestid", "content-length"}
-        assert it.engine.accepted[-1]["trace"] == trace
+            for header in ({"X_Amz_Log_Type": "All"}, {"X_Amz_Client_Context": "%"}):
+                await client.send(invocation("f", b"[]", **EVENT, **header))
+                assert (await client.reply()).status == 400  # what has no effect is checked, too
+        kept = await it.engine.queue.find(reply.headers["x-amzn-requestid"])
+        assert kept is not None
+        followed = QueuedEvent.unpack(kept.item.head).trace
+        assert followed.startswith("Root=1-2-3;Parent=4;Sampled=0;Lineage=1:5:6,1:")
+        assert sum(it.engine.queue.depths().values()) == 2
 
     run(tmp_path, scene)
 
 
-def test_no_reply_before_it_is_durable(tmp_path: Path) -> None:
+class SlowQueue(MemoryInvokeQueue):
+    """Puts are durable when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.durable = asyncio.Event()
+
+    def put(self, item: Item, claim_until: float | None = None) -> asyncio.Future[None]:
+        async def wait() -> None:
+            self.asked.set()
+            await self.durable.wait()
+            await super(SlowQueue, self).put(item, claim_until)
+
+        return asyncio.ensure_future(wait())
+
+
+def test_no_reply_before_it_is_durable_and_no_end_before_the_reply(tmp_path: Path) -> None:
     async def scene(it: House) -> None:
-        await it.active("waits")
+        await it.active()
+        queue = it.engine.queue = SlowQueue()
         async with RawClient.to(it.port) as client:
-            await client.send(invocation("waits", b"{}", **EVENT))
-            await it.engine.entered.acquire()
+            await client.send(invocation("f", b"{}", **EVENT))
+            await queue.asked.wait()
             reply = asyncio.ensure_future(client.reply())
-            for _ in range(10):
+            stopping = asyncio.ensure_future(it.server.stop(grace=30))
+            for _ in range(20):
                 await asyncio.sleep(0)
             assert not reply.done()
-            it.engine.gate.set()
-            assert (await reply).status == 202
-
-    run(tmp_path, scene)
-
-
-def test_a_stop_waits_for_what_is_being_written_down(tmp_path: Path) -> None:
-    async def scene(it: House) -> None:
-        await it.active("waits")
-        async with RawClient.to(it.port) as client:
-            await client.send(invocation("waits", b"{}", **EVENT))
-            await it.engine.entered.acquire()
-            stopping = asyncio.ensure_future(it.server.stop(grace=30))
-            await until(
-                lambda: it.server.sockets_closed if hasattr(it.server, "sockets_closed") else True
-            )
             assert not stopping.done()
-            it.engine.gate.set()
-            assert (await client.reply()).status == 202
+            queue.durable.set()
+            assert (await reply).status == 202
             await stopping
 
     run(tmp_path, scene)
@@ -98,13 +95,14 @@ def test_a_stop_waits_for_what_is_being_written_down(tmp_path: Path) -> None:
         (b"\x87", 400, NOT_JSON + "Invalid UTF-8 start byte 0x87"),
         (b"NaN", 400, NOT_JSON + "Unrecognized token 'NaN'"),
         (b"[" * 1001 + b"]" * 1001, 400, NOT_JSON + "Document nesting depth (1001)"),
+        (b"9" * 4301, 400, NOT_JSON + "Exceeds the limit"),
         (
             b" " * (LARGEST + 1),
             413,
             "1048577 byte payload is too large for the Event invocation type (limit 1048576 bytes)",
         ),
     ],
-    ids=["cut", "utf-8", "NaN", "deep", "large"],
+    ids=["cut", "utf-8", "NaN", "deep", "digits", "large"],
 )
 def test_what_would_not_run_is_not_accepted(
     serve: Serve, payload: bytes, status: int, text: str
@@ -131,7 +129,16 @@ def test_what_runs_is_accepted(serve: Serve) -> None:
         await it.call("put_function_concurrency", FunctionName="f", ReservedConcurrentExecutions=1)
         largest = b'"' + b"x" * (LARGEST - 2) + b'"'
         deep = b"[" * 1000 + b"]" * 1000
-        for payload in (b"", b" 1 ", b"null", b'"\\ud800"', '"ü"'.encode(), deep, largest):
+        for payload in (
+            b"",
+            b" 1 ",
+            b"null",
+            b'"\\ud800"',
+            '"ü"'.encode(),
+            deep,
+            b"9" * 4300,
+            largest,
+        ):
             found = await it.call(
                 "invoke", FunctionName="f", InvocationType="Event", Payload=payload
             )
@@ -160,8 +167,6 @@ def test_an_unknown_function_or_qualifier(serve: Serve) -> None:
 
 
 def test_the_request_id_of_the_reply_is_the_one_that_the_handler_sees(serve: Serve) -> None:
-    from tests.api.house import package
-
     source = (
         "import json, os\n"
         "def handler(event, context):\n"
