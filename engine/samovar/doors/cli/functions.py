@@ -6,62 +6,71 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import click
 
-from samovar.doors.cli import pages
+from samovar.doors.cli import concurrency, event_configs, pages
 from samovar.doors.cli.concurrency import (
     PROVISIONED,
     RESERVED,
     provisioned_text,
     reserved_text,
-    set_aside,
     snap_start_text,
 )
+from samovar.doors.cli.configs import add_configs
+from samovar.doors.cli.event_configs import EVENTS, dead_letter_text, events_text
 from samovar.doors.cli.remote import connected, endpoint_option
 from samovar.doors.cli.screen import console, print_rows, say, size_text
 
 _AT_ONCE = 8
 _LEFT_OUT_FIRST = ("package", "timeout", "memory", "modified (UTC)", "handler", "runtime")
 # Shown only where there is something to show.
-_OPTIONAL = ("reserved", "provisioned", "SnapStart")
+_OPTIONAL = ("reserved", "provisioned", "SnapStart", "events", "dead letters")
 
 
 @click.command(
     epilog="""\b
 Examples:
   samovar functions
+  samovar functions greet
   samovar functions --versions
   samovar functions --json | jq -r '.[].FunctionName'
 
 --json gives the API's own documents (FunctionName, FunctionArn, State, LastUpdateStatus, Runtime,
 MemorySize, CodeSize, LastModified …), each with Contexts beside, how many there are by state,
-ReservedConcurrentExecutions (null for none) and ProvisionedConcurrency (a list of configs). With
---versions each version is a line, or an object with its Aliases; * marks a share by weight.
+ReservedConcurrentExecutions (null for none), ProvisionedConcurrency and EventInvokeConfigs (lists
+of configs). With --versions each version is a line, or an object with its Aliases; * marks a share
+by weight.
 \b
 reserved     invocations at once that are the function's own; off where none are let in
 provisioned  contexts that are ready, of how many there are to be, by alias or version
 SnapStart    of a version: on, or off where this host has no templates; of a function, whether
-             its next version has it"""
+             its next version has it
+events       retries and age of events where they are not AWS's, and where it is told of their ends,
+             by alias or version
+dead letters where events go that were given up"""
 )
+@click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--versions", is_flag=True, help="each version, and the aliases that stand for it")
 @click.option("--json", "as_json", is_flag=True, help="the API's own documents, as a JSON list")
 @endpoint_option
-def functions(versions: bool, as_json: bool, endpoint_url: str | None) -> None:
-    """List the functions of a running engine."""
+def functions(
+    names: tuple[str, ...], versions: bool, as_json: bool, endpoint_url: str | None
+) -> None:
+    """List the functions of a running engine, or those that are named."""
     with connected(endpoint_url, connections=_AT_ONCE) as client:
         endpoint = client.meta.endpoint_url
-        asked = {"FunctionVersion": "ALL"} if versions else {}
-        listed = [
-            item
-            for page in client.get_paginator("list_functions").paginate(**asked)
-            for item in page["Functions"]
-        ]
+        listed = _named(client, names, versions) if names else _all(client, versions)
         found = _with_states(client, listed)
         contexts = by_function(pages.contexts(client), of_versions=versions)
         aliases = _aliases(client, listed) if versions else {}
-        set_aside(client, found, aliases, of_versions=versions)
+        asked = {
+            PROVISIONED: partial(concurrency.listed, client),
+            EVENTS: partial(event_configs.listed, client),
+        }
+        add_configs(found, aliases, asked, of_versions=versions)
     if as_json:
         for item in found:
             item["Contexts"] = None if contexts is None else contexts.get(item["FunctionArn"], {})
@@ -90,6 +99,24 @@ def functions(versions: bool, as_json: bool, endpoint_url: str | None) -> None:
         say(f"a wider terminal shows {', '.join(left_out)}, too, and --json everything")
 
 
+def _all(client: Any, versions: bool) -> list[dict[str, Any]]:
+    asked = {"FunctionVersion": "ALL"} if versions else {}
+    pages = client.get_paginator("list_functions").paginate(**asked)
+    return [item for page in pages for item in page["Functions"]]
+
+
+def _named(client: Any, names: Sequence[str], versions: bool) -> list[dict[str, Any]]:
+    """Each once, in the order in which they are named; boto3's error for one that isn't there."""
+    found: list[dict[str, Any]] = []
+    for name in dict.fromkeys(names):
+        if versions:
+            pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=name)
+            found += [item for page in pages for item in page["Versions"]]
+        else:
+            found.append(client.get_function_configuration(FunctionName=name))
+    return found
+
+
 def _row(
     item: Mapping[str, Any], contexts: Mapping[str, Mapping[str, int]] | None
 ) -> dict[str, str]:
@@ -107,6 +134,8 @@ def _row(
         "reserved": reserved_text(item[RESERVED]),
         "provisioned": provisioned_text(item[PROVISIONED]),
         "SnapStart": snap_start_text(item),
+        "events": events_text(item[EVENTS]),
+        "dead letters": dead_letter_text(item),
         # 2026-01-31T12:00:00.123+0000
         "modified (UTC)": item["LastModified"].partition(".")[0].replace("T", " "),
     }

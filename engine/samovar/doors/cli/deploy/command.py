@@ -11,14 +11,15 @@ import click
 
 from samovar.doors.cli.deploy.amount import read_amount
 from samovar.doors.cli.deploy.carry_out import Existing, carry_out, find
+from samovar.doors.cli.deploy.events import event_options, event_wishes, have_events, would_have
 from samovar.doors.cli.deploy.follow import follow
 from samovar.doors.cli.deploy.live import LiveDirectory, live_directory
 from samovar.doors.cli.deploy.package import Package, make_package
 from samovar.doors.cli.deploy.pairs import read_file, read_pairs
 from samovar.doors.cli.deploy.plan import Amount, Plan, Wishes, to_create, to_update
-from samovar.doors.cli.deploy.provision import is_provisioned
+from samovar.doors.cli.deploy.provision import demand_unprovisioned
 from samovar.doors.cli.deploy.publish import publish as publish_it
-from samovar.doors.cli.deploy.publish import read_alias
+from samovar.doors.cli.deploy.publish import read_alias, would_publish
 from samovar.doors.cli.deploy.source import Source, resolve
 from samovar.doors.cli.deploy.told import Told, show
 from samovar.doors.cli.exits import Exit, Failure
@@ -43,6 +44,8 @@ Examples:
   samovar deploy ./greet --alias live --provisioned 5
   samovar deploy ./greet --alias live --snap-start
   samovar deploy ./greet --reserved 20
+  samovar deploy ./thumbnail --retries 1 --dead-letter ARN_OF_A_QUEUE
+  samovar deploy ./thumbnail --alias live --on-failure ARN_OF_A_BUCKET
   arn=$(samovar deploy ./greet)
 
 The ARN goes to stdout, everything else to stderr. An option that is not given leaves an existing
@@ -62,6 +65,12 @@ its versions. What is not given stays as it is; --provisioned none, --no-snap-st
 none take away what there is. With --json ReservedConcurrentExecutions, SnapStart and
 ProvisionedConcurrency (Qualifier, Status, Changed, and how many were asked for and are ready) say
 what there is now.
+\b
+--retries, --max-event-age, --on-success and --on-failure are about events (samovar invoke --async):
+with --alias about those of the alias, with --publish alone about those of the version, and without
+either about those that name no version. --dead-letter counts for the function, with all its
+versions. none takes away what there is; with --json DeadLetterConfig and, where one of the four is
+given, EventInvokeConfig say what there is now. See docs/asynchronous-invocation.md.
 \b
 With --watch the engine runs what is saved in the directory, without a zip, and each reload is a
 line on stdout: with --json an object (Time, FunctionName, FunctionArn, CodeSha256, CodeSize,
@@ -126,6 +135,7 @@ what is saved, until it is deployed without --watch or deleted."""
     metavar="N|none",
     help="invocations at once that are this function's, and no more; 0 turns it off",
 )
+@event_options
 @click.option("--dry-run", is_flag=True, help="say what would be done, and do nothing")
 @click.option("--json", "as_json", is_flag=True, help="print more than the ARN, as JSON")
 @endpoint_option
@@ -150,6 +160,11 @@ def deploy(
     provisioned: Amount | None,
     snap_start: bool | None,
     reserved: Amount | None,
+    retries: str | None,
+    max_event_age: int | None,
+    on_success: str | None,
+    on_failure: str | None,
+    dead_letter: str | None,
     dry_run: bool,
     as_json: bool,
     endpoint_url: str | None,
@@ -176,7 +191,9 @@ def deploy(
         tag,
         snap_start,
         reserved,
+        dead_letter,
     )
+    events = event_wishes(retries, max_event_age, on_success, on_failure)
     function = _name_of(meant, name)
     live = live_directory(meant, install=install) if watch else None
     with connected(endpoint_url) as client:
@@ -184,13 +201,16 @@ def deploy(
         code = live or _packaged(meant, install=install, runtime=_runtime(wishes, existing))
         plan = _plan(client, function, wishes, handler=handler, code=code, existing=existing)
         if _snap_starts(wishes, existing):
-            _demand_unprovisioned(client, function, alias, provisioned)
+            demand_unprovisioned(client, function, alias, provisioned)
         before = existing.reserved if existing else None
         if dry_run:
             current = existing.configuration if existing else {}
             show(Told(plan, code, current, before, dry=True), as_json=as_json)
             if publish or alias:
-                say(_would_publish(alias, provisioned))
+                say(would_publish(alias, provisioned))
+            if events:
+                bearer = "the version" if publish and not alias else alias
+                say(would_have(function, bearer, events))
             return
         now = carry_out(client, plan, code.code)
         kept = before if plan.reserve is None else plan.reserve.count
@@ -200,7 +220,9 @@ def deploy(
             published = None
             if snap_start:
                 say("SnapStart is of versions that are published: --publish, or --alias NAME")
-        show(Told(plan, code, now, kept, published), as_json=as_json)
+        bearer = alias or (published.version if published else None)
+        ends = have_events(client, function, bearer, events) if events else None
+        show(Told(plan, code, now, kept, published, ends), as_json=as_json)
         if live is not None:
             follow(client, live.path, now, as_json=as_json)
 
@@ -211,32 +233,6 @@ def _snap_starts(wishes: Wishes, existing: Existing | None) -> bool:
         return wishes.snap_start
     shown = existing.configuration.get("SnapStart", {}) if existing else {}
     return bool(shown.get("ApplyOn") == SnapStart.PUBLISHED_VERSIONS)
-
-
-def _demand_unprovisioned(client: Any, name: str, alias: str | None, asked: Amount | None) -> None:
-    """Raise Failure before anything is changed: the API would say it when the version is published
-    already."""
-    if asked is not None and asked.count is None:
-        return
-    if asked is None and not (alias and is_provisioned(client, name, alias)):
-        return
-    has = "" if asked is not None else f", which {name}:{alias} has"
-    raise Failure(
-        Exit.USAGE,
-        f"SnapStart excludes provisioned concurrency{has}: take one of them (--no-snap-start turns "
-        "the one off, --provisioned none the other)",
-    )
-
-
-def _would_publish(alias: str | None, provisioned: Amount | None) -> str:
-    steps = ["would publish it"]
-    if alias:
-        steps.append(f"have {alias} stand for the version")
-    if provisioned is not None:
-        count = provisioned.count
-        what = "nothing" if count is None else "1 context" if count == 1 else f"{count} contexts"
-        steps.append(f"have {what} provisioned")
-    return steps[0] if len(steps) == 1 else f"{', '.join(steps[:-1])} and {steps[-1]}"
 
 
 def _packaged(source: Source, *, install: bool, runtime: str) -> Package:

@@ -10,6 +10,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from samovar.doors.cli.deploy.carry_out import NEAR
+from samovar.doors.cli.deploy.plan import Amount
 from samovar.doors.cli.exits import Exit, Failure
 from samovar.doors.cli.screen import console, say
 from samovar.model.provisioning import ProvisionedStatus
@@ -69,6 +70,21 @@ def provision(client: Any, name: str, qualifier: str, count: int) -> Provisionin
 def is_provisioned(client: Any, name: str, qualifier: str) -> bool:
     """Whether an alias or a version has a config; one that isn't there has none."""
     return _config(client, {"FunctionName": name, "Qualifier": qualifier}) is not None
+
+
+def demand_unprovisioned(client: Any, name: str, alias: str | None, asked: Amount | None) -> None:
+    """Raise Failure before anything is changed: the API would say it when the version is published
+    already."""
+    if asked is not None and asked.count is None:
+        return
+    if asked is None and not (alias and is_provisioned(client, name, alias)):
+        return
+    has = "" if asked is not None else f", which {name}:{alias} has"
+    raise Failure(
+        Exit.USAGE,
+        f"SnapStart excludes provisioned concurrency{has}: take one of them (--no-snap-start turns "
+        "the one off, --provisioned none the other)",
+    )
 
 
 def take_away(client: Any, name: str, qualifier: str) -> Provisioning:

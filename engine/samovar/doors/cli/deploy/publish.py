@@ -58,6 +58,18 @@ def publish(client: Any, name: str, alias: str | None, amount: Amount | None) ->
     return Publication(version, arn, provision(client, name, alias or version, amount.count))
 
 
+def would_publish(alias: str | None, provisioned: Amount | None) -> str:
+    """What a dry run says."""
+    steps = ["would publish it"]
+    if alias:
+        steps.append(f"have {alias} stand for the version")
+    if provisioned is not None:
+        count = provisioned.count
+        what = "nothing" if count is None else "1 context" if count == 1 else f"{count} contexts"
+        steps.append(f"have {what} provisioned")
+    return steps[0] if len(steps) == 1 else f"{', '.join(steps[:-1])} and {steps[-1]}"
+
+
 def _move(client: Any, name: str, alias: str, version: str) -> str:
     """Have `alias` stand for the version alone; its ARN."""
     where = {"FunctionName": name, "Name": alias, "FunctionVersion": version}

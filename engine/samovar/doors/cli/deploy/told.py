@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from samovar.doors.cli.deploy.events import EventConfig
 from samovar.doors.cli.deploy.live import LiveDirectory
 from samovar.doors.cli.deploy.package import Package
 from samovar.doors.cli.deploy.plan import Plan, Status
@@ -20,13 +21,15 @@ from samovar.model.function import SnapStart
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a deployment came to; `now` is the function's configuration and `reserved` what it has
-    reserved, of a dry run what they were before (empty if there was none)."""
+    reserved, of a dry run what they were before (empty if there was none); `events` is what counts
+    for events, None where nobody has asked."""
 
     plan: Plan
     code: Package | LiveDirectory
     now: Mapping[str, Any]
     reserved: int | None = None
     published: Publication | None = None
+    events: EventConfig | None = None
     dry: bool = False
 
 
@@ -47,11 +50,14 @@ def show(told: Told, *, as_json: bool) -> None:
             **told.code.facts(now),
             "SnapStart": _snap_start(plan, now),
             "ReservedConcurrentExecutions": told.reserved,
+            "DeadLetterConfig": _dead_letter(plan, now),
         }
         if told.published:
             document["Version"] = told.published.version
             if told.published.provisioned is not None:
                 document["ProvisionedConcurrency"] = told.published.provisioned.document()
+        if told.events is not None:
+            document["EventInvokeConfig"] = told.events.document()
         # Of a watch it is the first of many lines.
         click.echo(json.dumps(document, indent=None if isinstance(told.code, LiveDirectory) else 2))
         return
@@ -71,3 +77,9 @@ def _snap_start(plan: Plan, now: Mapping[str, Any]) -> str:
     """ApplyOn as it is, or would be."""
     asked = (plan.create or plan.configuration).get("SnapStart", now.get("SnapStart", {}))
     return str(asked.get("ApplyOn", SnapStart.NONE.value))
+
+
+def _dead_letter(plan: Plan, now: Mapping[str, Any]) -> dict[str, str] | None:
+    """As it is, or would be; None for none."""
+    asked = (plan.create or plan.configuration).get("DeadLetterConfig", now.get("DeadLetterConfig"))
+    return {"TargetArn": asked["TargetArn"]} if asked and asked.get("TargetArn") else None
