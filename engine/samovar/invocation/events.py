@@ -92,10 +92,13 @@ class EventConsumer:
         self._deliveries = deliveries
         self._delivered = delivered
         self._stopping = False
+        shares.run = self._run
 
     def stop(self) -> None:
-        """From now on an invocation that the engine ends is as if it had not begun."""
+        """Begin nothing any more. From now on an invocation that the engine ends is as if it had
+        not begun."""
         self._stopping = True
+        self._shares.close()
 
     @property
     def full(self) -> bool:
@@ -112,6 +115,9 @@ class EventConsumer:
 
     def begin(self, item: Item) -> None:
         """Part of `Consumer`."""
+        self._shares.begin(item)
+
+    def _run(self, item: Item) -> None:
         try:
             event = QueuedEvent.unpack(item.head)
         except (ValueError, TypeError) as error:
@@ -131,7 +137,6 @@ class EventConsumer:
         if condition is not None:
             self._end(run, event, Ending(condition, event.invoked))
             return
-        self._observer.event_started(version.name, max(0.0, age))
         invocation = Invocation(
             item.id,
             event.function_arn,
@@ -142,6 +147,8 @@ class EventConsumer:
             asynchronous=True,
         )
         future = self._scheduler.submit(invocation, version)
+        if not future.done():  # it is throttled at once, if at all
+            self._observer.event_started(version.name, max(0.0, age))
         future.add_done_callback(partial(self._finished, run))
 
     def _ended_already(
@@ -150,7 +157,7 @@ class EventConsumer:
         """How an event ends that is not to be run at all."""
         if retries.too_old(terms.config, age=age, time_scale=self._time_scale):
             return Condition.EVENT_AGE_EXCEEDED
-        if self._scheduler.places(version.arn)[1] <= 0:
+        if self._scheduler.headroom.of(version.arn, self._clock.monotonic()).limit <= 0:
             return Condition.ZERO_RESERVED_CONCURRENCY
         if lineage.seen(event.trace, version.arn) < lineage.LIMIT:
             return None
@@ -195,7 +202,7 @@ class EventConsumer:
         elif came.function_error is not None:
             event = _failed(event, *error_of(came.payload, came.error_type))
         if isinstance(decided, Retry):
-            self._leave(run.item)
+            self._leave(run.item, came)
             self._observer.event_retried(event.name, result.value)
             self.pump.retry_at(run.item, self._clock.wall() + decided.delay, event.pack())
             return
@@ -207,7 +214,7 @@ class EventConsumer:
                 function_error=came.function_error,
                 payload=came.payload,
             )
-        self._end(run, event, ending)
+        self._end(run, event, ending, came)
 
     def _stopped(self, item: Item) -> None:
         """The engine stops before it was over: as if nothing had been."""
@@ -217,11 +224,17 @@ class EventConsumer:
     def _age(self, item: Item) -> float:
         return self._clock.wall() - item.accepted
 
-    def _end(self, run: Run, event: QueuedEvent, ending: Ending) -> None:
+    def _end(
+        self,
+        run: Run,
+        event: QueuedEvent,
+        ending: Ending,
+        came: Outcome | BaseException | None = None,
+    ) -> None:
         """The last of an event: it goes, or stays as a dead one, and what is to be sent of it comes
         into the queue, all at once."""
         item, _, version, terms = run
-        self._leave(item)
+        self._leave(item, came)
         dead = None
         if ending.condition is not Condition.SUCCESS:
             if ending.condition is Condition.RECURSIVE_INVOCATION:
@@ -237,8 +250,12 @@ class EventConsumer:
         if sent:
             done.add_done_callback(lambda _: [self._delivered(one) for one in sent])
 
-    def _leave(self, item: Item) -> None:
-        self._shares.freed(item.lane)
+    def _leave(self, item: Item, came: Outcome | BaseException | None = None) -> None:
+        if isinstance(came, Outcome):
+            self._shares.freed(item.lane, came.duration)
+        else:
+            throttled = came is not None and Result.of(came) is Result.THROTTLE
+            self._shares.freed(item.lane, throttled=throttled)
 
 
 def _code(error: BaseException) -> str:

@@ -1,102 +1,224 @@
-"""The places that events find: each function's window, on what the scheduler would admit."""
+"""The places that events find: as many as the scheduler would admit, and as is fair to calls."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections import deque
 from collections.abc import Callable
 
-from samovar.clock import Clock
-from samovar.invocation.fairness import STEP, YIELD, Window
+from samovar.clock import Clock, Timer
+from samovar.invocation.fairness import TICK, Fairness, Lack
 from samovar.invocation.pump import Pump
 from samovar.scheduler.driver import Scheduler
+from samovar.stores.invoke_queue import Item
 
 Busy = Callable[[], int]
 """How many threads of the host want a processor at this moment."""
 
+# Calls per second from which on the loop is theirs first: events are then begun a few at a time,
+# with pauses, so that a call waits behind next to none of them.
+_CALLS = 10.0
+_WINDOW = 0.2  # seconds over which calls are counted, at least
+# Seconds of the loop that one event then stands for: 400 of them in a second.
+_PACE = 0.0025
+_AT_ONCE = 2  # begun in one turn of the loop
+
 
 class Shares:
-    """The half of a `Consumer` of events that counts. `pump` is set before anything is asked."""
+    """The half of a `Consumer` of events that counts, and keeps what is claimed ahead of its turn.
+    `pump` and `run` are set before anything is asked; `run` is called with an item that may be
+    handed to its function now, and `freed` answers it."""
 
     def __init__(self, scheduler: Scheduler, clock: Clock, busy: Busy, most: int) -> None:
         """`most`: events in flight, of all functions together."""
         self.pump: Pump
+        self.run: Callable[[Item], None]
         self._scheduler = scheduler
         self._clock = clock
         self._busy = busy
-        self._most = self._left = most
         self._processors = len(os.sched_getaffinity(0))
-        self._windows: dict[str, Window] = {}
-        self._blocked: dict[str, None] = {}  # functions whose events found no place
-        self._looking = False
+        self._fairness = Fairness(self._processors, most)
+        self._parked: dict[str, deque[Item]] = {}  # claimed, and not handed on; never empty
+        self._for_all: dict[str, None] = {}  # who waits for one of any function to end
+        self._tick: Timer | None = None
+        self._pace: Timer | None = None
+        self._renewals: dict[str, Timer] = {}
+        self._paced_until = float("-inf")
+        self._paced: dict[str, None] = {}
+        self._calls = scheduler.calls
+        self._counted = clock.monotonic()
+        self._beside_calls = False
+        self._closed = False
+        self._coming: set[str] = set()  # whose turn comes
+        self._loop = asyncio.get_running_loop()
+        scheduler.headroom.room_again = self._room_again
         scheduler.caller_throttled = self._caller_throttled
 
     @property
     def full(self) -> bool:
         """Part of `Consumer`."""
-        return self._left <= 0
+        return self._fairness.full
 
     def take(self, lane: str, most: int) -> int:
         """Part of `Consumer`: a lane of events is a function's unqualified ARN."""
-        window = self._windows.get(lane)
-        if window is None:
-            window = self._windows[lane] = Window(self._processors, self._most)
-        free, total = self._scheduler.places(lane)
-        if total <= 0:
-            free = total = most + 1  # they are not to run, but to be ended
-        room = window.room(free, total, self._clock.monotonic())
-        count = max(0, min(most, room, self._left))
-        if count:
-            window.in_flight += count
-            self._left -= count
-        else:
-            self._blocked[lane] = None
-            self._scheduler.room_came = self._room_came
-            self._look_later()
-        return count
+        now = self._clock.monotonic()
+        headroom = self._scheduler.headroom.of(lane, now)
+        if headroom.limit <= 0:  # they are not to run, but to be ended
+            self._fairness.claim(lane, most)
+            return most
+        ahead = lane in self._parked
+        if not ahead and self._lack(lane, now) is not None:
+            return 0
+        # None is asked for again as soon as one of those that keep it from more is over.
+        return self._fairness.may_claim(lane, most, ahead=ahead)
 
     def give_back(self, lane: str, count: int) -> None:
         """Part of `Consumer`."""
-        self._left += count
-        window = self._windows[lane]
-        window.in_flight -= count
-        if not window.in_flight and window.limit == self._processors:
-            del self._windows[lane]
-
-    def freed(self, lane: str) -> None:
-        """An event of a function is in flight no more."""
-        self.give_back(lane, 1)
-        self._blocked.pop(lane, None)
+        self._fairness.unclaim(lane, count)
         self.pump.room_again(lane)
 
-    def _room_came(self) -> None:
-        blocked, self._blocked = self._blocked, {}
-        self._scheduler.room_came = None
-        for lane in blocked:
+    def begin(self, item: Item) -> None:
+        """Part of `Consumer`: run it now, or when there is a place."""
+        lane = item.lane
+        parked = self._parked.get(lane)
+        if parked is not None:
+            parked.append(item)
+        elif self._may_run(lane):
+            self._begin(item)
+        else:
+            self._parked[lane] = deque((item,))
+
+    def freed(self, lane: str, duration: float | None = None, *, throttled: bool = False) -> None:
+        """What was run is over, after `duration` seconds in its function; None where it was not in
+        there, maybe because it was throttled."""
+        self._fairness.end(lane, duration)
+        if throttled:
+            self._fairness.throttled(lane)
+        if lane in self._parked:  # not from in here: what is run may be over at once
+            self._soon(lane)
+        else:
             self.pump.room_again(lane)
+        if self._for_all:
+            first = next(iter(self._for_all))
+            del self._for_all[first]
+            self._soon(first)
 
-    def _look_later(self) -> None:
-        """While events wait for places, see now and then whether there may be more of them."""
-        if not self._looking:
-            self._looking = True
-            self._clock.call_later(STEP, self._look)
+    def close(self) -> None:
+        """Begin nothing any more, have what was claimed ahead wait again, and let go of timers."""
+        self._closed = True
+        self._scheduler.headroom.room_again = lambda function: None
+        self._scheduler.caller_throttled = lambda function: None
+        for timer in (self._tick, self._pace, *self._renewals.values()):
+            if timer is not None:
+                timer.cancel()
+        self._tick = self._pace = None
+        self._renewals.clear()
+        parked, self._parked = self._parked, {}
+        for lane, items in parked.items():
+            self._fairness.unclaim(lane, len(items))
+            for item in items:
+                self.pump.release(item)
 
-    def _look(self) -> None:
-        self._looking = False
-        if not self._blocked:
-            return
+    # -- turns
+
+    def _begin(self, item: Item) -> None:
+        self._fairness.begin(item.lane)
+        if self._beside_calls:
+            self._paced_until = max(self._paced_until, self._clock.monotonic()) + _PACE
+        self.run(item)
+
+    def _soon(self, lane: str) -> None:
+        if lane not in self._coming:
+            self._coming.add(lane)
+            self._loop.call_soon(self._room_again, lane)
+
+    def _room_again(self, lane: str) -> None:
+        """Hand on what is parked, a few at once, and let more be claimed."""
+        self._coming.discard(lane)
+        parked = self._parked.get(lane)
+        if parked is not None:
+            for _ in range(_AT_ONCE):
+                if not self._may_run(lane):
+                    break
+                item = parked.popleft()
+                if not parked:
+                    del self._parked[lane]
+                self._begin(item)
+                if not parked:
+                    break
+            else:
+                self._soon(lane)
+        self.pump.room_again(lane)
+
+    def _may_run(self, lane: str) -> bool:
+        return not self._closed and self._lack(lane, self._clock.monotonic()) is None
+
+    def _lack(self, lane: str, now: float) -> Lack | None:
+        """What a function's events lack now; whoever lacks something is told when it is there."""
+        if now - self._counted >= _WINDOW:
+            self._count_calls(now)
+        headroom = self._scheduler.headroom.of(lane, now)
+        lack = self._fairness.lack(lane, headroom, now)
+        if lack is None and self._beside_calls and now < self._paced_until and headroom.limit > 0:
+            lack = Lack.ALL
+            self._paced[lane] = None
+            if self._pace is None:
+                wait = self._paced_until - now
+                self._pace = self._clock.call_later(wait, self._pace_over)
+        elif lack in (Lack.PLACES, Lack.CONTEXTS):
+            self._scheduler.headroom.wait(lane)
+        elif lack is Lack.ALL:
+            self._for_all[lane] = None
+        elif lack is Lack.REQUESTS:
+            if lane not in self._renewals:
+                wait = max(0.0, headroom.renewed - now)
+                self._renewals[lane] = self._clock.call_later(wait, lambda: self._renewed(lane))
+        elif lack is not None:
+            self._tick_soon()
+        return lack
+
+    # -- time
+
+    def _tick_soon(self) -> None:
+        if self._tick is None and not self._closed:
+            self._tick = self._clock.call_later(TICK, self._ticked)
+
+    def _ticked(self) -> None:
+        self._tick = None
         now = self._clock.monotonic()
-        calm = self._busy() <= self._processors
-        for lane in self._blocked:
-            window = self._windows.get(lane)
-            if window is not None:
-                window.grow(now, calm=calm)
-        self._room_came()
+        self._count_calls(now)
+        busy = self._busy() >= self._processors
+        found = self._fairness.tick(now, busy=busy, calls=self._beside_calls)
+        if self._fairness.holding:
+            self._tick_soon()
+        for lane in found:
+            self._room_again(lane)
+
+    def _renewed(self, lane: str) -> None:
+        del self._renewals[lane]
+        self._room_again(lane)
+
+    def _pace_over(self) -> None:
+        self._pace = None
+        if self._paced:
+            lane = next(iter(self._paced))
+            del self._paced[lane]
+            self._room_again(lane)
+        if self._paced and self._pace is None:
+            self._pace = self._clock.call_later(_PACE, self._pace_over)
+
+    # -- calls
+
+    def _count_calls(self, now: float) -> None:
+        elapsed = now - self._counted
+        if elapsed >= _WINDOW:
+            calls = self._scheduler.calls
+            self._beside_calls = calls - self._calls >= _CALLS * elapsed
+            self._calls, self._counted = calls, now
 
     def _caller_throttled(self, function: str) -> None:
-        window = self._windows.get(function)
-        if window is not None:
-            window.yield_to_caller(self._clock.monotonic())
-            self._clock.call_later(YIELD, self._room_came)
+        self._fairness.call_throttled(function, self._clock.monotonic())
 
 
 def busy_threads() -> int:

@@ -46,6 +46,7 @@ from samovar.scheduler.events import (
     StopRequested,
     Tick,
 )
+from samovar.scheduler.headroom import HeadroomWatch
 from samovar.scheduler.memory_watch import MemoryWatch
 from samovar.scheduler.occupancy import occupancy
 from samovar.scheduler.policy import Policy
@@ -54,7 +55,8 @@ from samovar.scheduler.ticket import Ticket
 
 _log = logging.getLogger(__name__)
 _new = tuple.__new__  # a named tuple's own is a Python function: twice the cost
-_CONCURRENCY = (Refusal.ACCOUNT, Refusal.RESERVED)
+# What an event less in flight, or one less in this second, would have prevented.
+_BY_OTHERS = frozenset(set(Refusal) - {Refusal.START_FAILED, Refusal.STOPPING})
 _SHORTAGE_PAUSE = 60.0  # seconds until the log says again that memory is short
 _INIT_FAILURE = "FUNCTION_ERROR_INIT_FAILURE"  # AWS's StatusReason
 
@@ -95,6 +97,9 @@ class Scheduler(ContextListener):
         self.contexts: dict[int, Context] = {}
         self._policy = policy
         self._state = SchedulerState(policy)
+        self.headroom = HeadroomWatch(self._state, policy.account_concurrency)
+        self._awaited = self.headroom.awaited
+        self.calls = 0  # invocations that somebody waits for, since the start
         self._launcher = launcher
         self._clock = clock
         self._observer = observer
@@ -114,10 +119,7 @@ class Scheduler(ContextListener):
                 memory, clock, self.contexts, lambda: self._state.wants_room, self._handle
             )
         self._shortage_told = float("-inf")
-        # Called, until it says that nobody waits for that any more, whenever an invocation may be
-        # admitted that was not; None while nobody waits.
-        self.room_came: Callable[[], None] | None = None
-        # Called with the ARN of a function of which a caller was throttled, for its concurrency.
+        # Called with the ARN of a function of which a caller was throttled.
         self.caller_throttled: Callable[[str], None] = lambda function: None
         # Called when nothing runs one of `versions` any more; not on the way of an invocation.
         self.version_over: Callable[[], None] = lambda: None
@@ -129,6 +131,8 @@ class Scheduler(ContextListener):
     def submit(self, invocation: Invocation, version: FunctionVersion) -> asyncio.Future[Outcome]:
         """Run `invocation` on a context of `version`; the future has an Outcome or raises
         ClientError or EngineError. Cancelling it does not stop the invocation."""
+        if not invocation.asynchronous:
+            self.calls += 1
         now = self._clock.monotonic()
         future: asyncio.Future[Outcome] = self._loop.create_future()
         ticket = Ticket(invocation, version, now, future, self._observer)
@@ -153,19 +157,14 @@ class Scheduler(ContextListener):
             # Its published versions may drain longer than $LATEST.
             draining = (key for key, one in self._versions.items() if one.name == version.name)
             self._deleted |= dict.fromkeys([version.pool, *draining], (version.name, None))
+            self.headroom.changed()
         self._forget_versions(version.pool)
 
     def reserve(self, function: str, concurrency: int | None) -> None:
         """Let the function with this (unqualified) ARN have `concurrency` invocations in flight,
         and keep as many places from all others; None: it has nothing reserved any more."""
         self._handle(ReservedSet(function, concurrency))
-        if self.room_came is not None:
-            self.room_came()
-
-    def places(self, function: str) -> tuple[int, int]:
-        """How many invocations of the function with this (unqualified) ARN could be admitted now,
-        and how many it may have in flight at all."""
-        return self._state.ledger.places(function)
+        self.headroom.changed()
 
     def provision(self, version: FunctionVersion, count: int) -> None:
         """Have `count` contexts of `version` initialised from now on; 0: no more."""
@@ -271,6 +270,8 @@ class Scheduler(ContextListener):
         self._handle(ContextReady(number, self._clock.monotonic()))
         if birth is not None:
             birth.awaited = False  # whoever comes now finds it ready
+        if self._awaited:
+            self.headroom.came(context.lifecycle.pool)
 
     def context_free(self, context: Context) -> None:
         assert context.lifecycle is not None
@@ -281,8 +282,8 @@ class Scheduler(ContextListener):
             # A bug of ours: whoever waits has an answer all the same.
             _log.exception("a context is given up, because its states are wrong")
             self._loop.call_soon(context.abandon, str(error))
-        if self.room_came is not None:
-            self.room_came()
+        if self._awaited:
+            self.headroom.came(context.lifecycle.pool)
 
     def context_gone(self, context: Context, reason: str) -> None:
         assert context.lifecycle is not None
@@ -317,7 +318,7 @@ class Scheduler(ContextListener):
             command.ticket.refuse(command.refusal, command.reason)
             if command.refusal is Refusal.MEMORY:
                 self._tell_shortage(command.ticket.version.name)
-            elif command.refusal in _CONCURRENCY and not command.ticket.invocation.asynchronous:
+            if command.refusal in _BY_OTHERS and not command.ticket.invocation.asynchronous:
                 self.caller_throttled(command.ticket.version.arn)
             self._forget_versions(command.ticket.version.pool)
         elif isinstance(command, WakeAt):
@@ -375,8 +376,8 @@ class Scheduler(ContextListener):
         self._births.pop(lifecycle.context, None)
         self._handle(ContextDied(lifecycle.context, reason, self._clock.monotonic(), lost))
         self._forget_versions(lifecycle.pool)
-        if self.room_came is not None:
-            self.room_came()
+        if self._awaited:
+            self.headroom.came(lifecycle.pool)
         if self._settled is not None and self._state.settled:
             self._settled.set()
 

@@ -27,23 +27,24 @@ class Share:
     """What one function may take, and has taken.
 
     `reserved`: its reserved concurrency, if any; `provisioned`: its provisioned contexts that are
-    initialised; `busy`: those of them that run an invocation; `pools`: how many pools it has.
+    initialised; `busy`: those of them that run an invocation; `pools`: how many pools it has;
+    `rate`: requests in a second, counted anew from `window_ends` on (monotonic seconds).
     """
 
     __slots__ = (
-        "_rate",
         "_requests_left",
         "_scaling",
         "_starts_at",
         "_starts_left",
-        "_window_ends",
         "allowance",
         "busy",
         "deleted",
         "function",
         "pools",
         "provisioned",
+        "rate",
         "reserved",
+        "window_ends",
     )
 
     def __init__(self, function: str, allowance: Allowance, scaling: float, rate: float) -> None:
@@ -57,15 +58,15 @@ class Share:
         self.deleted = False
         self._scaling = self._starts_left = scaling
         self._starts_at = 0.0
-        self._rate = self._requests_left = rate
-        self._window_ends = 0.0
+        self.rate = self._requests_left = rate
+        self.window_ends = 0.0
 
     def admit(self, now: float) -> Refusal | None:
         """Take a place on demand, or say why there is none."""
         allowance = self.allowance
         if allowance.left <= 0:
             return Refusal.ACCOUNT if self.reserved is None else Refusal.RESERVED
-        if now >= self._window_ends:
+        if now >= self.window_ends:
             self._open_window(now)
         if self._requests_left < 1:
             return self._over(Refusal.REQUEST_RATE, Refusal.RESERVED_REQUEST_RATE)
@@ -79,7 +80,7 @@ class Share:
         left = self.allowance.left
         if left < 0 and self.reserved is not None and self.busy - left >= self.provisioned:
             return Refusal.RESERVED
-        if now >= self._window_ends:
+        if now >= self.window_ends:
             self._open_window(now)
         if self._requests_left < 1:
             return self._over(Refusal.REQUEST_RATE, Refusal.RESERVED_REQUEST_RATE)
@@ -98,21 +99,25 @@ class Share:
         self._starts_left -= 1
         return None
 
+    def requests_left(self, now: float) -> float:
+        """Requests that the rate still allows in this second."""
+        return self.rate if now >= self.window_ends else self._requests_left
+
     def give_start_back(self) -> None:
         """Nothing was started after all."""
         self._starts_left += 1
 
     def set_rate(self, rate: float) -> None:
         """Requests per second, from the next second on."""
-        self._rate = rate
-        self._window_ends = 0.0
+        self.rate = rate
+        self.window_ends = 0.0
 
     def _over(self, rate: Refusal, reserved: Refusal) -> Refusal:
         return rate if self.reserved is None else reserved
 
     def _open_window(self, now: float) -> None:
-        self._window_ends = now + 1.0
-        self._requests_left = self._rate
+        self.window_ends = now + 1.0
+        self._requests_left = self.rate
 
 
 class ConcurrencyLedger:
@@ -125,17 +130,6 @@ class ConcurrencyLedger:
         self._request_rate = float(policy.request_rate) or inf
         self._shares: dict[str, Share] = {}
 
-    def places(self, function: str) -> tuple[int, int]:
-        """How many invocations of a function could be admitted now, and how many it may have in
-        flight at once, be they of others."""
-        share = self._shares.get(function)
-        if share is None or share.reserved is None:
-            free = self.unreserved.left
-            if share is not None:
-                free += share.provisioned - share.busy
-            return free, self._account
-        return share.allowance.left + share.provisioned - share.busy, share.reserved
-
     def share(self, function: str) -> Share:
         """The share of a function; a function that is new here has reserved nothing."""
         share = self._shares.get(function)
@@ -143,6 +137,10 @@ class ConcurrencyLedger:
             rate = self._request_rate * self._account
             share = self._shares[function] = Share(function, self.unreserved, self._scaling, rate)
         return share
+
+    def known(self, function: str) -> Share | None:
+        """The share of a function, if it was ever invoked or has something reserved."""
+        return self._shares.get(function)
 
     def shares(self) -> list[Share]:
         """Of all functions that were invoked, or have something reserved."""

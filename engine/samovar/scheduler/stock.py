@@ -44,6 +44,19 @@ class Stock:
         """Whether somebody waits until there is room for a context."""
         return bool(self._line.short or self._unprovisioned)
 
+    @property
+    def startable(self) -> int:
+        """How many more invocations find a context for sure, or may start one: none where others
+        wait for room; one where all that may be exist and one of them, of whichever pool, is idle.
+        O(1), amortised."""
+        room = self._room
+        if self._line.short:
+            return 0
+        left = room.max_contexts - room.living
+        if room.memory is not None:
+            left = min(left, room.memory // FOOTPRINT)
+        return left if left > 0 else int(self._cold.first() is not None)
+
     # -- room
 
     def _make_room(self, pool: Pool) -> list[Command]:

@@ -1,0 +1,93 @@
+"""How many more invocations of a function could be admitted now, for whoever has some that can
+wait, and who is told when there is room again. Pure.
+
+Every question and every notice costs O(1); where nobody waits, an invocation's end costs one look
+at an empty dict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from samovar.scheduler.ledger import Allowance
+from samovar.scheduler.pool import function_of
+from samovar.scheduler.state import SchedulerState
+
+
+class Headroom(NamedTuple):
+    """What a function could have.
+
+    `places`: invocations, on demand or provisioned. `limit`: its reserved concurrency, or the
+    account's. `startable`: contexts, of all functions. `requests`: what its rate allows until the
+    time `renewed` (monotonic seconds), of `rate` per second.
+    """
+
+    places: int
+    limit: int
+    startable: int
+    requests: float
+    renewed: float
+    rate: float
+
+
+class HeadroomWatch:
+    """Asks the state, and knows who waits for which allowance; None stands for contexts."""
+
+    def __init__(self, state: SchedulerState, account: int) -> None:
+        self._state = state
+        self._account = account
+        # Functions by what they wait for, in the order of their turns. Never an empty dict within.
+        self.awaited: dict[Allowance | None, dict[str, None]] = {}
+        # Called with the ARN of a function that there may be room for again; not on the way of an
+        # invocation that nobody waits behind.
+        self.room_again: Callable[[str], None] = lambda function: None
+
+    def of(self, function: str, now: float) -> Headroom:
+        """That of a function, by its unqualified ARN."""
+        startable = self._state.startable
+        share = self._state.ledger.known(function)
+        if share is None:
+            left = self._state.ledger.unreserved.left
+            return Headroom(max(0, left), self._account, startable, left, now, float(left))
+        # Which of its versions the next ones are of is not known: any provisioned context counts.
+        places = max(0, share.allowance.left) + max(0, share.provisioned - share.busy)
+        limit = self._account if share.reserved is None else share.reserved
+        requests = share.requests_left(now)
+        return Headroom(places, limit, startable, requests, share.window_ends, share.rate)
+
+    def wait(self, function: str) -> None:
+        """Tell `room_again` of this function, once, when an invocation's end may have made room."""
+        share = self._state.ledger.known(function)
+        allowance = self._state.ledger.unreserved if share is None else share.allowance
+        key = None if allowance.left > 0 and not self._state.startable else allowance
+        self.awaited.setdefault(key, {})[function] = None
+
+    def came(self, pool: str) -> None:
+        """An invocation of `pool` has ended, or one of its contexts: whoever waits for this
+        function is told, and one other of those that draw on the same allowance; and one that
+        waits for a context, of whichever function."""
+        function = function_of(pool)
+        share = self._state.ledger.known(function)
+        told: dict[str, None] = {}
+        for key in (None if share is None else share.allowance, None):
+            waiting = self.awaited.get(key)
+            if not waiting:
+                continue
+            if waiting.pop(function, 0) is None:
+                told[function] = None
+            if waiting:
+                first = next(iter(waiting))
+                del waiting[first]
+                told[first] = None
+            if not waiting:
+                del self.awaited[key]
+        for one in told:
+            self.room_again(one)
+
+    def changed(self) -> None:
+        """What functions may have was changed: everybody asks again."""
+        told = {function: None for waiting in self.awaited.values() for function in waiting}
+        self.awaited.clear()
+        for function in told:
+            self.room_again(function)
