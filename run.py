@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Set up everything from scratch, then do one job. Needs Python 3.11+ and its pip, nothing else.
 
-    python3 run.py demo     deploy a thumbnail function and invoke it, cold and warm
+    python3 run.py demo     upload a picture to S3, and see what a function makes of its event
     python3 run.py test     run the tests (in a new environment each time; --reuse keeps it)
     python3 run.py setup    only build the environment, and say where it is
 

@@ -24,16 +24,17 @@ from samovar.assembly import Parts
 from samovar.clock import Clock, SystemClock
 from samovar.context.host_memory import MemoryGauge
 from samovar.errors import EngineError
+from samovar.events_api import EventsApi
 from samovar.functions_api import Code, FunctionsApi
 from samovar.logs.journals import LogSink
 from samovar.logs.platform_lines import iso
 from samovar.metrics.occupancy import NOTHING, Occupancy
 from samovar.metrics.prometheus import PrometheusObserver
-from samovar.model import limits
 from samovar.model.census import SCHEMA, ContextEntry, Document
 from samovar.model.invocation import Outcome
 from samovar.registry.runtimes import Interpreter, Runtimes
 from samovar.settings import Settings
+from samovar.stores.invoke_queue import ItemKind, ItemState
 from samovar.stores.lock import DataDirectoryLock
 
 _GRACE = 30.0  # seconds that running invocations get when the engine stops
@@ -51,7 +52,7 @@ class EngineReport:
     zygotes: tuple[int, ...]
 
 
-class Engine(FunctionsApi):
+class Engine(FunctionsApi, EventsApi):
     """One engine on one data directory, for one event loop; touches no signals.
 
     All of it runs on the loop that entered it: methods are to be called there (for other threads
@@ -114,6 +115,7 @@ class Engine(FunctionsApi):
         self.metrics.watch_contexts(self._contexts_by_state)
         self.metrics.watch_memory(self.memory_room)
         self.metrics.watch_occupancy(self._occupancy)
+        self.metrics.watch_queue(self._queue_depths)
 
     async def stop(self, grace: float = _GRACE) -> None:
         """Let running invocations finish for `grace` seconds, then end everything; idempotent."""
@@ -157,42 +159,6 @@ class Engine(FunctionsApi):
             trace=trace,
             log_tail=log_tail,
             request_id=request_id,
-        )
-
-    async def invoke_async(
-        self,
-        name: str,
-        payload: Any = b"",
-        *,
-        qualifier: str | None = None,
-        trace: str | None = None,
-    ) -> str:
-        """Have a function run later, and again if it fails (docs/asynchronous-invocation.md); the
-        request id, once the event is durable. `payload` and errors are as in `invoke`."""
-        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        accept = self._parts.asynchronous.acceptor.accept
-        return await accept(name, data, qualifier=qualifier, trace=trace)
-
-    def submit_event(
-        self,
-        name: str,
-        payload: bytes,
-        *,
-        qualifier: str | None,
-        function_arn: str,
-        trace: str | None,
-        request_id: str,
-        limit: int = limits.ASYNC_PAYLOAD_SIZE,
-    ) -> asyncio.Future[str]:
-        """What `invoke_async` waits for, for a door that has no coroutine to wait in."""
-        return self._parts.asynchronous.acceptor.accept(
-            name,
-            payload,
-            qualifier=qualifier,
-            function_arn=function_arn,
-            trace=trace,
-            request_id=request_id,
-            limit=limit,
         )
 
     def submit(
@@ -270,6 +236,7 @@ class Engine(FunctionsApi):
             },
             "host": census.host(self.memory_room()),
             "totals": census.totals(found, occupancy),
+            "queue": self._parts.asynchronous.inspection.depths(),
             "functions": found,
             "contexts": entries,
         }
@@ -322,6 +289,13 @@ class Engine(FunctionsApi):
 
     def _occupancy(self) -> Occupancy:
         return NOTHING if self._running is None else self._running.scheduler.occupancy()
+
+    def _queue_depths(self) -> Mapping[tuple[str, str], int]:
+        if self._running is None:
+            return {}
+        depths = self._running.asynchronous.queue.depths()
+        # All of them: a gauge that came and went with its items would leave gaps.
+        return {(k.value, s.value): depths.get((k, s), 0) for k in ItemKind for s in ItemState}
 
     def _contexts_by_state(self) -> Mapping[str, int]:
         if self._running is None:

@@ -66,6 +66,7 @@ class FunctionsApi:
         watch: bool = False,
         snap_start: bool = False,
         publish: bool = False,
+        dead_letter: str = "",
     ) -> FunctionVersion:
         """Create a function and wait until it is Active.
 
@@ -74,7 +75,8 @@ class FunctionsApi:
         `layers` are the ARNs of layer versions (see `publish_layer`). With `watch`, a directory's
         later changes are taken in as they happen (docs/hot-reload.md); with `snap_start`, contexts
         of its published versions start from a template (docs/snapstart.md). With `publish`, it is
-        published as version 1, which is returned. Raises ClientError.
+        published as version 1, which is returned. `dead_letter` is the ARN of a queue or a topic
+        that gets events which were given up. Raises ClientError.
         """
         configuration = Configuration(
             handler=handler,
@@ -85,6 +87,7 @@ class FunctionsApi:
             memory_size=memory_size,
             ephemeral_storage=ephemeral_storage,
             environment=environment,
+            dead_letter=dead_letter,
             snap_start=(SnapStart.PUBLISHED_VERSIONS if snap_start else SnapStart.NONE).value,
         )
         source = _source(code, watch)

@@ -7,6 +7,7 @@ hold against them.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from botocore.model import StructureShape
@@ -16,9 +17,8 @@ from samovar.doors.http.api_model import operation_models
 from samovar.doors.http.operations import OPERATIONS
 from samovar.doors.http.operations.rendering import ARCHITECTURE
 
-# Invoke and its like have paths of their own and are no entries of OPERATIONS. An InvokeAsync that
-# is an entry only to say what is wrong with a request is none that is carried out.
-CARRIED_OUT = frozenset({*OPERATIONS} - {"InvokeAsync"} | {*parameters.CARRIED})
+# Invoke and its like have paths of their own and are no entries of OPERATIONS.
+CARRIED_OUT = frozenset({*OPERATIONS} | {*parameters.CARRIED})
 
 _INTRODUCTION = """\
 # API coverage
@@ -38,14 +38,17 @@ anyway, and are refused with any other.
 def members(operation: str) -> set[str]:
     """What the API model lets a request say, structures of `TAKEN_APART` member by member."""
     shape = operation_models()[operation].input_shape
-    found: set[str] = set()
-    for name, member in shape.members.items() if shape else ():
-        if name in parameters.TAKEN_APART:
+    return set(_members(shape, "")) if shape else set()
+
+
+def _members(shape: StructureShape, prefix: str) -> Iterator[str]:
+    for name, member in shape.members.items():
+        path = prefix + name
+        if path in parameters.TAKEN_APART:
             assert isinstance(member, StructureShape)
-            found |= {f"{name}.{inner}" for inner in member.members}
+            yield from _members(member, f"{path}.")
         else:
-            found.add(name)
-    return found
+            yield path
 
 
 def carried(operation: str) -> frozenset[str]:

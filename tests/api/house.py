@@ -27,11 +27,16 @@ from samovar.doors.http.limits import ConnectionLimits
 from samovar.doors.http.server import HttpServer
 from samovar.doors.http.sigv4 import Verifier
 from samovar.errors import AWS, ClientError, EngineError
+from samovar.invocation.acceptance import Acceptor
+from samovar.invocation.pump import Pump
+from samovar.metrics.observer import SilentObserver
 from samovar.model.invocation import ColdStart, Outcome, StartKind
 from samovar.registry.functions import FunctionRegistry
 from samovar.registry.runtimes import Interpreter, Runtimes
 from samovar.settings import Settings
 from samovar.stores.code_files import FileCodeStore
+from samovar.stores.invoke_queue import Item, ItemKind
+from samovar.stores.memory_queue import MemoryInvokeQueue
 from samovar.stores.sqlite import SqliteRecordStore
 
 ROLE = "arn:aws:iam::000000000000:role/r"
@@ -47,6 +52,21 @@ T = TypeVar("T")
 
 # What `run` makes its loop with, None for asyncio's own; the fixture `each_loop` changes it.
 LOOP: dict[str, Callable[[], asyncio.AbstractEventLoop] | None] = {"factory": None}
+
+
+class Nobody:
+    """Works on no event."""
+
+    full = True
+
+    def take(self, lane: str, most: int) -> int:
+        return 0
+
+    def give_back(self, lane: str, count: int) -> None:
+        raise AssertionError("nothing was taken")
+
+    def begin(self, item: Item) -> None:
+        raise AssertionError("nothing was taken")
 
 
 @dataclass
@@ -67,6 +87,26 @@ class PretendEngine:
     room: int | None = None
     dropped: list[tuple[str, str | None]] = field(default_factory=list)
     templates_possible: bool = True
+    queue: MemoryInvokeQueue = field(default_factory=MemoryInvokeQueue)
+
+    def submit_event(self, name: str, payload: bytes, **told: Any) -> asyncio.Future[str]:
+        """Accepted as by a real engine; nothing takes it out of the queue."""
+        clock = SystemClock()
+        pump = Pump(self.queue, ItemKind.EVENT, clock)
+        pump.consumer = Nobody()
+        acceptor = Acceptor(
+            lambda *asked: self.registry.candidates(*asked)[0],
+            self.registry.event_invoke.effective,
+            self.queue,
+            pump,
+            clock,
+            SilentObserver(),
+            node="node",
+            time_scale=1.0,
+        )
+        accepted = acceptor.accept(name, payload, **told)
+        accepted.add_done_callback(lambda _: pump.close())
+        return accepted
 
     def submit(self, name: str, payload: bytes, **told: Any) -> asyncio.Future[Outcome]:
         return asyncio.ensure_future(self.invoke(name, payload, **told))
@@ -133,6 +173,20 @@ class PretendEngine:
         self.registry.resolve(name, qualifier)
         self.dropped.append((name, qualifier))
         return 2
+
+    async def events(self, **asked: Any) -> dict[str, Any]:
+        return {"schema": 1, "asked": {k: v for k, v in asked.items() if v is not None}}
+
+    async def event(self, event_id: str) -> dict[str, Any]:
+        if event_id == "nobody":
+            raise ClientError(AWS.RESOURCE_NOT_FOUND, "There is no event or delivery 'nobody'.")
+        return {"event": event_id}
+
+    async def redrive(self, event_id: str) -> dict[str, Any]:
+        return {"redriven": event_id}
+
+    async def forget(self, event_id: str) -> None:
+        self.dropped.append((event_id, None))
 
     def metrics_text(self) -> bytes:
         return b"# HELP samovar_up x\nsamovar_up 1\n"

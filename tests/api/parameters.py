@@ -19,6 +19,10 @@ TAKEN_APART = frozenset(
         "Code",
         "CodeSigningPolicies",
         "Content",
+        "DeadLetterConfig",
+        "DestinationConfig",
+        "DestinationConfig.OnFailure",
+        "DestinationConfig.OnSuccess",
         "Environment",
         "EphemeralStorage",
         "LoggingConfig",
@@ -45,6 +49,7 @@ _CONFIGURATION = {
     "LoggingConfig.LogGroup",
     "Layers",
     "SnapStart.ApplyOn",
+    "DeadLetterConfig.TargetArn",
 }
 _LAYER_VERSION = {"LayerName", "VersionNumber"}
 _LAYER_FILTERS = {"CompatibleRuntime", "CompatibleArchitecture", "Marker", "MaxItems"}
@@ -58,6 +63,14 @@ _SIGNING = {
 _ALIAS = {"FunctionName", "Name"}
 _WEIGHTS = "RoutingConfig.AdditionalVersionWeights"
 
+_EVENT_INVOKE_CONFIG = {
+    "FunctionName",
+    "Qualifier",
+    "MaximumRetryAttempts",
+    "MaximumEventAgeInSeconds",
+    "DestinationConfig.OnSuccess.Destination",
+    "DestinationConfig.OnFailure.Destination",
+}
 CARRIED: dict[str, set[str]] = {
     "CreateFunction": _CONFIGURATION
     | {
@@ -143,6 +156,11 @@ CARRIED: dict[str, set[str]] = {
     },
     "GetFunctionRecursionConfig": {"FunctionName"},
     "PutFunctionRecursionConfig": {"FunctionName", "RecursiveLoop"},
+    "PutFunctionEventInvokeConfig": _EVENT_INVOKE_CONFIG,
+    "UpdateFunctionEventInvokeConfig": _EVENT_INVOKE_CONFIG,
+    "GetFunctionEventInvokeConfig": {"FunctionName", "Qualifier"},
+    "DeleteFunctionEventInvokeConfig": {"FunctionName", "Qualifier"},
+    "ListFunctionEventInvokeConfigs": {"FunctionName", "Marker", "MaxItems"},
     "PutProvisionedConcurrencyConfig": {
         "FunctionName",
         "Qualifier",
@@ -180,7 +198,6 @@ CARRIED: dict[str, set[str]] = {
 
 _CONFIGURATION_REFUSED: dict[str, Any] = {
     "VpcConfig": {"SubnetIds": ["subnet-1"]},
-    "DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"},
     "KMSKeyArn": _KMS,
     "TracingConfig": {"Mode": "Active"},
     "FileSystemConfigs": [
@@ -238,7 +255,6 @@ _CONFIGURATION_DEFAULTS: dict[str, list[Any]] = {
         {"SubnetIds": [], "SecurityGroupIds": []},
         {"Ipv6AllowedForDualStack": False},
     ],
-    "DeadLetterConfig": [{}, {"TargetArn": ""}],
     "KMSKeyArn": [""],
     "TracingConfig": [{}, {"Mode": "PassThrough"}],
     "FileSystemConfigs": [[]],

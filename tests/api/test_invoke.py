@@ -7,6 +7,7 @@ import base64
 import json
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.api.house import ARN, House, RawClient, invocation, reset_on_close, run, until
@@ -109,12 +110,48 @@ def test_dry_run_runs_nothing(tmp_path: Path) -> None:
     run(tmp_path, scene)
 
 
-def test_events_are_refused_by_name(tmp_path: Path) -> None:
+def test_an_event_is_accepted_once_it_is_in_the_queue(tmp_path: Path) -> None:
     async def scene(it: House) -> None:
         await it.active()
-        refused = await it.refused("invoke", FunctionName="f", InvocationType="Event")
-        assert refused[:2] == (501, "NotImplementedException")
-        assert "InvocationType=Event" in refused[2]
+        event: dict[str, Any] = {"FunctionName": "f", "InvocationType": "Event"}
+        found = await it.call("invoke", **event, Payload=b'{"a": 1}', LogType="Tail")
+        assert (found["StatusCode"], await asyncio.to_thread(found["Payload"].read)) == (202, b"")
+        assert not {"ExecutedVersion", "FunctionError", "LogResult"} & found.keys()
+        kept = await it.engine.queue.find(found["ResponseMetadata"]["RequestId"])
+        assert kept is not None
+        assert (kept.item.body, kept.item.lane) == (b'{"a": 1}', f"{ARN}f")
+        empty = await it.call("invoke", **event)
+        kept = await it.engine.queue.find(empty["ResponseMetadata"]["RequestId"])
+        assert kept is not None
+        assert kept.item.body == b"{}"
+        assert it.engine.finished == []
+
+    run(tmp_path, scene)
+
+
+@pytest.mark.usefixtures("each_loop")
+def test_what_is_wrong_with_an_event_is_told_at_once(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        await it.active()
+        event: dict[str, Any] = {"FunctionName": "f", "InvocationType": "Event"}
+        limit = 1048576
+        await it.call("invoke", **event, Payload=b'"' + b"x" * (limit - 2) + b'"')
+        assert await it.refused("invoke", **event, Payload=b'"' + b"x" * (limit - 1) + b'"') == (
+            413,
+            "RequestEntityTooLargeException",
+            "1048577 byte payload is too large for the Event invocation type (limit 1048576 bytes)",
+        )
+        status, code, text = await it.refused("invoke", **event, Payload=b'{"a": \x87}')
+        assert (status, code) == (400, "InvalidRequestContentException")
+        assert text.startswith(
+            "Could not parse request body into json: Could not parse payload into json: Invalid "
+            "UTF-8 start byte 0x87\n at [Source: REDACTED"
+        )
+        unknown = await it.refused("invoke", **{**event, "FunctionName": "none"})
+        assert unknown == (404, "ResourceNotFoundException", UNKNOWN)
+        missing = await it.refused("invoke", **event, Qualifier="live")
+        assert missing[:2] == (404, "ResourceNotFoundException")
+        assert sum(it.engine.queue.depths().values()) == 1
 
     run(tmp_path, scene)
 

@@ -1,4 +1,4 @@
-"""What every InvokeQueue must do: the fake, and the one that keeps things."""
+"""What every InvokeQueue promises, held against the fake and the real one alike."""
 
 from __future__ import annotations
 
@@ -6,278 +6,508 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-import uvloop
 
-from samovar.stores.invoke_queue import InvokeQueue, Item, ItemKind, ItemState
+from samovar.errors import EngineError
+from samovar.stores.invoke_queue import (
+    FORMAT_VERSION,
+    Claimed,
+    InvokeQueue,
+    Item,
+    ItemKind,
+    ItemState,
+    Lane,
+)
 from samovar.stores.memory_queue import MemoryInvokeQueue
 from samovar.stores.sqlite_queue import SqliteInvokeQueue
 
-NOW = 1_700_000_000.0
+Check = Callable[[InvokeQueue], Awaitable[None]]
+
 EVENT, DELIVERY = ItemKind.EVENT, ItemKind.DELIVERY
 WAITING, CLAIMED, DEAD = ItemState.WAITING, ItemState.CLAIMED, ItemState.DEAD
-
-# libuv makes a pipe for signals with the process's first loop and keeps it: before any test.
-uvloop.new_event_loop().close()
-
-Scenario = Callable[[InvokeQueue], Awaitable[None]]
-Run = Callable[[Scenario], None]
+LANE = "arn:aws:lambda:us-east-1:000000000000:function:f"
+NOW = 1_800_000_000.0
+LATER = NOW + 60.0  # when claims run out
+LARGE = bytes(range(256)) * 4096  # 1 MB
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
-    queue: InvokeQueue
+def queue(request: pytest.FixtureRequest, tmp_path: Path) -> InvokeQueue:
     if request.param == "memory":
-        queue = MemoryInvokeQueue("node")
-    else:
-        queue = SqliteInvokeQueue(tmp_path, "node", 1 << 20)
-
-    def run(scenario: Scenario) -> None:
-        async def live() -> None:
-            await queue.open()
-            try:
-                await scenario(queue)
-            finally:
-                await queue.close()
-
-        uvloop.run(live())
-
-    return run
+        return MemoryInvokeQueue("here")
+    return SqliteInvokeQueue(tmp_path, "here", 1 << 30)
 
 
-def item(name: str, *, lane: str = "f", due: float = NOW, kind: ItemKind = EVENT) -> Item:
-    return Item(name, kind, lane, b"head", b"{}", NOW, due, NOW + 60, "node")
+def run(queue: InvokeQueue, check: Check) -> None:
+    async def opened() -> None:
+        await queue.open()
+        try:
+            await check(queue)
+        finally:
+            await queue.close()
+
+    asyncio.run(opened())
+
+
+def item(name: str, **changes: Any) -> Item:
+    made = Item(name, EVENT, LANE, b"head", b'{"\xc3\xbc":1}', NOW, NOW, NOW + 600.0, "here")
+    return replace(made, **changes)
 
 
 async def claim(
-    queue: InvokeQueue, limit: int = 10, *, lane: str = "f", now: float = NOW, lasts: float = 60
-) -> list[Item]:
-    claimed = await queue.claim(EVENT, lane, now=now, limit=limit, until=now + lasts)
-    return list(claimed.items)
+    queue: InvokeQueue,
+    limit: int = 100,
+    *,
+    now: float = NOW,
+    lane: str = LANE,
+    kind: ItemKind = EVENT,
+    until: float = LATER,
+) -> Claimed:
+    return await queue.claim(kind, lane, now=now, limit=limit, until=until)
 
 
-def names(items: list[Item]) -> list[str]:
+async def claimed(queue: InvokeQueue, name: str, **changes: Any) -> Item:
+    """An item that was put and then claimed."""
+    await queue.put(item(name, **changes))
+    ((found,), _) = await claim(queue)
+    return found
+
+
+def names(found: Any) -> list[str]:
+    """The ids of what was claimed or found."""
+    items = found.items if isinstance(found, Claimed) else [one.item for one in found]
     return [one.id for one in items]
 
 
-def test_what_is_due_first_comes_first_and_only_once(run: Run) -> None:
-    async def scenario(queue: InvokeQueue) -> None:
-        for name, due in (("b", NOW - 1), ("c", NOW), ("a", NOW - 2), ("later", NOW + 5)):
-            await queue.put(item(name, due=due))
-        assert names(await claim(queue, 2)) == ["a", "b"]
-        found = await queue.claim(EVENT, "f", now=NOW, limit=10, until=NOW + 60)
-        assert names(list(found.items)) == ["c"]
-        assert found.next_due == NOW + 5
-        assert await claim(queue) == []
-
-    run(scenario)
+async def state(queue: InvokeQueue, name: str) -> ItemState | None:
+    found = await queue.find(name)
+    return None if found is None else found.state
 
 
-def test_a_lane_and_a_kind_have_their_own(run: Run) -> None:
-    async def scenario(queue: InvokeQueue) -> None:
-        await queue.put(item("a"))
-        await queue.put(item("b", lane="g"))
-        await queue.put(item("c", kind=DELIVERY))
-        assert names(await claim(queue)) == ["a"]
-        found = await queue.claim(EVENT, "none", now=NOW, limit=10, until=NOW)
-        assert (list(found.items), found.next_due) == ([], None)
+def test_starts_empty(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        assert await claim(queue) == Claimed([], None)
+        assert await queue.lanes() == []
+        assert sum(queue.depths().values()) == 0
+        assert await queue.find("a") is None
+        assert await queue.look(WAITING) == []
 
-    run(scenario)
+    run(queue, check)
 
 
-def test_an_item_comes_back_as_it_was_put(run: Run) -> None:
-    async def scenario(queue: InvokeQueue) -> None:
-        large = bytes(range(256)) * 4096
-        put = Item("a", EVENT, "f", b"\x00head", large, NOW - 9, NOW - 1, NOW + 7, "node")
+@pytest.mark.parametrize("body", [b"", b"{}", b"x" * 1536, b"x" * 1537, LARGE], ids=len)
+def test_what_is_put_is_claimed_as_it_is(queue: InvokeQueue, body: bytes) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        put = item("a", body=body, head=b"\x00\xff", accepted=NOW - 0.25, expires=NOW + 0.5)
         await queue.put(put)
-        (claimed,) = await claim(queue)
-        assert claimed == replace(put, attempt=1)
-        found = await queue.find("a")
-        assert found == (replace(put, attempt=1), CLAIMED)
+        assert await queue.find("a") == (put, WAITING)
+        assert await claim(queue) == Claimed([replace(put, attempt=1)], None)
+        assert await queue.find("a") == (replace(put, attempt=1), CLAIMED)
 
-    run(scenario)
-
-
-def test_each_claim_has_the_next_attempt(run: Run) -> None:
-    async def scenario(queue: InvokeQueue) -> None:
-        await queue.put(item("a"))
-        (first,) = await claim(queue)
-        assert await queue.retry_at(first, NOW + 1, b"second")
-        assert await claim(queue) == []
-        (second,) = await claim(queue, now=NOW + 1)
-        assert (second.attempt, second.head, second.due) == (2, b"second", NOW + 1)
-
-    run(scenario)
+    run(queue, check)
 
 
-def test_a_claim_that_was_given_back_changes_nothing_any_more(run: Run) -> None:
-    async def scenario(queue: InvokeQueue) -> None:
-        await queue.put(item("a"))
-        (first,) = await claim(queue)
-        await queue.retry_at(first, NOW, b"")
-        for change in (
-            queue.complete(first, item("b")),
-            queue.complete(first, dead=b"dead"),
-            queue.retry_at(first, NOW, b""),
-            queue.extend(first, NOW + 9),
-        ):
-            assert not await change
-        (second,) = await claim(queue)
-        assert not await queue.complete(first)
-        assert await queue.find("b") is None
-        assert await queue.complete(second)
-        assert not await queue.complete(second)
+def test_put_and_claimed_at_once(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        put = item("a", body=LARGE)
+        await queue.put(put, LATER)
+        assert put.attempt == 1
+        assert await queue.find("a") == (put, CLAIMED)
+        assert await claim(queue) == Claimed([], None)
+        assert await queue.complete(put)
         assert await queue.find("a") is None
 
-    run(scenario)
+    run(queue, check)
 
 
-def test_what_was_never_claimed_can_not_be_completed(run: Run) -> None:
-    async def scenario(queue: InvokeQueue) -> None:
-        one = item("a")
-        await queue.put(one)
-        assert not await queue.complete(one)
+def test_a_claim_is_of_one_lane_and_kind(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        await queue.put(item("a"))
+        await queue.put(item("b", lane="other"))
+        await queue.put(item("c", kind=DELIVERY))
+        assert names(await claim(queue)) == ["a"]
+        assert names(await claim(queue, lane="other")) == ["b"]
+        assert names(await claim(queue, kind=DELIVERY)) == ["c"]
+
+    run(queue, check)
+
+
+def test_first_those_that_are_due_first(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        for number, due in enumerate((0.0, -2.0, 3.0, -1.0, -2.0, 5.0)):
+            await queue.put(item(str(number), due=NOW + due))
+        found = await claim(queue, 2)
+        assert (names(found), found.next_due) == (["1", "4"], NOW - 1.0)
+        found = await claim(queue, 2)
+        assert (names(found), found.next_due) == (["3", "0"], NOW + 3.0)
+        found = await claim(queue, 2)
+        assert (names(found), found.next_due) == ([], NOW + 3.0)
+        found = await claim(queue, 1, now=NOW + 5.0)
+        assert (names(found), found.next_due) == (["2"], NOW + 5.0)
+        found = await claim(queue, 1, now=NOW + 5.0)
+        assert (names(found), found.next_due) == (["5"], None)
+
+    run(queue, check)
+
+
+def test_a_claim_of_nothing_says_what_is_due(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        await queue.put(item("a"))
+        assert await claim(queue, 0) == Claimed([], NOW)
+
+    run(queue, check)
+
+
+def test_of_many_claimers_each_item_has_one(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        puts = [queue.put(item(str(number), due=NOW + number)) for number in range(200)]
+        claims = [claim(queue, 7, now=NOW + 200.0, until=NOW + 260.0) for _ in range(32)]
+        _, *found = await asyncio.gather(asyncio.gather(*puts), *claims)
+        taken = [name for one in found for name in names(one)]
+        assert taken == [str(number) for number in range(200)]
+
+    run(queue, check)
+
+
+def test_a_completed_item_is_gone(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        a = await claimed(queue, "a")
+        assert await queue.complete(a)
+        assert await state(queue, "a") is None
+        assert not await queue.complete(a)
+        assert sum(queue.depths().values()) == 0
+
+    run(queue, check)
+
+
+def test_only_the_holder_of_the_last_claim_settles(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        first = await claimed(queue, "a")
+        assert await queue.retry_at(first, NOW, b"again")
+        ((second,), _) = await claim(queue)
+        assert (second.attempt, second.head) == (2, b"again")
+        for stale in (first, replace(second, attempt=3), replace(second, attempt=0)):
+            assert not await queue.complete(stale, item("b"))
+            assert not await queue.complete(stale, item("b"), dead=b"dead")
+            assert not await queue.retry_at(stale, NOW, b"stale")
+            assert not await queue.extend(stale, LATER)
+        assert await queue.find("a") == (second, CLAIMED)
+        assert await state(queue, "b") is None
+        assert await queue.complete(second)
+
+    run(queue, check)
+
+
+def test_what_is_not_claimed_can_not_be_settled(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        waiting, none = item("a"), item("b", attempt=1)
+        await queue.put(waiting)
+        for one in (waiting, replace(waiting, attempt=1), none):
+            assert not await queue.complete(one)
+            assert not await queue.retry_at(one, NOW, b"x")
+            assert not await queue.extend(one, LATER)
+        assert await queue.find("a") == (waiting, WAITING)
+
+    run(queue, check)
+
+
+def test_of_two_who_settle_at_the_same_time_one_does(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        a = await claimed(queue, "a")
+        done = await asyncio.gather(
+            queue.complete(a, item("b")), queue.retry_at(a, NOW, b"x"), queue.complete(a, item("c"))
+        )
+        assert done == [True, False, False]
+        assert names(await queue.look(WAITING)) == ["b"]
+
+    run(queue, check)
+
+
+def test_what_follows_comes_in_the_place_of_what_is_completed(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        a = await claimed(queue, "a")
+        following = [
+            item("b", kind=DELIVERY, lane="queue", body=LARGE, due=NOW + 1.0),
+            item("c", kind=DELIVERY, lane="topic"),
+        ]
+        assert await queue.complete(a, *following)
+        assert await queue.find("b") == (following[0], WAITING)
+        assert names(await claim(queue, kind=DELIVERY, lane="topic")) == ["c"]
+        assert queue.depths() == {(DELIVERY, WAITING): 1, (DELIVERY, CLAIMED): 1}
+
+    run(queue, check)
+
+
+def test_put_off(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        a = await claimed(queue, "a", body=LARGE)
+        assert await queue.retry_at(a, NOW + 60.0, b"second")
+        assert await claim(queue) == Claimed([], NOW + 60.0)
+        ((again,), _) = await claim(queue, now=NOW + 60.0, until=NOW + 90.0)
+        assert again == replace(a, attempt=2, due=NOW + 60.0, head=b"second")
+
+    run(queue, check)
+
+
+def test_a_claim_that_ran_out_is_anyones(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        first = await claimed(queue, "a")
+        await queue.put(item("b"), LATER + 1.0)
+        assert await claim(queue, now=LATER - 0.1) == Claimed([], None)
+        ((second,), _) = await claim(queue, now=LATER, until=LATER + 60.0)
+        assert second == replace(first, attempt=2)
+        assert not await queue.complete(first)
+        assert not await queue.extend(first, LATER + 99.0)
+        assert names(await claim(queue, now=LATER + 1.0)) == ["b"]
+        assert await queue.complete(second)
+
+    run(queue, check)
+
+
+def test_a_claim_that_nobody_has_taken_over_still_holds(queue: InvokeQueue) -> None:
+    """Whoever is late but the only one need not do it again."""
+
+    async def check(queue: InvokeQueue) -> None:
+        a = await claimed(queue, "a")
+        assert names(await claim(queue, now=LATER - 1.0)) == []
+        assert await queue.extend(a, LATER + 60.0)
+        assert await claim(queue, now=LATER + 59.0) == Claimed([], None)
+        assert names(await claim(queue, now=LATER + 60.0)) == ["a"]
+
+    run(queue, check)
+
+
+def test_dead_ones_are_kept_apart(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        a = await claimed(queue, "a", body=LARGE)
+        assert await queue.complete(a, item("b"), dead=b"why")
+        assert await queue.find("a") == (replace(a, head=b"why"), DEAD)
+        assert queue.depths() == {(EVENT, DEAD): 1, (EVENT, WAITING): 1}
+        assert names(await claim(queue, now=NOW + 9999.0)) == ["b"]
+        assert not await queue.complete(a)
+
+    run(queue, check)
+
+
+def test_a_dead_one_lives_again(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        a = await claimed(queue, "a", body=LARGE)
+        alive = await queue.revive("a", now=NOW, expires=LATER, head=b"x")
+        assert not alive  # it is not dead
+        await queue.complete(a, dead=b"why")
+        assert await queue.revive("a", now=NOW + 5.0, expires=NOW + 9.0, head=b"new")
+        assert not await queue.revive("a", now=NOW, expires=LATER, head=b"x")
+        wanted = replace(a, accepted=NOW + 5.0, due=NOW + 5.0, expires=NOW + 9.0, head=b"new")
+        assert await queue.find("a") == (wanted, WAITING)
+        assert await claim(queue) == Claimed([], NOW + 5.0)
+        ((again,), _) = await claim(queue, now=NOW + 5.0)
+        assert again == replace(wanted, attempt=2)
+        assert not await queue.complete(a)  # a claim of its first life
+        assert await queue.complete(again)
+        assert sum(queue.depths().values()) == 0
+
+    run(queue, check)
+
+
+def test_only_dead_ones_are_forgotten(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        await queue.put(item("b"))
+        await queue.put(item("a", due=NOW - 1.0))
+        ((a,), _) = await claim(queue, 1)
+        for name in ("a", "b", "c"):
+            assert await queue.forget(name) is False
+        await queue.complete(a, dead=b"why")
+        assert await queue.forget("a")
+        assert not await queue.forget("a")
+        assert await queue.find("a") is None
+        assert queue.depths() == {(EVENT, WAITING): 1}
+
+    run(queue, check)
+
+
+def test_lanes(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        await queue.put(item("a", accepted=NOW - 9.0, due=NOW + 1.0))
+        await queue.put(item("b", accepted=NOW - 7.0))
+        await queue.put(item("c", accepted=NOW - 99.0), LATER)
+        await queue.put(item("d", kind=DELIVERY, lane="queue"), LATER)
+        dead = item("e", lane="gone")
+        await queue.put(dead, LATER)
+        await queue.complete(dead, dead=b"")
+        assert sorted(await queue.lanes()) == [
+            Lane(DELIVERY, "queue", 0, 1, None, None),
+            Lane(EVENT, LANE, 2, 1, NOW, NOW - 9.0),
+        ]
+
+    run(queue, check)
+
+
+def test_depths_follow_everything(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        for number in range(5):
+            await queue.put(item(str(number), due=NOW + number))
+        assert queue.depths() == {(EVENT, WAITING): 5}
+        (zero, one, two), _ = await claim(queue, 3, now=NOW + 9.0)
+        assert queue.depths() == {(EVENT, WAITING): 2, (EVENT, CLAIMED): 3}
+        await queue.complete(zero)
+        await queue.complete(one, dead=b"")
+        await queue.retry_at(two, NOW + 50.0, b"")
+        assert queue.depths() == {(EVENT, WAITING): 3, (EVENT, DEAD): 1}
+        await queue.put(item("d", kind=DELIVERY), LATER)
+        assert queue.depths()[DELIVERY, CLAIMED] == 1
+        await claim(queue, 1, kind=DELIVERY, lane="none", now=LATER)
+        assert queue.depths()[DELIVERY, WAITING] == 1
+
+    run(queue, check)
+
+
+def test_looking_goes_in_the_order_of_coming(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        for number in range(6):
+            lane = "odd" if number % 2 else LANE
+            body = b"%d" % number * 2000
+            await queue.put(item(str(number), due=NOW - number, lane=lane, body=body))
+        found = await queue.look(WAITING, limit=2)
+        assert names(found) == ["0", "1"]
+        assert found[1].item.body == b"1" * 1024
+        assert names(await queue.look(WAITING, after="1", limit=3)) == ["2", "3", "4"]
+        assert names(await queue.look(WAITING, after="1", lane=LANE)) == ["2", "4"]
+        assert names(await queue.look(WAITING, after="5")) == []
+        # One that is not there any more: from the first on.
+        assert names(await queue.look(WAITING, after="gone", limit=1)) == ["0"]
+        (four, two), _ = await claim(queue, 2)
+        assert names(await queue.look(CLAIMED)) == ["2", "4"]
+        assert names(await queue.look(CLAIMED, after="2")) == ["4"]
+        assert names(await queue.look(CLAIMED, lane="odd")) == []
+        assert names(await queue.look(WAITING, after="2", lane="odd")) == ["3", "5"]
+        await queue.complete(four, dead=b"")
+        await queue.complete(two, dead=b"")
+        assert names(await queue.look(DEAD)) == ["2", "4"]
+        assert names(await queue.look(DEAD, after="2", lane=LANE)) == ["4"]
+        assert names(await queue.look(DEAD, lane="odd")) == []
+
+    run(queue, check)
+
+
+def test_what_was_claimed_waits_again_after_a_restart(queue: InvokeQueue) -> None:
+    put, large = item("a", due=NOW - 5.0), item("b", body=LARGE)
+
+    async def before(queue: InvokeQueue) -> None:
+        await queue.put(put)
+        await queue.put(large, LATER)
+        await queue.put(item("c", due=NOW + 5.0))
+        dead = item("d")
+        await queue.put(dead, LATER)
+        await queue.complete(dead, dead=b"why")
         assert names(await claim(queue)) == ["a"]
 
-    run(scenario)
-
-
-def test_a_claim_that_runs_out_is_none(run: Run) -> None:
-    async def scenario(queue: InvokeQueue) -> None:
-        await queue.put(item("a"))
-        await queue.put(item("b"), NOW + 60)
-        (first,) = await claim(queue, lasts=10)
-        assert await queue.extend(first, NOW + 30)
-        assert await claim(queue, now=NOW + 29) == []
-        (again,) = await claim(queue, now=NOW + 30)
-        assert (again.id, again.attempt) == ("a", 2)
-        assert not await queue.complete(first)
-        assert await queue.complete(again)
-        assert names(await claim(queue, now=NOW + 61)) == ["b"]
-        assert queue.depths() == {(EVENT, CLAIMED): 1}
-
-    run(scenario)
-
-
-def test_an_item_can_be_put_with_its_first_claim(run: Run) -> None:
-    async def scenario(queue: InvokeQueue) -> None:
-        one = item("a")
-        await queue.put(one, NOW + 60)
-        assert one.attempt == 1
-        assert await claim(queue) == []
-        assert await queue.complete(one)
-        assert await queue.lanes() == []
-
-    run(scenario)
-
-
-def test_what_takes_an_item_s_place_comes_with_its_end(run: Run) -> None:
-    async def scenario(queue: InvokeQueue) -> None:
-        await queue.put(item("a"), NOW + 60)
-        (found,) = [await queue.find("a")]
-        assert found is not None
-        assert await queue.complete(
-            found.item, item("b", kind=DELIVERY), item("c", kind=DELIVERY), dead=b"why"
-        )
-        assert queue.depths() == {(DELIVERY, WAITING): 2, (EVENT, DEAD): 1}
-        dead = await queue.find("a")
-        assert dead is not None
-        assert (dead.state, dead.item.head) == (DEAD, b"why")
-        assert await claim(queue) == []
-
-    run(scenario)
-
-
-def test_the_dead_can_live_again_or_be_forgotten(run: Run) -> None:
-    async def scenario(queue: InvokeQueue) -> None:
-        for name in ("a", "b"):
-            one = item(name)
-            await queue.put(one, NOW + 60)
-            assert not await queue.revive(name, now=NOW, expires=NOW, head=b"")
-            assert not await queue.forget(name)
-            await queue.complete(one, dead=b"dead")
-        assert await queue.revive("a", now=NOW + 5, expires=NOW + 9, head=b"again")
-        assert not await queue.revive("a", now=NOW + 5, expires=NOW + 9, head=b"again")
-        (again,) = await claim(queue, now=NOW + 5)
-        assert (again.id, again.head, again.accepted, again.expires) == (
-            *("a", b"again", NOW + 5, NOW + 9),
-        )
-        assert again.attempt == 2
-        assert await queue.forget("b")
-        assert not await queue.forget("b")
-        assert queue.depths() == {(EVENT, CLAIMED): 1}
-
-    run(scenario)
-
-
-def test_a_look_shows_page_after_page(run: Run) -> None:
-    async def scenario(queue: InvokeQueue) -> None:
-        for number in range(5):
-            one = item(f"{number}", lane="f" if number % 2 else "g")
-            one.body = b"x" * 5000
-            await queue.put(one)
-        first = await queue.look(WAITING, limit=2)
-        assert [found.item.id for found in first] == ["0", "1"]
-        assert {len(found.item.body) for found in first} == {1024}
-        rest = await queue.look(WAITING, after="1")
-        assert [found.item.id for found in rest] == ["2", "3", "4"]
-        assert [found.item.id for found in await queue.look(WAITING, lane="f")] == ["1", "3"]
-        assert await queue.look(DEAD) == []
-
-    run(scenario)
-
-
-def test_lanes_say_what_waits_in_them(run: Run) -> None:
-    async def scenario(queue: InvokeQueue) -> None:
-        early = item("a", due=NOW + 3)
-        early.accepted = NOW - 3
-        await queue.put(early)
-        await queue.put(item("b", due=NOW + 1))
-        await queue.put(item("c"), NOW + 60)
-        await queue.put(item("d", lane="g"), NOW + 60)
-        await queue.put(item("e", lane="g", kind=DELIVERY))
-        assert sorted(await queue.lanes()) == [
-            (DELIVERY, "g", 1, 0, NOW, NOW),
-            (EVENT, "f", 2, 1, NOW + 1, NOW - 3),
-            (EVENT, "g", 0, 1, None, None),
-        ]
-        assert queue.depths() == {
-            (EVENT, WAITING): 2,
-            (EVENT, CLAIMED): 2,
-            (DELIVERY, WAITING): 1,
-        }
-
-    run(scenario)
-
-
-def test_what_a_node_had_claimed_waits_again_once_it_is_back(run: Run) -> None:
-    async def first(queue: InvokeQueue) -> None:
-        await queue.put(item("a"), NOW + 1e6)
-        await queue.put(item("b"))
-        await queue.put(item("c"))
-        await claim(queue, 1, lasts=1e6)
-        gone = item("d")
-        await queue.put(gone, NOW + 1e6)
-        await queue.complete(gone, dead=b"dead")
-
-    async def second(queue: InvokeQueue) -> None:
+    async def after(queue: InvokeQueue) -> None:
         assert queue.depths() == {(EVENT, WAITING): 3, (EVENT, DEAD): 1}
-        claimed = await claim(queue)
-        assert [(one.id, one.attempt) for one in claimed] == [("a", 2), ("b", 2), ("c", 1)]
+        assert await queue.find("a") == (replace(put, attempt=1), WAITING)
+        assert not await queue.complete(replace(put, attempt=1))
+        found = await claim(queue)
+        assert found.items == [replace(put, attempt=2), replace(large, attempt=2)]
+        assert found.next_due == NOW + 5.0
+        assert await queue.revive("d", now=NOW, expires=LATER, head=b"")
 
-    run(first)
-    run(second)
+    run(queue, before)
+    run(queue, after)
 
 
-def test_many_at_once_get_what_is_theirs(run: Run) -> None:
-    async def scenario(queue: InvokeQueue) -> None:
-        await asyncio.gather(*(queue.put(item(f"{number}")) for number in range(200)))
-        parts = await asyncio.gather(*(claim(queue, 7) for _ in range(40)))
-        taken = [one for part in parts for one in part]
-        assert sorted(names(taken), key=int) == [f"{number}" for number in range(200)]
-        ends = await asyncio.gather(*(queue.complete(one) for one in taken for _ in range(2)))
-        assert sum(ends) == 200
-        assert queue.depths() == {}
+def test_what_another_node_has_claimed_is_its_own(queue: InvokeQueue) -> None:
+    """Until its claim runs out."""
+    other = (
+        MemoryInvokeQueue("there")
+        if isinstance(queue, MemoryInvokeQueue)
+        else SqliteInvokeQueue(queue.path.parent, "there", 1 << 30)  # type: ignore[attr-defined]
+    )
 
-    run(scenario)
+    async def before(there: InvokeQueue) -> None:
+        await there.put(item("a"), LATER)
+
+    async def after(here: InvokeQueue) -> None:
+        assert await state(here, "a") is CLAIMED
+        assert await claim(here) == Claimed([], None)
+        ((a,), _) = await claim(here, now=LATER, until=LATER + 60.0)
+        assert (a.attempt, a.node) == (2, "here")
+
+    run(other, before)
+    if isinstance(queue, MemoryInvokeQueue):
+        assert isinstance(other, MemoryInvokeQueue)
+        queue._kept = other._kept
+    run(queue, after)
+
+
+def test_a_format_of_the_future_is_left_alone(
+    queue: InvokeQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    future = item("a", format=FORMAT_VERSION + 1, due=NOW - 1.0)
+
+    async def before(queue: InvokeQueue) -> None:
+        await queue.put(future)
+        await queue.put(item("b"))
+
+    async def after(queue: InvokeQueue) -> None:
+        assert queue.depths() == {(EVENT, WAITING): 2}
+        assert (await queue.lanes())[0].waiting == 2
+        found = await claim(queue)
+        assert (names(found), found.next_due) == (["b"], None)
+        assert await queue.find("a") == (future, WAITING)
+        assert names(await queue.look(WAITING)) == ["a"]
+
+    run(queue, before)
+    run(queue, after)
+    assert [record.message for record in caplog.records if "format" in record.message]
+
+
+def test_what_is_asked_for_at_the_end_is_done(queue: InvokeQueue) -> None:
+    async def before() -> None:
+        await queue.open()
+        puts = [queue.put(item(str(number))) for number in range(100)]
+        await queue.close()
+        await queue.close()
+        assert all(put.done() and put.exception() is None for put in puts)
+
+    async def after(queue: InvokeQueue) -> None:
+        assert queue.depths() == {(EVENT, WAITING): 100}
+
+    asyncio.run(before())
+    run(queue, after)
+
+
+def test_whoever_stops_waiting_disturbs_nobody(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        a = await claimed(queue, "a")
+        await queue.put(item("b"))
+        calls = [
+            asyncio.ensure_future(call)
+            for call in (
+                queue.put(item("c")),
+                queue.complete(a),
+                claim(queue),
+                queue.put(item("d")),
+                queue.look(WAITING),
+            )
+        ]
+        await asyncio.sleep(0)
+        for call in calls[:3]:
+            call.cancel()
+        done = await asyncio.gather(*calls, return_exceptions=True)
+        assert [isinstance(one, asyncio.CancelledError) for one in done[:3]].count(True) <= 3
+        assert done[3] is None
+        assert await queue.find("d") is not None
+
+    run(queue, check)
+
+
+def test_use_of_a_queue_that_is_not_open(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        await queue.close()
+        with pytest.raises(EngineError, match="not open"):
+            queue.put(item("a"))
+        with pytest.raises(EngineError, match="not open"):
+            await claim(queue)
+
+    run(queue, check)

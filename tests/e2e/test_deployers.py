@@ -154,10 +154,6 @@ NOT_YET = {
 
 def refusal(operation: str, params: dict[str, Any]) -> str:
     """The message that a call must end with; empty where it must go through."""
-    if operation == "Invoke":
-        if params.get("InvocationType") != "Event":
-            return ""
-        return "Samovar does not carry out InvocationType=Event of Invoke yet; use RequestResponse."
     if operation in NOT_YET:
         return f"Samovar does not carry out the operation {operation} yet."
     if operation not in OPERATIONS:  # it has a path of its own

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Self
 
 from samovar.clock import Clock
-from samovar.errors import EngineError
+from samovar.errors import AWS, ClientError, EngineError
 from samovar.invocation import records
 from samovar.invocation.acceptance import Acceptor
 from samovar.invocation.deliveries import DeliveryConsumer, own_function
 from samovar.invocation.destinations import Senders
 from samovar.invocation.events import EventConsumer, Terms
+from samovar.invocation.inspection import Inspection
 from samovar.invocation.pump import Pump
 from samovar.invocation.shares import Busy, Shares, busy_threads
 from samovar.metrics.observer import Observer
@@ -92,13 +93,23 @@ class AsyncInvocation:
         self._events.pump = shares.pump = self.events
         self._deliveries.pump = self.deliveries
         self.acceptor = Acceptor(
-            registry.get,
+            self._find,
             registry.event_invoke.effective,
             queue,
             self.events,
             clock,
             observer,
             node=node,
+            time_scale=scale,
+        )
+
+        self.inspection = Inspection(
+            queue,
+            clock,
+            registry.get,
+            registry.event_invoke.effective,
+            lambda kind, lane, due: self._pump(kind).arrived(lane, due),
+            arn=self._arn,
             time_scale=scale,
         )
 
@@ -131,6 +142,20 @@ class AsyncInvocation:
         await self.neighbours.close()
         await self.queue.close()
 
+    @property
+    def _arn(self) -> str:
+        """What stands before the name in the ARN of one of our functions."""
+        return f"arn:aws:lambda:{self._settings.region}:{self._settings.account_id}:function:"
+
+    def _find(self, name: str, qualifier: str | None) -> FunctionVersion:
+        """One that an event may be for; what is not ready yet may well be by the time it runs."""
+        try:
+            return self._registry.candidates(name, qualifier)[0]
+        except ClientError as error:
+            if error.error is AWS.RESOURCE_NOT_FOUND:
+                raise
+        return self._registry.get(name, qualifier)
+
     def _pump(self, kind: ItemKind) -> Pump:
         return self.events if kind is ItemKind.EVENT else self.deliveries
 
@@ -155,11 +180,9 @@ class AsyncInvocation:
         )
 
     def _own_event(self, item: Item, delivery: Delivery, target: Target) -> Item | None:
-        settings = self._settings
-        ours = f"arn:aws:lambda:{settings.region}:{settings.account_id}:function:"
-        if not own_function(target, ours):
+        if not own_function(target, self._arn):
             return None
-        version = self._registry.get(target.name, target.qualifier)
+        version = self._find(target.name, target.qualifier)
         return self.acceptor.item(
             version,
             item.body,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
+from samovar.model.event_entries import QueueDepths
+
 SCHEMA = 1
 
 
@@ -126,5 +128,6 @@ class Document(TypedDict):
     limits: Limits
     host: Host
     totals: Totals
+    queue: QueueDepths
     functions: list[FunctionEntry]
     contexts: list[ContextEntry]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from samovar.errors import ClientError, EngineError
 from samovar.model.alias import Alias
+from samovar.model.event import EventInvokeConfig
 from samovar.model.function import LATEST, FunctionVersion
 from samovar.model.policy import Policy
 from samovar.model.provisioning import ProvisionedConfig
@@ -48,6 +49,7 @@ _FORMS: Mapping[Kind, Callable[[Any], object]] = {
     Kind.RECURSION: RecursiveLoop,
     Kind.CONCURRENCY: _reserved,
     Kind.PROVISIONED: lambda document: ProvisionedConfig.of("", document),
+    Kind.EVENT_INVOKE: lambda document: EventInvokeConfig(**document),
 }
 
 

@@ -1,138 +1,162 @@
-"""Group commit: what is asked for while a transaction is made durable shares the next one.
+"""Group commit: whatever is asked for while the last commit runs shares the next one.
 
-A disk makes some thousand commits durable a second, however much is in each. So nobody's change
-waits for a commit of its own: all that came since the last one began go into one together.
+The loop's side and the thread's side of it, and nothing of what is written. A group goes to the
+thread whole and comes back whole: one wake-up each way per commit, however much is in it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from asyncio import Future
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any, NamedTuple
+import logging
+import threading
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
 
 from samovar.errors import EngineError
-from samovar.stores.databases import transaction
-from samovar.stores.faults import told
 
-Call = Callable[[sqlite3.Connection], Any]
-Then = Callable[[Any], None]
+_log = logging.getLogger(__name__)
+
+# Seconds without work after which what can wait is done.
+QUIET = 1.0
 
 
-class _Asked(NamedTuple):
-    call: Call
-    future: Future[Any]
-    then: Then | None
+class Writer(Protocol):
+    """What is done in the thread, and only there."""
+
+    def open(self) -> None:
+        """Make ready; what it raises, `start` raises."""
+
+    def carry_out(self, requests: Sequence[Any]) -> Sequence[Any]:
+        """Do all that was asked for and make it durable: what comes of each, in their order; an
+        exception among them is raised where it was asked for. Raises nothing itself."""
+
+    def tidy(self) -> bool:
+        """Do a step of what can wait; whether there is more."""
+
+    def close(self) -> None:
+        """Let go of everything."""
 
 
 class GroupCommit:
-    """One thread that owns a connection, and whoever wants something of it. For one loop.
+    """One thread, and what it is asked for. All methods are called on the loop's thread."""
 
-    Calls are carried out in the order in which they were asked for. One that fails takes nothing
-    with it: where a group can't be made durable, each of its calls is tried by itself.
-    """
+    def __init__(self, name: str, writer: Writer, quiet: float = QUIET) -> None:
+        self._name = name
+        self._writer = writer
+        self._quiet = quiet
+        self._loop: AbstractEventLoop | None = None  # while it takes requests
+        self._thread: threading.Thread | None = None
+        self._ended: Future[None] | None = None
+        self._inbox: SimpleQueue[tuple[list[Future[Any]], list[Any]] | None] = SimpleQueue()
+        self._futures: list[Future[Any]] = []
+        self._requests: list[Any] = []
+        self._busy = False  # a group is in the thread, or will be before the loop waits again
 
-    def __init__(self, path: Path, connect: Callable[[], sqlite3.Connection]) -> None:
-        self._path = path
-        self._connect = connect
-        self._connection: sqlite3.Connection | None = None
-        self._thread: ThreadPoolExecutor | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._asked: list[_Asked] = []
-        self._busy = False
-        self._idle: Future[None] | None = None
-
-    @property
-    def is_open(self) -> bool:
-        return self._thread is not None
-
-    async def open(self) -> None:
-        """Raises EngineError."""
+    async def start(self) -> None:
+        """Start the thread; raises what opening raises."""
         if self._thread is not None:
             raise RuntimeError("already open")
-        self._loop = asyncio.get_running_loop()
-        thread = ThreadPoolExecutor(1, thread_name_prefix="samovar-queue")
+        loop = asyncio.get_running_loop()
+        opened: Future[None] = loop.create_future()
+        self._ended = loop.create_future()
+        # Daemonic: a program that ends without closing must not wait for it, and loses nothing of
+        # what it was told is there.
+        self._thread = threading.Thread(
+            target=self._run, args=(loop, opened, self._ended), name=self._name, daemon=True
+        )
+        self._thread.start()
+        self._loop = loop
         try:
-            self._connection = await self._loop.run_in_executor(thread, self._connect)
+            await asyncio.shield(opened)
         except BaseException:
-            thread.shutdown(wait=True)
+            await self.close()
             raise
-        self._thread = thread
 
-    async def close(self) -> None:
-        """Carry out what was asked for, then let go of everything; idempotent."""
-        thread, connection, loop = self._thread, self._connection, self._loop
-        if thread is None or connection is None or loop is None:
-            return
-        if self._busy:
-            if self._idle is None:
-                self._idle = loop.create_future()
-            await asyncio.shield(self._idle)
-        self._thread = self._connection = None
-        try:
-            await loop.run_in_executor(thread, connection.close)
-        finally:
-            thread.shutdown(wait=True)
-
-    def ask(self, call: Call, then: Then | None = None) -> Future[Any]:
-        """Run `call` in the next transaction; the future has what it returns once that is durable,
-        or EngineError. `then` is told of it on the loop, just before. Cancelling the future stops
-        nothing of this. `call` may be run twice, the first time in vain."""
+    def ask(self, request: Any) -> Future[Any]:
+        """Have a request carried out with those that come while the last commit runs."""
         loop = self._loop
-        if self._thread is None or loop is None:
+        if loop is None:
             raise EngineError("the queue is not open")
         future: Future[Any] = loop.create_future()
-        self._asked.append(_Asked(call, future, then))
+        self._futures.append(future)
+        self._requests.append(request)
         if not self._busy:
+            # Not at once: what else this turn of the loop brings goes with it.
             self._busy = True
-            # Behind what the loop has at hand: whoever else asks in this turn comes along.
-            loop.call_soon(self._begin)
+            loop.call_soon(self._hand_over)
         return future
 
-    def _begin(self) -> None:
-        assert self._thread is not None
-        group, self._asked = self._asked, []
-        self._thread.submit(self._carry_out, group)
+    async def close(self) -> None:
+        """Carry out what was asked for, then end the thread; idempotent."""
+        thread, ended = self._thread, self._ended
+        if thread is None or ended is None:
+            return
+        if self._loop is not None:
+            self._loop = None
+            self._hand_over()
+            self._inbox.put(None)
+        await asyncio.shield(ended)
+        thread.join()  # it has nothing left to do
+        self._thread = self._ended = None
 
-    def _carried_out(self, group: list[_Asked], results: list[Any]) -> None:
-        for (_, future, then), result in zip(group, results, strict=True):
-            failed = isinstance(result, BaseException)
-            if then is not None and not failed:
-                then(result)
-            if future.done():  # cancelled: nobody waits any more
+    def _hand_over(self) -> None:
+        if self._requests:
+            self._inbox.put((self._futures, self._requests))
+            self._futures, self._requests = [], []
+        else:
+            self._busy = False
+
+    def _settle(self, futures: list[Future[Any]], results: Sequence[Any]) -> None:
+        self._hand_over()  # first: the disk works while the loop tells
+        for future, result in zip(futures, results, strict=True):
+            if future.done():  # cancelled: it happened all the same
                 continue
-            if failed:
+            if isinstance(result, Exception):
                 future.set_exception(result)
             else:
                 future.set_result(result)
-        if self._asked:
-            self._begin()
-            return
-        self._busy = False
-        if self._idle is not None:
-            self._idle.set_result(None)
-            self._idle = None
 
-    # On the thread.
+    # -- in the thread
 
-    def _carry_out(self, group: list[_Asked]) -> None:
+    def _run(self, loop: AbstractEventLoop, opened: Future[None], ended: Future[None]) -> None:
         try:
-            results = self._together([asked.call for asked in group])
-        except BaseException as error:
-            results = [error] if len(group) == 1 else [self._alone(asked.call) for asked in group]
-        assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._carried_out, group, results)
+            try:
+                self._writer.open()
+                loop.call_soon_threadsafe(_succeed, opened)
+                self._serve(loop)
+            except Exception as error:
+                # Of opening. Else the loop was closed with this open: then nobody hears of it.
+                loop.call_soon_threadsafe(_fail, opened, error)
+            finally:
+                self._writer.close()
+                loop.call_soon_threadsafe(_succeed, ended)
+        except RuntimeError:
+            _log.debug("the loop of %s is closed", self._name, exc_info=True)
 
-    def _together(self, calls: list[Call]) -> list[Any]:
-        assert self._connection is not None
-        with told(self._path), transaction(self._connection):
-            return [call(self._connection) for call in calls]
+    def _serve(self, loop: AbstractEventLoop) -> None:
+        pause: float | None = self._quiet
+        while True:
+            try:
+                group = self._inbox.get(timeout=pause)
+            except Empty:
+                pause = 0.0 if self._writer.tidy() else None
+                continue
+            if group is None:
+                return
+            futures, requests = group
+            results = self._writer.carry_out(requests)
+            loop.call_soon_threadsafe(self._settle, futures, results)
+            del group, futures, requests, results  # they hold bodies
+            pause = self._quiet
 
-    def _alone(self, call: Call) -> Any:
-        try:
-            return self._together([call])[0]
-        except BaseException as error:
-            return error
+
+def _succeed(future: Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _fail(future: Future[None], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

@@ -44,7 +44,8 @@ class Item:
     event's raw JSON, a delivery's message; the queue looks at neither. `accepted`
     is when it came in, `due` when its turn comes, `expires` when it is too old to be tried again.
     `attempt` is the number of its last claim, 0 before the first; `node` is the node that wrote it
-    last.
+    last, which the queue fills in. An item whose `format` is newer than FORMAT_VERSION waits until
+    a node that knows it comes: it is counted and shown, but not claimed, and due for nobody.
     """
 
     id: str
@@ -100,11 +101,12 @@ class InvokeQueue(Protocol):
         """Make ready. What this node had claimed before it died waits again, due as it was."""
 
     async def close(self) -> None:
-        """Carry out what was asked for, then let go of files and threads; idempotent."""
+        """Carry out what was asked for, then let go of files and threads; idempotent. From then on
+        whoever asks gets EngineError."""
 
     def put(self, item: Item, claim_until: float | None = None) -> Future[None]:
         """Take an item in; the future is done once it is durable. Not a coroutine: one is put per
-        accepted event.
+        accepted event. That ids are unique is up to who puts.
 
         With `claim_until` it is claimed at once, as by `claim`: its attempt is 1, in `item`, too.
         """
@@ -116,7 +118,8 @@ class InvokeQueue(Protocol):
         `until`. Claims that ran out are no claims any more. Each gets its next attempt's number."""
 
     async def extend(self, item: Item, until: float) -> bool:
-        """Hold a claim for longer; False if it is not held any more."""
+        """Hold a claim for longer; False if it is not held any more. One that ran out is held
+        until somebody claims anything."""
 
     async def complete(self, item: Item, *then: Item, dead: bytes | None = None) -> bool:
         """End an item that is claimed and put `then` in its place, all of it or nothing; with
@@ -140,8 +143,9 @@ class InvokeQueue(Protocol):
     async def look(
         self, state: ItemState, *, lane: str | None = None, after: str = "", limit: int = 100
     ) -> Sequence[Found]:
-        """Items in a state in the order in which they came in, from behind the id `after`; their
-        bodies are cut to 1 KB. For people, not for work."""
+        """Items in a state in the order in which they came in, from behind the id `after` (from the
+        first if it is not there any more); their bodies are cut to 1 KB. For people, not for
+        work: it may read everything."""
 
     async def revive(self, item_id: str, *, now: float, expires: float, head: bytes) -> bool:
         """Have a dead item wait again, accepted and due now, with another head; False if there is

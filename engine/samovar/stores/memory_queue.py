@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from asyncio import Future
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from samovar.stores.invoke_queue import Claimed, Found, Item, ItemKind, ItemState, Lane
+from samovar.errors import EngineError
+from samovar.stores.invoke_queue import (
+    FORMAT_VERSION,
+    Claimed,
+    Found,
+    Item,
+    ItemKind,
+    ItemState,
+    Lane,
+)
+
+_log = logging.getLogger(__name__)
 
 _SHOWN_BODY = 1024
 
@@ -21,21 +33,27 @@ class _Kept:
 
 
 class MemoryInvokeQueue:
-    """Lives as long as the object; what was put is there again after `close` and `open`."""
+    """Lives as long as the object; what was put is there again after `close` and `open`. It is open
+    from the start."""
 
     def __init__(self, node: str = "node") -> None:
         self._node = node
         self._kept: dict[str, _Kept] = {}
+        self._closed = False
+        self._told_unknown = False
 
     async def open(self) -> None:
+        self._closed = False
         for kept in self._kept.values():
             if kept.state is ItemState.CLAIMED and kept.item.node == self._node:
                 kept.state = ItemState.WAITING
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """There is nothing to let go of."""
+        self._closed = True
 
     def put(self, item: Item, claim_until: float | None = None) -> Future[None]:
+        self._need_open()
         if claim_until is not None:
             item.attempt = 1
         self._keep(item, claim_until)
@@ -46,6 +64,7 @@ class MemoryInvokeQueue:
     async def claim(
         self, kind: ItemKind, lane: str, *, now: float, limit: int, until: float
     ) -> Claimed:
+        self._need_open()
         for kept in self._kept.values():
             if kept.state is ItemState.CLAIMED and kept.until <= now:
                 kept.state = ItemState.WAITING
@@ -53,6 +72,7 @@ class MemoryInvokeQueue:
             kept
             for kept in self._kept.values()
             if (kept.state, kept.item.kind, kept.item.lane) == (ItemState.WAITING, kind, lane)
+            and kept.item.format <= FORMAT_VERSION
         ]
         waiting.sort(key=lambda kept: kept.item.due)
         taken = [kept for kept in waiting if kept.item.due <= now][:limit]
@@ -75,7 +95,7 @@ class MemoryInvokeQueue:
         if dead is None:
             del self._kept[item.id]
         else:
-            kept.item = replace(kept.item, head=dead)
+            kept.item = replace(kept.item, head=dead, node=self._node)
             kept.state = ItemState.DEAD
         for one in then:
             self._keep(one, None)
@@ -85,7 +105,7 @@ class MemoryInvokeQueue:
         kept = self._held(item)
         if kept is None:
             return False
-        kept.item = replace(kept.item, due=due, head=head)
+        kept.item = replace(kept.item, due=due, head=head, node=self._node)
         kept.state = ItemState.WAITING
         return True
 
@@ -103,7 +123,10 @@ class MemoryInvokeQueue:
                     name,
                     len(waiting),
                     len(kepts) - len(waiting),
-                    min((item.due for item in waiting), default=None),
+                    min(
+                        (item.due for item in waiting if item.format <= FORMAT_VERSION),
+                        default=None,
+                    ),
                     min((item.accepted for item in waiting), default=None),
                 )
             )
@@ -132,7 +155,9 @@ class MemoryInvokeQueue:
         kept = self._kept.get(item_id)
         if kept is None or kept.state is not ItemState.DEAD:
             return False
-        kept.item = replace(kept.item, accepted=now, due=now, expires=expires, head=head)
+        kept.item = replace(
+            kept.item, accepted=now, due=now, expires=expires, head=head, node=self._node
+        )
         kept.state = ItemState.WAITING
         return True
 
@@ -144,8 +169,17 @@ class MemoryInvokeQueue:
         return True
 
     def _keep(self, item: Item, until: float | None) -> None:
+        if item.format > FORMAT_VERSION:
+            until = None
+            if not self._told_unknown:
+                self._told_unknown = True
+                _log.warning("%s has a format that is not known: it waits", item.id)
         state = ItemState.WAITING if until is None else ItemState.CLAIMED
-        self._kept[item.id] = _Kept(replace(item), state, until or 0.0)
+        self._kept[item.id] = _Kept(replace(item, node=self._node), state, until or 0.0)
+
+    def _need_open(self) -> None:
+        if self._closed:
+            raise EngineError("the queue is not open")
 
     def _held(self, item: Item) -> _Kept | None:
         kept = self._kept.get(item.id)

@@ -104,6 +104,10 @@ _FURNITURE: dict[str, tuple[str, dict[str, Any]]] = {
         "/2019-09-30/functions/f/provisioned-concurrency?Qualifier=1",
         {"ProvisionedConcurrentExecutions": 1},
     ),
+    "PutFunctionEventInvokeConfig": (
+        "/2019-09-25/functions/f/event-invoke-config",
+        {"MaximumRetryAttempts": 1},
+    ),
     "PublishLayerVersion": ("/2018-10-31/layers/l/versions", {"Content": {"ZipFile": ZIP}}),
     "AddLayerVersionPermission": (
         "/2018-10-31/layers/l/versions/1/policy",
@@ -115,6 +119,9 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "UpdateAlias": ("CreateAlias",),
     "PutProvisionedConcurrencyConfig": ("CreateAlias",),
     "GetProvisionedConcurrencyConfig": ("PutProvisionedConcurrencyConfig",),
+    "GetFunctionEventInvokeConfig": ("PutFunctionEventInvokeConfig",),
+    "UpdateFunctionEventInvokeConfig": ("PutFunctionEventInvokeConfig",),
+    "DeleteFunctionEventInvokeConfig": ("PutFunctionEventInvokeConfig",),
     "GetPolicy": ("AddPermission",),
     "RemovePermission": ("AddPermission",),
     "GetLayerVersion": ("PublishLayerVersion",),

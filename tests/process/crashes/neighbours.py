@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 from typing import Any
 
 import boto3
+from botocore.loaders import JSONFileLoader
 
 _REGION, _ACCOUNT = "us-east-1", "123456789012"
-TOPIC = f"arn:aws:sns:{_REGION}:{_ACCOUNT}:crash-letters"
-BUS = f"arn:aws:events:{_REGION}:{_ACCOUNT}:event-bus/crash-bus"
-BUCKET = "crash-records"
-QUEUES = ("crash-letters", "crash-letters-by-topic", "crash-bus")
 _MOST = 10  # messages that SQS gives at once
 
 
-def queue_arn(name: str) -> str:
-    return f"arn:aws:sqs:{_REGION}:{_ACCOUNT}:{name}"
+# Services' models are read once in this process, and so in none of the engines forked from it.
+JSONFileLoader.load_file = functools.cache(JSONFileLoader.load_file)
 
 
 class Neighbours:
@@ -24,6 +23,12 @@ class Neighbours:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        own = f"crash-{os.getpid()}"  # a server may have several nests
+        self.letters, self.letters_by_topic, self.events = (
+            _arn("sqs", f"{own}-{name}") for name in ("letters", "by-topic", "bus")
+        )
+        self.topic, self.bus = _arn("sns", own), _arn("events", f"event-bus/{own}")
+        self.bucket = own
         session = boto3.Session(
             aws_access_key_id="any", aws_secret_access_key="any", region_name=_REGION
         )
@@ -32,44 +37,44 @@ class Neighbours:
             for service in ("sqs", "sns", "events", "s3")
         }
         sqs, sns, events, s3 = self._clients.values()
-        self._urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
-        sns.create_topic(Name="crash-letters")
+        queues = (self.letters, self.letters_by_topic, self.events)
+        self._urls = {
+            arn: sqs.create_queue(QueueName=arn.rpartition(":")[2])["QueueUrl"] for arn in queues
+        }
+        sns.create_topic(Name=own)
         sns.subscribe(
-            TopicArn=TOPIC,
+            TopicArn=self.topic,
             Protocol="sqs",
-            Endpoint=queue_arn("crash-letters-by-topic"),
+            Endpoint=self.letters_by_topic,
             Attributes={"RawMessageDelivery": "true"},
         )
-        events.create_event_bus(Name="crash-bus")
-        events.put_rule(Name="all", EventBusName="crash-bus", EventPattern='{"source": ["lambda"]}')
-        events.put_targets(
-            Rule="all",
-            EventBusName="crash-bus",
-            Targets=[{"Id": "queue", "Arn": queue_arn("crash-bus")}],
-        )
-        s3.create_bucket(Bucket=BUCKET)
+        events.create_event_bus(Name=own)
+        events.put_rule(Name="all", EventBusName=own, EventPattern='{"source": ["lambda"]}')
+        target = {"Id": "queue", "Arn": self.events}
+        events.put_targets(Rule="all", EventBusName=own, Targets=[target])
+        s3.create_bucket(Bucket=self.bucket)
 
     def delivered(self) -> list[tuple[str, str]]:
         """All that came since the last time: an event's number, and what came of it."""
         found = []
-        for name, word in (("crash-letters", "letter"), ("crash-letters-by-topic", "letter")):
-            found += [(json.loads(body)["number"], f"dead {word}") for body in self._bodies(name)]
-        for body in self._bodies("crash-bus"):
+        for letters in (self.letters, self.letters_by_topic):
+            found += [(json.loads(body)["number"], "dead letter") for body in self._bodies(letters)]
+        for body in self._bodies(self.events):
             found.append(_recorded(json.loads(body)["detail"]))
         s3 = self._clients["s3"]
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket):
             for entry in page.get("Contents", ()):
-                kept = s3.get_object(Bucket=BUCKET, Key=entry["Key"])["Body"].read()
+                kept = s3.get_object(Bucket=self.bucket, Key=entry["Key"])["Body"].read()
                 found.append(_recorded(json.loads(kept)))
-                s3.delete_object(Bucket=BUCKET, Key=entry["Key"])
+                s3.delete_object(Bucket=self.bucket, Key=entry["Key"])
         return found
 
     def close(self) -> None:
         for client in self._clients.values():
             client.close()
 
-    def _bodies(self, name: str) -> list[str]:
-        sqs, url = self._clients["sqs"], self._urls[name]
+    def _bodies(self, arn: str) -> list[str]:
+        sqs, url = self._clients["sqs"], self._urls[arn]
         bodies = []
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=_MOST).get(
             "Messages"
@@ -82,3 +87,7 @@ class Neighbours:
 
 def _recorded(record: dict[str, Any]) -> tuple[str, str]:
     return record["requestPayload"]["number"], f"record {record['requestContext']['condition']}"
+
+
+def _arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:{_REGION}:{_ACCOUNT}:{resource}"

@@ -28,9 +28,11 @@ from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
 
+import aiobotocore.config
+import aiobotocore.session  # noqa: F401
 import psutil
 import uvloop
-from tests.process.crashes import neighbours, points
+from tests.process.crashes import points
 from tests.process.crashes.neighbours import Neighbours
 from tests.process.crashes.points import Points
 from tests.process.crashes.record import BAD, GOOD, Listener, Record
@@ -81,6 +83,8 @@ class Nest:
             self._be_an_engine(numbers, aim, victim)
         _, status = os.waitpid(pid, 0)
         self._take_down()
+        if victim != "engine":
+            self.record.shake()
         if os.WIFSIGNALED(status):
             assert aim is not None, f"a life that nobody aimed at died: {status}"
             assert os.WTERMSIG(status) == signal.SIGKILL, status
@@ -128,8 +132,8 @@ class Nest:
         engine = Engine(self.settings, runtimes=self.runtimes)
         act = {
             "engine": points.die,
-            "zygote": lambda: _kill(engine, workers=False),
-            "workers": lambda: _kill(engine, workers=True),
+            "zygote": lambda: _kill(workers=False),
+            "workers": lambda: _kill(workers=True),
         }[victim]
         passed = Points(aim, act)
         passed.install()
@@ -143,7 +147,7 @@ class Nest:
                 os.close(said)
             queue = passed.queue
             assert queue is not None
-            while any(
+            while any(  # noqa: ASYNC110 - nothing tells of it: it is what is waited for
                 depth and state is not ItemState.DEAD
                 for (_, state), depth in queue.depths().items()
             ):
@@ -162,7 +166,8 @@ class Nest:
         place.mkdir()
         (place / code.name).write_text(code.read_text())
         collector = None
-        letters = {"bad": neighbours.queue_arn("crash-letters"), "bad-s3": neighbours.TOPIC}
+        beside = self.neighbours
+        letters = {"bad": beside.letters, "bad-s3": beside.topic}
         for name in ("collect", *FUNCTIONS):
             made = await engine.create_function(
                 name,
@@ -173,17 +178,18 @@ class Nest:
             )
             collector = collector or made.arn
         await engine.put_event_invoke("good", on_success=collector)
-        await engine.put_event_invoke("good-bus", on_success=neighbours.BUS)
+        await engine.put_event_invoke("good-bus", on_success=beside.bus)
         await engine.put_event_invoke("bad", on_failure=collector)
-        await engine.put_event_invoke("bad-s3", on_failure=f"arn:aws:s3:::{neighbours.BUCKET}")
+        await engine.put_event_invoke("bad-s3", on_failure=f"arn:aws:s3:::{beside.bucket}")
 
 
-def _kill(engine: Engine, *, workers: bool) -> None:
-    for zygote in engine.report().zygotes:
-        family = psutil.Process(zygote).children(recursive=True) if workers else []
-        for pid in [one.pid for one in family] if workers else [zygote]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+def _kill(*, workers: bool) -> None:
+    """Kill this engine's zygotes, which are its children, or what runs below them."""
+    zygotes = psutil.Process().children()
+    victims = [one for zygote in zygotes for one in zygote.children()] if workers else zygotes
+    for victim in victims:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim.pid, signal.SIGKILL)
 
 
 def aims(passed: Counter[str], seed: int | None) -> Iterator[Aim]:

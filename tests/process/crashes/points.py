@@ -1,5 +1,5 @@
-"""Where an engine is killed: before and after every await of the queue and of the deliveries, and at
-every statement of the queue's database.
+"""Where an engine is killed: before and after every await of the queue and of the deliveries, and
+at every statement of the queue's database.
 
 Nothing in the engine knows of this: its classes are given other methods, in a process that is about
 to die.
@@ -14,9 +14,12 @@ import signal
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from samovar.stores import sqlite_queue
+from samovar.invocation.destinations import Senders
+from samovar.stores import sqlite_items
+from samovar.stores.databases import open_database
 from samovar.stores.sqlite_queue import SqliteInvokeQueue
 
 QUEUE = ("open", "put", "claim", "extend", "complete", "retry_at")
@@ -47,8 +50,7 @@ class Points:
         """From now on, in this process, for good."""
         for name in QUEUE:
             self._wrap(SqliteInvokeQueue, name, f"queue.{name}")
-        for sender in SENDERS:
-            self._wrap(sender, "send", f"{sender.__name__}.send")
+        self._wrap(Senders, "send", "send")
         points = self
 
         class Watched(sqlite3.Connection):
@@ -65,11 +67,16 @@ class Points:
                 points.at("sql.many:after")
                 return done
 
-        def connect(*given: Any, **named: Any) -> sqlite3.Connection:
-            return sqlite3.connect(*given, factory=Watched, **named)
+        def opened(path: Path, *given: Any) -> sqlite3.Connection:
+            # The schema is there by then; what is done from now on is watched.
+            open_database(path, *given).close()
+            connection = sqlite3.connect(path, isolation_level=None, factory=Watched)
+            for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+                connection.execute(f"PRAGMA {pragma}")
+            return connection
 
-        # The module's own name of the module: the registry's database is not the one that is meant.
-        sqlite_queue.sqlite3 = _Seen(sqlite3, connect)  # type: ignore[attr-defined]
+        # The queue's own name of it: the registry's database is not the one that is meant.
+        sqlite_items.open_database = opened
 
     def _wrap(self, owner: type, name: str, point: str) -> None:
         original = getattr(owner, name)
@@ -96,20 +103,6 @@ class Points:
                 return future
 
         setattr(owner, name, wrapped)
-
-
-class _Seen:
-    """A module with one other name in it."""
-
-    def __init__(self, module: Any, connect: Any) -> None:
-        self._module = module
-        self.connect = connect
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._module, name)
-
-
-SENDERS: tuple[type, ...] = ()
 
 
 def die() -> None:

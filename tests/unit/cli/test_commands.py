@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,9 +18,28 @@ from urllib.request import urlopen
 import boto3
 import pytest
 from PIL import Image
-from tests.unit.cli.conftest import PATIENCE, Cli, Started, cli_command
+from tests.unit.cli.conftest import PATIENCE, Cli, Started, cli_command, going_on
+
+from samovar.invocation.identity import is_uuid
 
 Start = Callable[..., Started]
+
+
+def accept_events(cli: Cli, there: dict[str, str]) -> None:
+    """Events for `greet`, of which one is in event.json."""
+    accepted = cli("invoke", "greet", "-e", '{"name": "me"}', "--async", environment=there)
+    assert (accepted.returncode, accepted.stderr) == (0, "")
+    assert is_uuid(accepted.stdout.strip())
+    accepted = cli("invoke", "greet", "-e", "event.json", "--async", "--json", environment=there)
+    document = json.loads(accepted.stdout)
+    assert document.pop("StatusCode") == 202
+    assert is_uuid(document.pop("RequestId"))
+    assert document == {}
+    for option in (["--log"], ["--client-context", "{}"]):
+        wrong = cli("invoke", "greet", "--async", *option, environment=there)
+        assert (wrong.returncode, f"{option[0]} has no effect" in wrong.stderr) == (2, True)
+    nobody = cli("invoke", "nobody", "--async", environment=there)
+    assert (nobody.returncode, nobody.stdout) == (4, "")
 
 
 def readme_examples(checkout: Path) -> list[str]:
@@ -110,6 +131,8 @@ def test_a_session_at_a_terminal(start: Start, cli: Cli, checkout: Path, tmp_pat
     (tmp_path / "event.json").write_text('{"name": "you"}')
     invoked = cli("invoke", "greet", "-e", "event.json", "--endpoint-url", engine.endpoint)
     assert (invoked.stdout, invoked.stderr) == ('"Hello, you"', "")
+
+    accept_events(cli, there)
 
     failed = cli("invoke", "greet", environment=there)
     assert failed.returncode == 1
@@ -266,8 +289,61 @@ def test_start_serves_on_when_nobody_reads_what_it_says(start: Start, cli: Cli) 
     engine.process.stdout = None
 
 
-def test_the_demo_makes_thumbnails_and_says_where_the_time_went(cli: Cli, tmp_path: Path) -> None:
-    shown = cli("demo", "--output", "there", "--json")
+def test_the_demo_tells_what_becomes_of_an_upload(cli: Cli, tmp_path: Path) -> None:
+    shown = cli("demo", "--output", "there", "--json", "--time-scale", "0.002")
+    assert shown.returncode == 0, shown.stderr
+    told = json.loads(shown.stdout)
+    good, bad = told["uploads"]
+    assert (good["status"], bad["status"]) == (202, 202)
+    assert good["event"]["Records"][0]["s3"]["object"]["key"] == "uploads/a+samovar.jpg"
+    record = told["on_success"]
+    assert record["requestContext"]["requestId"] == good["request_id"]
+    assert record["requestContext"]["condition"] == "Success"
+    assert record["requestPayload"] == good["event"]
+    assert told["row"]["request"] == good["request_id"]
+    with Image.open(tmp_path / told["thumbnail"]) as picture:
+        assert (picture.format, picture.width) == ("JPEG", int(told["row"]["width"]))
+
+    assert [attempt["number"] for attempt in told["attempts"]] == [1, 2, 3]
+    assert [attempt["wait"] for attempt in told["attempts"]] == [60, 120, None]
+    letter, failure = told["dead_letter"], told["on_failure"]
+    assert letter["body"] == bad["event"]
+    assert letter["attributes"] == {
+        "RequestID": bad["request_id"],
+        "ErrorCode": "200",
+        "ErrorMessage": "uploads/no picture.jpg is no picture",
+    }
+    assert failure["requestContext"]["condition"] == "RetriesExhausted"
+    assert failure["requestContext"]["approximateInvokeCount"] == 3
+    assert failure["responsePayload"]["errorType"] == "ValueError"
+    assert [call["start"] for call in told["calls"]] == ["cold"] + ["warm"] * 10
+
+
+def test_an_interrupted_demo_leaves_nothing_behind(
+    cli_environment: dict[str, str], tmp_path: Path
+) -> None:
+    command = cli_command("demo", "--output", str(tmp_path), "--time-scale", "1")
+    environment = {**cli_environment, "PYTHONUNBUFFERED": "1", "TMPDIR": str(tmp_path)}
+    with going_on(command, environment) as process:
+        assert process.stdout is not None
+        lines = []
+        while "attempt 1 failed" not in (line := process.stdout.readline()):
+            assert line, process.communicate()
+            lines.append(line)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE)
+        assert process.returncode == 130
+    engine, moto = re.findall(r"http://127.0.0.1:(\d+)", "".join(lines))[:2]
+    for port in (engine, moto):
+        with socket.socket() as there:
+            assert there.connect_ex(("127.0.0.1", int(port))) == errno.ECONNREFUSED
+    assert not list(tmp_path.glob("samovar-demo-*"))
+
+
+def test_measured_calls_make_thumbnails_and_say_where_the_time_went(
+    cli: Cli, tmp_path: Path
+) -> None:
+    shown = cli("demo", "--calls", "--output", "there", "--json", "--data-dir", "data")
     assert shown.returncode == 0, shown.stderr
     document = json.loads(shown.stdout)
     calls = document["calls"]
@@ -292,19 +368,13 @@ def test_the_demo_makes_thumbnails_and_says_where_the_time_went(cli: Cli, tmp_pa
         with Image.open(tmp_path / path) as picture:
             sizes[Path(path).name] = (picture.format, max(picture.size))
     assert sizes == {f"thumbnail-{size}.jpg": ("JPEG", size) for size in (512, 256, 128, 64)}
-
-
-def test_the_demo_prints_tables_and_keeps_the_data_directory_that_was_named(
-    cli: Cli, tmp_path: Path
-) -> None:
-    shown = cli("demo", "--data-dir", "data")
+    # The data directory that was named is kept, and the function in it replaced.
+    assert (tmp_path / "data").is_dir()
+    shown = cli("demo", "--calls", "--data-dir", "data")
     assert shown.returncode == 0, shown.stderr
     for said in ("environment", "p99", "samovar-demo/thumbnail-512.jpg", "at once"):
         assert said in shown.stdout
     assert (tmp_path / "samovar-demo" / "thumbnail-512.jpg").exists()
-    assert (tmp_path / "data").is_dir()
-    again = cli("demo", "--data-dir", "data")
-    assert again.returncode == 0, again.stderr
 
 
 def test_the_demo_refuses_an_output_that_it_cannot_write_to(cli: Cli, tmp_path: Path) -> None:

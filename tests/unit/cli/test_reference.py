@@ -12,8 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from samovar.doors.cli.main import NAMES, command, main
+from samovar.doors.cli.reference import with_subcommands
 from samovar.settings import Settings
 
+PATHS = dict(pair for name in NAMES for pair in with_subcommands(name, command(name)))
 SETTINGS = {item.name for item in fields(Settings)}
 
 
@@ -31,12 +33,12 @@ def test_the_page_is_made_of_the_commands(checkout: Path, cli_environment: dict[
     assert page == made.stdout, "python -m samovar.doors.cli.reference > docs/cli.md"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PATHS)
 def test_the_page_and_the_help_have_the_same_options(checkout: Path, name: str) -> None:
     page = (checkout / "docs" / "cli.md").read_text()
     section = page.partition(f"\n## samovar {name}\n")[2].partition("\n## ")[0]
-    shown = CliRunner().invoke(main, [name, "--help"]).output
-    for option in command(name).params:
+    shown = CliRunner().invoke(main, [*name.split(), "--help"]).output
+    for option in PATHS[name].params:
         # Settings have a page of their own.
         if isinstance(option, click.Option) and option.name not in SETTINGS:
             for spelling in option.opts:
@@ -44,14 +46,16 @@ def test_the_page_and_the_help_have_the_same_options(checkout: Path, name: str) 
                 assert spelling in shown
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [name for name, shown in PATHS.items() if not isinstance(shown, click.Group)]
+)
 def test_every_command_that_prints_findings_has_json(name: str) -> None:
-    spellings = [spelling for option in command(name).params for spelling in option.opts]
+    spellings = [spelling for option in PATHS[name].params for spelling in option.opts]
     assert "--json" in spellings
 
 
-@pytest.mark.parametrize("name", ["", *NAMES])
+@pytest.mark.parametrize("name", ["", *PATHS])
 def test_help_fits_a_terminal_of_80_columns(name: str) -> None:
-    shown = CliRunner().invoke(main, [*filter(None, [name]), "--help"], terminal_width=80).output
+    shown = CliRunner().invoke(main, [*name.split(), "--help"], terminal_width=80).output
     assert [line for line in shown.splitlines() if len(line) > 80] == []
     assert "..." not in shown.partition("Commands:")[2], "a summary was cut short"

@@ -17,6 +17,7 @@ NAMES = (
     "demo",
     "deploy",
     "doctor",
+    "events",
     "functions",
     "invoke",
     "logs",
@@ -63,5 +64,6 @@ def main() -> None:
     samovar deploy DIR                 create or update a function
     samovar invoke NAME -e event.json  run a function once
     samovar logs NAME -f               follow what it logs
+    samovar events list                what waits, and what was given up
     samovar top                        watch contexts and functions
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -41,10 +42,10 @@ def contexts(client: Any) -> list[dict[str, Any]] | None:
 def census(client: Any) -> Document:
     """The engine's whole document of contexts and functions (docs/contexts.md). Raises Failure
     where there is none that can be read here, and what boto3 raises if nobody answers."""
-    status, document = _answered(client, "GET", "/_samovar/contexts", _TIMEOUT)
+    status, document = answered(client, "GET", "/_samovar/contexts")
     if status == 200 and document.get("schema") == SCHEMA:
         return cast(Document, document)
-    raise _cannot(client, "has no list of contexts that this samovar can read", status, document)
+    raise cannot(client, "has no list of contexts that this samovar can read", status, document)
 
 
 def drop_idle(client: Any, name: str) -> int:
@@ -53,7 +54,7 @@ def drop_idle(client: Any, name: str) -> int:
     status, document = _ask(client, "POST", path)
     if status == 200 and isinstance(document.get("dropped"), int):
         return int(document["dropped"])
-    raise _cannot(client, "does not drop idle contexts", status, document)
+    raise cannot(client, "does not drop idle contexts", status, document)
 
 
 def await_change(client: Any, name: str, revision: str) -> str | None:
@@ -65,10 +66,11 @@ def await_change(client: Any, name: str, revision: str) -> str | None:
     if status == 200 and "directory" in document:
         return None if document["directory"] is None else str(document["directory"])
     client.get_function_configuration(FunctionName=name)  # says what is wrong, if anything is
-    raise _cannot(client, "does not tell of changes", status, document)
+    raise cannot(client, "does not tell of changes", status, document)
 
 
-def _cannot(client: Any, what: str, status: int, document: dict[str, Any]) -> Failure:
+def cannot(client: Any, what: str, status: int, document: Mapping[str, Any]) -> Failure:
+    """That the engine, if it is one, does not do it, and what it said."""
     told = document.get("Message") or document.get("message") or "it is no Samovar, or an old one"
     return Failure(Exit.REFUSED, f"{client.meta.endpoint_url} {what} ({status}): {told}")
 
@@ -78,22 +80,28 @@ def _ask(
 ) -> tuple[int, dict[str, Any]]:
     """Status and document; 0 and nothing where nobody answers."""
     try:
-        return _answered(client, method, path, timeout)
+        return answered(client, method, path, timeout)
     except HTTPClientError:
         return 0, {}
 
 
-def _answered(client: Any, method: str, path: str, timeout: float) -> tuple[int, dict[str, Any]]:
-    """The same; raises HTTPClientError where nobody answers."""
+def answered(
+    client: Any, method: str, path: str, timeout: float = _TIMEOUT
+) -> tuple[int, dict[str, Any]]:
+    """Status and document, of an error with AWS's name for it under `code`; 0 and nothing for what
+    is none of ours. Raises HTTPClientError where nobody answers."""
     endpoint = str(client.meta.endpoint_url).rstrip("/")
     session = URLLib3Session(
         proxies={} if is_loopback(endpoint) else None, timeout=timeout, max_pool_connections=1
     )
     try:
         reply = session.send(signed(client, method, endpoint + path).prepare())
-        document = json.loads(reply.content)
+        document = json.loads(reply.content or b"{}")
     except ValueError:
         return 0, {}
     finally:
         session.close()
-    return reply.status_code, document if isinstance(document, dict) else {}
+    if not isinstance(document, dict):
+        return reply.status_code, {}
+    code = reply.headers.get("x-amzn-errortype")
+    return reply.status_code, {**document, "code": code} if code else document

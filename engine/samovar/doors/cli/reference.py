@@ -39,8 +39,17 @@ def markdown() -> str:
     parts += [f"| {code.value} | {meaning} |" for code, meaning in MEANING.items()]
     text = "\n".join(parts) + "\n"
     for name in NAMES:
-        text += "\n" + "\n\n".join(_section(name, command(name))) + "\n"
+        for path, shown in with_subcommands(name, command(name)):
+            text += "\n" + "\n\n".join(_section(path, shown)) + "\n"
     return text
+
+
+def with_subcommands(name: str, shown: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """A command, and those below it, by what is typed for them."""
+    yield name, shown
+    if isinstance(shown, click.Group):
+        for below in shown.commands.values():
+            yield from with_subcommands(f"{name} {below.name}", below)
 
 
 def _section(name: str, shown: click.Command) -> Iterator[str]:
@@ -48,6 +57,8 @@ def _section(name: str, shown: click.Command) -> Iterator[str]:
     arguments = [item for item in shown.params if isinstance(item, click.Argument)]
     options = [item for item in shown.params if isinstance(item, click.Option)]
     usage = " ".join(item.metavar or str(item.name).upper() for item in arguments)
+    if isinstance(shown, click.Group):
+        usage = "COMMAND"
     yield f"`samovar {name} [OPTIONS] {usage}".rstrip() + "`"
     yield from (_wrapped(part) for part in inspect.cleandoc(shown.help or "").split("\n\n"))
     own = [item for item in options if item.name not in _SETTINGS]

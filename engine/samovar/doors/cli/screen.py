@@ -10,6 +10,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from samovar.model.event_entries import Depths
+
 # Rich takes 80 columns where nobody says how many there are, and would cut tables in a pipe.
 _WIDTH_OF_A_PIPE = 200
 _ANY_WIDTH = 10_000
@@ -77,3 +79,13 @@ def print_rows(
 def size_text(size: int) -> str:
     """Bytes for a person: `1.2 kB`, `34.5 MB`."""
     return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.1f} kB"
+
+
+def depths_text(depths: Depths) -> str:
+    """What the queue holds of one kind: `3 waiting, 1 in hand, 2 dead`."""
+    counts = (
+        (depths["waiting"], "waiting"),
+        (depths["claimed"], "in hand"),
+        (depths["dead"], "dead"),
+    )
+    return ", ".join(f"{count:,} {name}" for count, name in counts if count) or "none"

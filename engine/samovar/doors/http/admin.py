@@ -1,5 +1,6 @@
-"""The engine's own pages: health, readiness, metrics, contexts, code packages by link; and two
-that are asked with POST: `change_page`, and `/_samovar/functions/NAME/drop-idle`.
+"""The engine's own pages: health, readiness, metrics, contexts, code packages by link, events
+(`events_page`); and two that are asked with POST: `change_page`, and
+`/_samovar/functions/NAME/drop-idle`.
 
 That one ends the idle contexts of a function (NAME as the Lambda API takes it), so that the next
 invocation has a cold start: for whoever measures those. It takes nothing from anybody that time
@@ -18,6 +19,8 @@ from samovar.doors.http.change_page import ChangePage
 from samovar.doors.http.code_links import PATH as CODE_PATH
 from samovar.doors.http.code_links import CodeLinks
 from samovar.doors.http.engine_seam import ServedEngine
+from samovar.doors.http.events_page import PATH as EVENTS_PATH
+from samovar.doors.http.events_page import EventsPage
 from samovar.doors.http.replies import Reply, aws_error, json_reply
 from samovar.errors import AWS
 from samovar.model.arn import FunctionReference
@@ -37,6 +40,7 @@ class AdminPages:
         self._engine = engine
         self._links = links
         self._changes = ChangePage(engine)
+        self._events = EventsPage(engine)
         pages: dict[str, Callable[[], Reply]] = {
             "/_samovar/health": self._health,
             "/_samovar/ready": self._ready,
@@ -45,11 +49,15 @@ class AdminPages:
         for alias, page in (("/healthz", "health"), ("/readyz", "ready"), ("/metrics", "metrics")):
             pages[alias] = pages[f"/_samovar/{page}"]
         self._pages = pages
-        self._known = sorted([*pages, _CONTEXTS])
+        self._known = sorted([*pages, _CONTEXTS, EVENTS_PATH])
 
     def owns(self, path: str) -> bool:
         """Whether `path` is one of ours, existing or not, rather than the Lambda API's."""
         return path in self._pages or path.startswith("/_samovar/")
+
+    def is_open(self, method: str, path: str) -> bool:
+        """Whether a request for one of ours needs no signature, on an engine that asks for one."""
+        return method in ("GET", "HEAD") and self.owns(path) and not self._events.owns(path)
 
     def stop(self) -> None:
         """Answer those who wait for something to happen: the server stops; idempotent."""
@@ -58,6 +66,8 @@ class AdminPages:
     async def answer(self, method: str, path: str, query: str, receive: Receive) -> Reply:
         """The page; raises EngineError if a package can't be read, ClientError for a function
         that isn't there, and ClientGoneError. Of a POST the body must have been received."""
+        if self._events.owns(path):
+            return await self._events.answer(method, path, query)
         drop = _DROP_IDLE.fullmatch(path)
         change = _AWAIT_CHANGE.fullmatch(path)
         if drop is not None or change is not None:

@@ -58,7 +58,7 @@ class LambdaApp:
         connection_limits: ConnectionLimits | None = None,
     ) -> None:
         """With a `verifier`, only signed requests are answered, but for reading
-        the engine's own pages."""
+        the engine's own pages that show no events."""
         self._engine = engine
         self._verifier = verifier
         self._links = CodeLinks()
@@ -106,8 +106,7 @@ class LambdaApp:
             raise faults.refused_origin(origin)
         method: str = scope["method"]
         query = scope["query_string"].decode("latin-1")
-        reading = method in ("GET", "HEAD")
-        if reading and self._pages.owns(raw_path):
+        if self._pages.is_open(method, raw_path):
             return await self._pages.answer(method, raw_path, query, receive)
         receive = self._verified(scope, receive)
         if self._pages.owns(raw_path):

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from samovar.model.invocation import Outcome
 from samovar.registry.functions import FunctionRegistry
 from samovar.settings import Settings
+from samovar.stores.invoke_queue import ItemKind, ItemState
 
 
 class ServedEngine(Protocol):
@@ -63,6 +64,27 @@ class ServedEngine(Protocol):
 
         `limit` is bytes that `payload` may have. The rest is as in `submit`.
         """
+
+    async def events(
+        self,
+        *,
+        state: ItemState | None,
+        kind: ItemKind | None,
+        function: str | None,
+        condition: str | None,
+        after: str | None,
+        limit: int,
+    ) -> Mapping[str, Any]:
+        """A page of what the queue holds: docs/events.md."""
+
+    async def event(self, event_id: str) -> Mapping[str, Any]:
+        """One event or delivery, with its payload."""
+
+    async def redrive(self, event_id: str) -> Mapping[str, Any]:
+        """Have what is dead run or be sent again; what it is then."""
+
+    async def forget(self, event_id: str) -> None:
+        """Delete what is dead."""
 
     def drop_idle_contexts(self, name: str, *, qualifier: str | None = None) -> int:
         """End a function's idle contexts, and no others; how many there were."""

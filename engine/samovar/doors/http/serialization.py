@@ -39,6 +39,8 @@ def serialize(
         wire = member.serialization.get("name", name)
         if location == "statusCode":
             code = value
+            if operation.name == "InvokeAsync":  # AWS has it in the body, too (developer guide)
+                document[wire] = value
         elif location == "header":
             headers.append((wire.lower().encode(), str(value).encode()))
         elif name == payload:

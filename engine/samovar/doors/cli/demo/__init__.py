@@ -1,4 +1,4 @@
-"""`samovar demo`: a real function on a real picture, deployed and invoked through boto3."""
+"""`samovar demo`: an upload to S3, and what a real function makes of it; cold and warm calls."""
 
 from samovar.doors.cli.demo.command import demo
 

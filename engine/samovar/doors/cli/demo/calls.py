@@ -1,5 +1,5 @@
-"""The demo's calls: create the function, then invoke it cold, warm and several times at once; then
-the first call of a version, by how its context came to be ready."""
+"""`samovar demo --calls`: create the function, then invoke it cold, warm and several times at once;
+then the first call of a version, by how its context came to be ready."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def deploy(client: Any, package: bytes) -> None:
         MemorySize=512,
         Timeout=30,
     )
-    _wait(client, "function_active_v2")
+    wait_for(client, "function_active_v2", FUNCTION)
 
 
 def invoke_all(client: Any, picture: bytes, advance: Callable[[], None]) -> Made:
@@ -85,15 +85,9 @@ def invoke_all(client: Any, picture: bytes, advance: Callable[[], None]) -> Made
     event = json.dumps({"picture": base64.b64encode(picture).decode(), "sizes": SIZES}).encode()
 
     def call(name: str, qualifier: str = LATEST) -> tuple[Call, dict[str, Any]]:
-        started = time.perf_counter()
-        reply = client.invoke(FunctionName=FUNCTION, Qualifier=qualifier, Payload=event)
-        document = json.loads(reply["Payload"].read())
-        total = (time.perf_counter() - started) * 1000
+        made = called(client, name, FUNCTION, event, qualifier)
         advance()
-        if "FunctionError" in reply:
-            raise Failure(Exit.FUNCTION_ERROR, f"the function failed: {json.dumps(document)}")
-        details = read_details(reply)
-        return Call(name, details.context, details.start, details.phases, total), document
+        return made
 
     first, document = call("cold")
     calls = [first, *(call("warm")[0] for _ in range(WARM))]
@@ -111,6 +105,20 @@ def invoke_all(client: Any, picture: bytes, advance: Callable[[], None]) -> Made
         ) as error:  # a small machine, or a setting that is given
             missing.append(f"{which}: {error}")
     return Made(calls, document["thumbnails"], missing)
+
+
+def called(
+    client: Any, round_name: str, function: str, event: bytes, qualifier: str = LATEST
+) -> tuple[Call, Any]:
+    """One invocation, and its result; raises Failure for an error of the function's."""
+    started = time.perf_counter()
+    reply = client.invoke(FunctionName=function, Qualifier=qualifier, Payload=event)
+    document = json.loads(reply["Payload"].read())
+    total = (time.perf_counter() - started) * 1000
+    if "FunctionError" in reply:
+        raise Failure(Exit.FUNCTION_ERROR, f"the function failed: {json.dumps(document)}")
+    details = read_details(reply)
+    return Call(round_name, details.context, details.start, details.phases, total), document
 
 
 class _CanNot(Exception):
@@ -137,7 +145,7 @@ def _snap_start(client: Any) -> str:
     client.update_function_configuration(
         FunctionName=FUNCTION, SnapStart={"ApplyOn": SnapStart.PUBLISHED_VERSIONS.value}
     )
-    _wait(client, "function_updated_v2")
+    wait_for(client, "function_updated_v2", FUNCTION)
     made = _published(client)
     if made["SnapStart"]["OptimizationStatus"] != "On":
         raise _CanNot("this host allows no templates (samovar doctor says why)")
@@ -153,16 +161,17 @@ _FIRST: Mapping[First, Callable[[Any], str]] = {
 
 def _published(client: Any) -> dict[str, Any]:
     version = client.publish_version(FunctionName=FUNCTION)["Version"]
-    _wait(client, "published_version_active", Qualifier=version)
+    wait_for(client, "published_version_active", FUNCTION, Qualifier=version)
     found: dict[str, Any] = client.get_function_configuration(
         FunctionName=FUNCTION, Qualifier=version
     )
     return found
 
 
-def _wait(client: Any, waiter: str, **asked: str) -> None:
+def wait_for(client: Any, waiter: str, function: str, **asked: str) -> None:
+    """Wait as boto3's waiters do, at the pace of a machine next door."""
     pace = {"Delay": _STEP, "MaxAttempts": _LOOKS}
-    client.get_waiter(waiter).wait(FunctionName=FUNCTION, **asked, WaiterConfig=pace)
+    client.get_waiter(waiter).wait(FunctionName=function, **asked, WaiterConfig=pace)
 
 
 def write_thumbnails(thumbnails: list[dict[str, Any]], directory: Path) -> list[Path]:

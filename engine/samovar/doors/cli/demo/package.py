@@ -1,4 +1,4 @@
-"""The demo's deployment package: the handler, its picture, and this environment's Pillow."""
+"""The demo's deployment packages: a handler, and this environment's Pillow; and the picture."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from samovar.doors.cli.exits import Exit, Failure
 
 VENDORED = "pillow"
 PICTURE = "samovar.jpg"
+CALLS = "thumbnail"
+STORY = "thumbnail-events"
 
 
-def example_directory() -> Path:
-    """The thumbnail example: packed beside this module, or in the checkout that is installed."""
-    packed = Path(__file__).with_name("thumbnail")
-    in_checkout = Path(__file__).parents[5] / "examples" / "thumbnail"
+def example_directory(name: str = CALLS) -> Path:
+    """An example: packed beside this module, or in the checkout that is installed."""
+    packed = Path(__file__).with_name("examples") / name
+    in_checkout = Path(__file__).parents[5] / "examples" / name
     for directory in (packed, in_checkout):
         if (directory / "handler.py").is_file():
             return directory
     raise Failure(
         Exit.ENGINE,
-        f"the thumbnail example is neither in {packed} nor in {in_checkout}: install Samovar anew",
+        f"the example {name} is neither in {packed} nor in {in_checkout}: install Samovar anew",
     )
 
 
@@ -52,7 +54,8 @@ def build_package(example: Path) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path in (example / "handler.py", example / PICTURE):
-            archive.write(path, path.name)
+            if path.exists():
+                archive.write(path, path.name)
         for name, path in vendored_files():
             archive.write(path, name)
     return buffer.getvalue()

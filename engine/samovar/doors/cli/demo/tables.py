@@ -56,17 +56,23 @@ def as_document(calls: Sequence[Call], package: int, paths: Sequence[Path]) -> d
 
 
 def show(console: Console, calls: Sequence[Call], paths: Sequence[Path]) -> None:
-    """Print the tables. Contexts get short names in the order in which they came."""
-    names: dict[str, str] = {}
-    for call in calls:
-        names.setdefault(call.context, f"#{len(names) + 1}")
-    print_rows(console, _rows(calls, names), right=_NUMBERS, least=_LEFT_OUT_FIRST)
+    """Print the tables."""
+    show_calls(console, calls)
     console.print()
     print_rows(console, _percentiles(calls), right=_NUMBERS)
     console.print("\nTimes are milliseconds; total is what the caller of boto3 waited.")
     console.print("[bold]thumbnails[/bold]")
     for path in paths:
         console.print(f"  {path}", soft_wrap=True, markup=False)
+
+
+def show_calls(console: Console, calls: Sequence[Call]) -> None:
+    """Print a line for calls that are alike. Contexts get short names in the order in which they
+    came."""
+    names: dict[str, str] = {}
+    for call in calls:
+        names.setdefault(call.context, f"#{len(names) + 1}")
+    print_rows(console, _rows(calls, names), right=_NUMBERS, least=_LEFT_OUT_FIRST)
 
 
 def _rows(calls: Sequence[Call], names: dict[str, str]) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from samovar.doors.cli.concurrency import reserved_text
-from samovar.doors.cli.screen import fitted
+from samovar.doors.cli.screen import depths_text, fitted
 from samovar.doors.cli.top.rates import ByVersion, Rates, total
 from samovar.model.census import Document, FunctionEntry, ProvisionedEntry, VersionEntry, unused
 
@@ -132,6 +132,12 @@ def _head(document: Document, found: ByVersion, endpoint: str, width: int) -> It
     ]
     if host["room_mb"] is not None:
         parts.append(f"room {host['room_mb']:,} MB")
+    # Nothing where there is nothing, and from an engine that does not say yet.
+    queue = document.get("queue")
+    if queue is not None:
+        for kind, depths in (("events", queue["events"]), ("deliveries", queue["deliveries"])):
+            if any(depths.values()):
+                parts.append(f"{kind} {depths_text(depths)}")
     if found:
         parts.append(f"{total(found).invocations:,.1f} calls/s")
     yield from packed(parts, width)

@@ -1,0 +1,303 @@
+"""The queue of asynchronous invocation as people see it: what is in there, and dead items revived.
+
+Filters are looked for page by page, in the order in which items came in: for people, not for work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from samovar.clock import Clock
+from samovar.errors import AWS, ClientError
+from samovar.invocation.records import PATIENCE
+from samovar.logs.platform_lines import iso
+from samovar.model.event import Delivery, EventInvokeConfig, QueuedEvent
+from samovar.model.event_entries import (
+    SCHEMA,
+    DeliveryEntry,
+    Depths,
+    Entry,
+    EventDetails,
+    EventEntry,
+    EventList,
+    QueueDepths,
+)
+from samovar.stores.invoke_queue import Found, InvokeQueue, Item, ItemKind, ItemState
+
+MOST = 1000  # entries of one page, and items that are looked through at a time
+# What is in hand comes first, then what waits, then what was given up.
+_ORDER = (ItemState.CLAIMED, ItemState.WAITING, ItemState.DEAD)
+
+Find = Callable[[str, str | None], object]
+ConfigOf = Callable[[str, str | None], EventInvokeConfig]
+Arrived = Callable[[ItemKind, str, float], None]
+
+
+class Inspection:
+    """Looks into the queue. `find` raises ClientError for a function or qualifier that is not
+    there; `arrived` is told the kind, lane and time of what waits again; `arn` is what stands
+    before a function's name in its ARN."""
+
+    def __init__(
+        self,
+        queue: InvokeQueue,
+        clock: Clock,
+        find: Find,
+        config_of: ConfigOf,
+        arrived: Arrived,
+        *,
+        arn: str,
+        time_scale: float,
+    ) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._find = find
+        self._config_of = config_of
+        self._arrived = arrived
+        self._arn: Final = arn
+        self._time_scale = time_scale
+
+    def depths(self) -> QueueDepths:
+        """How many items there are."""
+        found = self._queue.depths()
+        return {
+            "events": _depths(found, ItemKind.EVENT),
+            "deliveries": _depths(found, ItemKind.DELIVERY),
+        }
+
+    async def list(
+        self,
+        *,
+        state: ItemState | None = None,
+        kind: ItemKind | None = None,
+        function: str | None = None,
+        condition: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> EventList:
+        """A page of what there is, at most `limit` (1 to 1,000) entries: of a `state`, a `kind`, a
+        function's name, a condition; all of it where none is given.
+
+        `after` is the `next` of the page before. Raises ClientError for one that is none.
+        """
+        if not 1 <= limit <= MOST:
+            raise ClientError(AWS.VALIDATION, f"limit is {limit}; it is from 1 to {MOST}.")
+        states, behind = _from(after, _ORDER if state is None else (state,))
+
+        def wanted(entry: Entry) -> bool:
+            named = function in (None, entry["function"])
+            return named and condition in (None, entry["condition"])
+
+        entries: list[Entry] = []
+        cursor: str | None = None
+        for one in states:
+            exact = function is None and condition is None and kind is None
+            async for found in self._of(one, kind, function, behind, limit + 1 if exact else MOST):
+                entry = _entry(found)
+                if not wanted(entry):
+                    continue
+                if len(entries) == limit:
+                    cursor = f"{entries[-1]['state']}:{entries[-1]['id']}"
+                    break
+                entries.append(entry)
+            if cursor is not None:
+                break
+            behind = ""
+        return {
+            "schema": SCHEMA,
+            "time": iso(self._clock.wall()),
+            "queue": self.depths(),
+            "events": entries,
+            "next": cursor,
+        }
+
+    async def show(self, item_id: str) -> EventDetails:
+        """One event or delivery, with its payload, and an event's deliveries. Raises ClientError
+        (404) if there is none."""
+        found = await self._demand(item_id)
+        entry = _entry(found)
+        entry["payload"] = found.item.body.decode(errors="replace")
+        deliveries = []
+        if found.item.kind is ItemKind.EVENT:
+            deliveries = [
+                shown
+                for state in _ORDER
+                async for one in self._of(state, ItemKind.DELIVERY, None, "", MOST)
+                if (shown := _delivery(one))["event"] == item_id
+            ]
+        return {
+            "schema": SCHEMA,
+            "time": iso(self._clock.wall()),
+            "event": entry,
+            "deliveries": deliveries,
+        }
+
+    async def redrive(self, item_id: str) -> Entry:
+        """Have a dead event run again, or a dead delivery sent again, under its old id, and else as
+        if it had just come in; returns what it is then.
+
+        Raises ClientError: 404 if there is none, or no such function any more, 409 if it is not
+        dead.
+        """
+        found = await self._demand(item_id)
+        item = found.item
+        if found.state is not ItemState.DEAD:
+            raise _alive(item_id, found.state)
+        head, life = self._anew(item)
+        now = self._clock.wall()
+        expires = now + life * (self._time_scale or 1.0)
+        if not await self._queue.revive(item_id, now=now, expires=expires, head=head):
+            raise _alive(item_id, None)  # somebody else was quicker
+        self._arrived(item.kind, item.lane, now)
+        again = replace(item, head=head, accepted=now, due=now, expires=expires)
+        return _entry(Found(again, ItemState.WAITING))
+
+    async def forget(self, item_id: str) -> None:
+        """Delete a dead event or delivery; raises ClientError as `redrive` does."""
+        found = await self._demand(item_id)
+        if found.state is not ItemState.DEAD:
+            raise _alive(item_id, found.state)
+        if not await self._queue.forget(item_id):
+            raise _alive(item_id, None)
+
+    def _anew(self, item: Item) -> tuple[bytes, float]:
+        """The head of an item that begins again, and for how many seconds it is good (AWS's)."""
+        try:
+            if item.kind is ItemKind.DELIVERY:
+                delivery = Delivery.unpack(item.head)
+                return replace(delivery, failures=0, failure="").pack(), PATIENCE
+            event = QueuedEvent.unpack(item.head)
+        except (ValueError, TypeError) as error:
+            raise ClientError(
+                AWS.RESOURCE_CONFLICT, f"{item.id} can't be sent again: {error}"
+            ) from error
+        self._find(event.name, event.qualifier)
+        return event.again().pack(), float(self._config_of(event.name, event.qualifier).age)
+
+    async def _demand(self, item_id: str) -> Found:
+        found = await self._queue.find(item_id)
+        if found is None:
+            raise ClientError(
+                AWS.RESOURCE_NOT_FOUND,
+                f"There is no event or delivery {item_id[:100]!r}. What ended well is not kept.",
+            )
+        return found
+
+    async def _of(
+        self, state: ItemState, kind: ItemKind | None, function: str | None, after: str, step: int
+    ) -> AsyncIterator[Found]:
+        """Items in a state; where that saves anything, a function's alone."""
+        depths = self._queue.depths()
+        there = {one for one in ItemKind if depths.get((one, state))}
+        if kind is not None:
+            there &= {kind}
+        if not there:
+            return
+        lane = None
+        if function is not None and there == {ItemKind.EVENT}:
+            lane = self._arn + function
+        while True:
+            page = await self._queue.look(state, lane=lane, after=after, limit=min(step, MOST))
+            for found in page:
+                if found.item.kind in there:
+                    yield found
+            if len(page) < min(step, MOST):
+                return
+            after = page[-1].item.id
+
+
+def _from(after: str | None, order: tuple[ItemState, ...]) -> tuple[tuple[ItemState, ...], str]:
+    if not after:
+        return order, ""
+    state, found, item_id = after.partition(":")
+    if not found or state not in order:
+        raise ClientError(
+            AWS.VALIDATION,
+            f"after={after[:100]!r} is not the «next» of a page that was asked for in this way.",
+        )
+    return order[order.index(ItemState(state)) :], item_id
+
+
+def _depths(found: Mapping[tuple[ItemKind, ItemState], int], kind: ItemKind) -> Depths:
+    return {
+        "waiting": found.get((kind, ItemState.WAITING), 0),
+        "claimed": found.get((kind, ItemState.CLAIMED), 0),
+        "dead": found.get((kind, ItemState.DEAD), 0),
+    }
+
+
+def _entry(found: Found) -> Entry:
+    return _event(found) if found.item.kind is ItemKind.EVENT else _delivery(found)
+
+
+def _event(found: Found) -> EventEntry:
+    item = found.item
+    try:
+        event = QueuedEvent.unpack(item.head)
+    except (ValueError, TypeError) as error:  # it is not run, and is there to be seen
+        name = item.lane.rpartition(":")[2]
+        event = QueuedEvent(name, item.lane, error_type="Unreadable", error_message=str(error))
+    return {
+        "kind": "event",
+        "id": item.id,
+        "state": found.state.value,
+        "function": event.name,
+        "function_arn": event.function_arn,
+        "qualifier": event.qualifier,
+        "accepted": iso(item.accepted),
+        "due": _due(found),
+        "expires": iso(item.expires),
+        "invoked": event.invoked,
+        "errors": event.errors,
+        "puts_off": event.puts_off,
+        "condition": event.condition or None,
+        "error_type": event.error_type or None,
+        "error_message": event.error_message or None,
+        "trace": event.trace,
+    }
+
+
+def _delivery(found: Found) -> DeliveryEntry:
+    item = found.item
+    entry: DeliveryEntry = {
+        "kind": "delivery",
+        "id": item.id,
+        "state": found.state.value,
+        "event": "",
+        "function": "",
+        "function_arn": "",
+        "channel": "unknown",
+        "target": item.lane,
+        "condition": "",
+        "accepted": iso(item.accepted),
+        "due": _due(found),
+        "expires": iso(item.expires),
+        "failures": 0,
+        "failure": None,
+    }
+    try:
+        delivery = Delivery.unpack(item.head)
+    except (ValueError, TypeError) as error:
+        entry["failure"] = str(error)
+        return entry
+    entry["event"] = delivery.event
+    entry["function"] = delivery.function_arn.split(":")[6]
+    entry["function_arn"] = delivery.function_arn
+    entry["channel"] = delivery.channel.value
+    entry["condition"] = delivery.condition
+    entry["failures"] = delivery.failures
+    entry["failure"] = delivery.failure or None
+    return entry
+
+
+def _due(found: Found) -> str | None:
+    return iso(found.item.due) if found.state is ItemState.WAITING else None
+
+
+def _alive(item_id: str, state: ItemState | None) -> ClientError:
+    now = f"is {state.value}" if state is not None else "was changed by somebody else meanwhile"
+    return ClientError(
+        AWS.RESOURCE_CONFLICT, f"{item_id} {now}; this is for what was given up (dead)."
+    )
