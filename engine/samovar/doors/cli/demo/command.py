@@ -52,7 +52,7 @@ dead-letter queue.
 
 --calls needs no neighbours: it deploys examples/thumbnail and invokes it once cold, 20 times warm
 and 8 times at once; then, once each, versions of it whose context starts on demand, is provisioned,
-and is forked from a SnapStart template."""
+and is forked from a SnapStart template.""",
 )
 @click.option(
     "-o",
