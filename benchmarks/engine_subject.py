@@ -27,6 +27,7 @@ _HANDLERS = Path(__file__).with_name("functions") / "handlers.py"
 # gets a second and a third try with twice the time.
 _SECONDS_PER_CONTEXT = 0.02
 _TRIES = 3
+_PARKED = 890.0  # seconds; a function may run for 900
 # More callers than contexts wait in the engine, as they do in the pools it is held against.
 _MAX_WAITING = 1000
 
@@ -36,22 +37,25 @@ class EngineSubject(Subject):
     outstanding (the engine refuses what it has no context for, as Lambda does, so the caller
     queues). `cold_functions`: how many `noop-N` to create. `provisioned`: how many `first-N`,
     each with a published version of which one context is provisioned. `pure_msgpack`: workers
-    without msgpack's C extension.
+    without msgpack's C extension. `parked`: of all events one may run at a time, and one of `hold`
+    does, for as long as the engine lives: all others wait.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - by name, from JSON
         self,
         http: bool = False,
         contexts: int = 1000,
         cold_functions: int = 0,
         provisioned: int = 0,
         pure_msgpack: bool = False,
+        parked: bool = False,
     ) -> None:
         self._http = http
         self._contexts = contexts
         self._cold_functions = cold_functions
         self._provisioned = provisioned
         self._pure_msgpack = pure_msgpack
+        self._parked = parked
         self._holding = False
         self._directory = tempfile.mkdtemp(prefix="samovar-benchmark-")
         # The engine's own import comes first: it keeps the C extension.
@@ -76,12 +80,16 @@ class EngineSubject(Subject):
                 scaling_rate=0,
                 request_rate=0,
                 unreserved_minimum=0,
+                **({"async_concurrency": 1} if parked else {}),
             )
         )
 
     async def start(self) -> dict[str, Any]:
         await self._engine.start()
         await self.create("noop", "noop")
+        await self.create("stamp", "stamp")
+        if self._parked:
+            await self._park()
         if self._pure_msgpack:
             demand_pure(self._engine.report().zygotes)
         for number in range(self._cold_functions):
@@ -110,6 +118,16 @@ class EngineSubject(Subject):
         await self._engine.create_function(
             function, code=self._package, handler=f"handlers.{handler}", timeout=900
         )
+
+    async def _park(self) -> None:
+        await self.create("hold", "hold")
+        self._holding = True
+        event = json.dumps({"until": time.time() + _PARKED}).encode()
+        await self._engine.invoke_async("hold", event)
+        while not any(  # noqa: ASYNC110 - it tells nobody
+            context["state"] == "busy" for context in self._engine.contexts()
+        ):
+            await asyncio.sleep(0.01)
 
     async def _provision(self, function: str) -> None:
         await self.create(function, "noop")
@@ -172,7 +190,7 @@ class EngineSubject(Subject):
     async def stop(self) -> None:
         try:
             await self._doors.aclose()
-            await self._engine.stop()
+            await (self._engine.stop(0.0) if self._parked else self._engine.stop())
         finally:
             shutil.rmtree(self._directory)
 

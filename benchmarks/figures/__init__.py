@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from benchmarks.figures import cold, decision, embedded, http, idle, provisioned, reload, snapstart
+from benchmarks.figures import (
+    accept,
+    cold,
+    decision,
+    embedded,
+    http,
+    idle,
+    provisioned,
+    reload,
+    snapstart,
+)
 from benchmarks.harness import Figure
 
 
 def build(quick: bool) -> list[Figure]:
     """All figures; `quick` takes few samples, enough to see that everything runs."""
-    parts = (embedded, http, cold, provisioned, idle, snapstart, reload, decision)
+    parts = (embedded, http, accept, cold, provisioned, idle, snapstart, reload, decision)
     return [figure for part in parts for figure in part.build(quick)]

@@ -17,8 +17,7 @@ from samovar.doors.http.api_model import operation_models
 from samovar.doors.http.operations import OPERATIONS
 from samovar.doors.http.operations.rendering import ARCHITECTURE
 
-# Invoke and its like have paths of their own and are no entries of OPERATIONS. An InvokeAsync that
-# is an entry only to say what is wrong with a request is none that is carried out.
+# Invoke and its like have paths of their own and are no entries of OPERATIONS.
 CARRIED_OUT = frozenset({*OPERATIONS} | {*parameters.CARRIED})
 
 _INTRODUCTION = """\

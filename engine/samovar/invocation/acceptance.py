@@ -75,7 +75,7 @@ class Acceptor:
         as in a synchronous invocation. Cancelling the future does not take the event back. Raises
         ClientError: 404, 413, 400 for what is no JSON; EngineError while the engine stops.
         """
-        version = self._find(name, qualifier)
+        version = self._find(name, qualifier or LATEST)
         if self._stopping:
             raise EngineError("The engine is stopping; nothing was accepted.")
         if len(payload) > limit:

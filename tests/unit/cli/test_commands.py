@@ -20,7 +20,26 @@ import pytest
 from PIL import Image
 from tests.unit.cli.conftest import PATIENCE, Cli, Started, cli_command, going_on
 
+from samovar.invocation.identity import is_uuid
+
 Start = Callable[..., Started]
+
+
+def accept_events(cli: Cli, there: dict[str, str]) -> None:
+    """Events for `greet`, of which one is in event.json."""
+    accepted = cli("invoke", "greet", "-e", '{"name": "me"}', "--async", environment=there)
+    assert (accepted.returncode, accepted.stderr) == (0, "")
+    assert is_uuid(accepted.stdout.strip())
+    accepted = cli("invoke", "greet", "-e", "event.json", "--async", "--json", environment=there)
+    document = json.loads(accepted.stdout)
+    assert document.pop("StatusCode") == 202
+    assert is_uuid(document.pop("RequestId"))
+    assert document == {}
+    for option in (["--log"], ["--client-context", "{}"]):
+        wrong = cli("invoke", "greet", "--async", *option, environment=there)
+        assert (wrong.returncode, f"{option[0]} has no effect" in wrong.stderr) == (2, True)
+    nobody = cli("invoke", "nobody", "--async", environment=there)
+    assert (nobody.returncode, nobody.stdout) == (4, "")
 
 
 def readme_examples(checkout: Path) -> list[str]:
@@ -112,6 +131,8 @@ def test_a_session_at_a_terminal(start: Start, cli: Cli, checkout: Path, tmp_pat
     (tmp_path / "event.json").write_text('{"name": "you"}')
     invoked = cli("invoke", "greet", "-e", "event.json", "--endpoint-url", engine.endpoint)
     assert (invoked.stdout, invoked.stderr) == ('"Hello, you"', "")
+
+    accept_events(cli, there)
 
     failed = cli("invoke", "greet", environment=there)
     assert failed.returncode == 1

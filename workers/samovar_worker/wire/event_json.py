@@ -12,9 +12,10 @@ import sys
 from collections.abc import Callable
 
 # Jackson's StreamReadConstraints: AWS refuses documents nested deeper than this.
-_MAX_DEPTH = 1000
+MAX_DEPTH = 1000
 # Possessive: a repetition that may be taken back remembers every step (120 B per byte of event).
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?')
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _TOKENS = "JSON String, Number, Array, Object or token 'null', 'true' or 'false'"
 
 
@@ -34,7 +35,7 @@ def load_event(payload: bytes) -> object:
     """The event of an invocation; no payload is `{}`. Raises InvalidEvent."""
     if not payload:
         return {}
-    if len(payload) <= _MAX_DEPTH:  # too short to be too deep: nearly every event
+    if len(payload) <= MAX_DEPTH:  # too short to be too deep: nearly every event
         try:
             text = payload.decode()
             value, end = _scan(text, 0)
@@ -53,15 +54,15 @@ def _load_carefully(payload: bytes) -> object:
     except UnicodeDecodeError as error:
         broken = error
         text = payload.decode(errors="surrogateescape")
-    if len(payload) > _MAX_DEPTH and _too_deep(payload):
+    if len(payload) > MAX_DEPTH and too_deep(payload):
         raise InvalidEvent(
-            f"Document nesting depth ({_MAX_DEPTH + 1}) exceeds the maximum allowed ({_MAX_DEPTH}, "
+            f"Document nesting depth ({MAX_DEPTH + 1}) exceeds the maximum allowed ({MAX_DEPTH}, "
             "from `StreamReadConstraints.getMaxNestingDepth()`)" + _where(1, 1)
         )
     limit = sys.getrecursionlimit()
     try:
         # To 3.11 the scanner's depth counts as Python's, and the function may have left less.
-        sys.setrecursionlimit(max(limit, 3 * _MAX_DEPTH))
+        sys.setrecursionlimit(max(limit, 3 * MAX_DEPTH))
         value = _decoder.decode(text)
     except json.JSONDecodeError as error:
         # An unterminated string ends with the document.
@@ -77,16 +78,17 @@ def _load_carefully(payload: bytes) -> object:
     return value
 
 
-def _too_deep(payload: bytes) -> bool:
-    if payload.count(b"[") + payload.count(b"{") <= _MAX_DEPTH:
+def too_deep(payload: bytes) -> bool:
+    """Whether JSON is nested deeper than AWS takes it."""
+    if payload.count(b"[") + payload.count(b"{") <= MAX_DEPTH:
         return False
     depth = 0
-    for byte in _STRING.sub(b"", payload):
+    for byte in _STRING.sub(b"", payload).translate(None, _NO_BRACKETS):
         if byte in b"[{":
             depth += 1
-            if depth > _MAX_DEPTH:
+            if depth > MAX_DEPTH:
                 return True
-        elif byte in b"]}":
+        else:
             depth -= 1
     return False
 

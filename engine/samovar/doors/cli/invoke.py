@@ -26,11 +26,16 @@ Examples:
   samovar invoke greet --json | jq .Samovar.start
   samovar invoke greet:live -e '{"name": "tea"}'
   samovar invoke greet --qualifier 3 --endpoint-url http://127.0.0.1:9000
+  samovar invoke thumbnail -e event.json --async
 
 The result goes to stdout, everything else to stderr; an error of the function's ends with exit
 code 1, and its error document is the result. --json prints one object: StatusCode,
 ExecutedVersion, FunctionError (null if there is none), RequestId, Payload (text where it is no
-JSON), Log (the last 4 KB) and Samovar (context, start, and phases in milliseconds).""",
+JSON), Log (the last 4 KB) and Samovar (context, start, and phases in milliseconds).
+
+With --async the function runs later, and again if it fails: what is printed, once the event is on
+disk, is its request id, and with --json StatusCode and RequestId. `samovar events show ID` says
+where it is.""",
 )
 @click.argument("name")
 @event_option
@@ -41,6 +46,9 @@ JSON), Log (the last 4 KB) and Samovar (context, start, and phases in millisecon
     help='what the handler finds in context.client_context, like {"custom": {"a": "b"}}',
 )
 @click.option("--log", "with_log", is_flag=True, help="show the last 4 KB of the invocation's log")
+@click.option(
+    "--async", "as_event", is_flag=True, help="do not wait for it to run; print the request id"
+)
 @click.option("--json", "as_json", is_flag=True, help="print the whole reply as one JSON object")
 @endpoint_option
 def invoke(
@@ -50,10 +58,17 @@ def invoke(
     qualifier: str | None,
     client_context: str | None,
     with_log: bool,
+    as_event: bool,
     as_json: bool,
     endpoint_url: str | None,
 ) -> None:
     """Invoke the function NAME (a name, NAME:VERSION, NAME:ALIAS or an ARN), print its result."""
+    if as_event:
+        for given, option in ((with_log, "--log"), (client_context, "--client-context")):
+            if given:
+                raise click.UsageError(f"{option} has no effect on an event that runs later")
+        _accept(name, event, qualifier, as_json, endpoint_url)
+        return
     log_type = "Tail" if with_log or as_json else "None"
     parameters: dict[str, Any] = {"FunctionName": name, "LogType": log_type}
     if event is not None:
@@ -78,6 +93,24 @@ def invoke(
         sys.stdout.flush()
     if "FunctionError" in reply:
         raise SystemExit(Exit.FUNCTION_ERROR)
+
+
+def _accept(
+    name: str, event: bytes | None, qualifier: str | None, as_json: bool, endpoint_url: str | None
+) -> None:
+    parameters: dict[str, Any] = {"FunctionName": name, "InvocationType": "Event"}
+    if event is not None:
+        parameters["Payload"] = event
+    if qualifier is not None:
+        parameters["Qualifier"] = qualifier
+    with connected(endpoint_url) as client:
+        reply = client.invoke(**parameters)
+    request_id = reply["ResponseMetadata"]["RequestId"]
+    if as_json:
+        document = {"StatusCode": reply["StatusCode"], "RequestId": request_id}
+        click.echo(json.dumps(document, indent=2))
+    else:
+        click.echo(request_id)
 
 
 def _encoded(client_context: str) -> str:
