@@ -112,6 +112,8 @@ class EngineSubject(Subject):
             "create": self.create,
             "delete": self.delete,
             "fill": self.fill,
+            "put_events": self.put_events,
+            "no_events": self.no_events,
             "empty": self.empty,
         }
 
@@ -197,6 +199,20 @@ class EngineSubject(Subject):
             if there >= count:
                 break
         return there
+
+    async def put_events(self, payload: str, count: int, function: str) -> None:
+        """Have `count` events of a function accepted."""
+        await drive(
+            lambda event: self._engine.invoke_async(function, event), payload, count, in_flight=256
+        )
+
+    async def no_events(self) -> None:
+        """Wait until no event is left."""
+        while await self._events_left():  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.02)
+
+    async def _events_left(self) -> bool:
+        return bool((await self._engine.events(limit=1))["events"])
 
     async def empty(self) -> None:
         """End the contexts of `hold`."""
