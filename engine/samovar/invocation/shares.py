@@ -190,7 +190,7 @@ class Shares:
         self._count_calls(now)
         busy = self._busy() >= self._processors
         found = self._fairness.tick(now, busy=busy, calls=self._beside_calls)
-        if self._fairness.holding:
+        if self._fairness.changing:
             self._tick_soon()
         for lane in found:
             self._room_again(lane)

@@ -52,6 +52,24 @@ def write(path: str, text: str = SOURCE) -> None:
     Path(path).write_text(text)
 
 
+def test_what_becomes_of_events_is_said_with_the_code(there: Callable[..., Result]) -> None:
+    queue = "arn:aws:sqs:us-east-1:000000000000:q"
+    write("greet/app.py")
+    options = ("--retries", "1", "--on-failure", queue, "--dead-letter", queue)
+    done = there("deploy", "greet", *options)
+    assert done.exit_code == 0, done.output
+    assert "has its events treated as asked" in done.stderr
+    again = there("deploy", "greet", *options)
+    assert "is unchanged" in again.stderr
+    assert "treated" not in again.stderr
+    document(there("deploy", "greet", "--alias", "live", "--retries", "0", "--json"))
+    taken = there("deploy", "greet", "--on-failure", "none", "--dead-letter", "none")
+    assert "is updated" in taken.stderr
+    (shown,) = document(there("functions", "--json"))
+    assert "DeadLetterConfig" not in shown
+    assert there("deploy", "greet", "--retries", "3").exit_code == 2
+
+
 def test_a_directory_is_created_then_left_alone_then_updated(there: Callable[..., Result]) -> None:
     write("greet/app.py")
     planned = document(there("deploy", "greet", "--dry-run", "--json"))

@@ -11,6 +11,7 @@ import click
 
 from samovar.doors.cli.deploy.amount import read_amount
 from samovar.doors.cli.deploy.carry_out import Existing, carry_out, find
+from samovar.doors.cli.deploy.event_config import EventWishes, configure, read_arn
 from samovar.doors.cli.deploy.follow import follow
 from samovar.doors.cli.deploy.live import LiveDirectory, live_directory
 from samovar.doors.cli.deploy.package import Package, make_package
@@ -43,6 +44,7 @@ Examples:
   samovar deploy ./greet --alias live --provisioned 5
   samovar deploy ./greet --alias live --snap-start
   samovar deploy ./greet --reserved 20
+  samovar deploy ./greet --retries 0 --max-event-age 600
   arn=$(samovar deploy ./greet)
 
 The ARN goes to stdout, everything else to stderr. An option that is not given leaves an existing
@@ -62,6 +64,9 @@ its versions. What is not given stays as it is; --provisioned none, --no-snap-st
 none take away what there is. With --json ReservedConcurrentExecutions, SnapStart and
 ProvisionedConcurrency (Qualifier, Status, Changed, and how many were asked for and are ready) say
 what there is now.
+\b
+--retries, --max-event-age, --on-success and --on-failure are of asynchronous invocations: of the
+alias, where one is given, else of the function as it is invoked without a qualifier.
 \b
 With --watch the engine runs what is saved in the directory, without a zip, and each reload is a
 line on stdout: with --json an object (Time, FunctionName, FunctionArn, CodeSha256, CodeSize,
@@ -126,6 +131,26 @@ what is saved, until it is deployed without --watch or deleted."""
     metavar="N|none",
     help="invocations at once that are this function's, and no more; 0 turns it off",
 )
+@click.option(
+    "--retries",
+    type=click.IntRange(0, 2),
+    help="how often an event that failed runs again",
+)
+@click.option(
+    "--max-event-age", type=click.IntRange(60, 21600), metavar="SECONDS", help="of its events"
+)
+@click.option(
+    "--on-success", metavar="ARN|none", callback=read_arn, help="where records of events go then"
+)
+@click.option(
+    "--on-failure", metavar="ARN|none", callback=read_arn, help="where records of events go then"
+)
+@click.option(
+    "--dead-letter",
+    metavar="ARN|none",
+    callback=read_arn,
+    help="the queue or topic that gets events which were given up",
+)
 @click.option("--dry-run", is_flag=True, help="say what would be done, and do nothing")
 @click.option("--json", "as_json", is_flag=True, help="print more than the ARN, as JSON")
 @endpoint_option
@@ -150,6 +175,11 @@ def deploy(
     provisioned: Amount | None,
     snap_start: bool | None,
     reserved: Amount | None,
+    retries: int | None,
+    max_event_age: int | None,
+    on_success: str | None,
+    on_failure: str | None,
+    dead_letter: str | None,
     dry_run: bool,
     as_json: bool,
     endpoint_url: str | None,
@@ -176,7 +206,9 @@ def deploy(
         tag,
         snap_start,
         reserved,
+        dead_letter,
     )
+    events = EventWishes(retries, max_event_age, on_success, on_failure)
     function = _name_of(meant, name)
     live = live_directory(meant, install=install) if watch else None
     with connected(endpoint_url) as client:
@@ -191,6 +223,8 @@ def deploy(
             show(Told(plan, code, current, before, dry=True), as_json=as_json)
             if publish or alias:
                 say(_would_publish(alias, provisioned))
+            if events.parameters():
+                say(f"would have its events treated so: {', '.join(events.parameters())}")
             return
         now = carry_out(client, plan, code.code)
         kept = before if plan.reserve is None else plan.reserve.count
@@ -200,6 +234,7 @@ def deploy(
             published = None
             if snap_start:
                 say("SnapStart is of versions that are published: --publish, or --alias NAME")
+        configure(client, function, alias, events)
         show(Told(plan, code, now, kept, published), as_json=as_json)
         if live is not None:
             follow(client, live.path, now, as_json=as_json)

@@ -23,7 +23,7 @@ class Wishes:
 
     `environment` is all the variables, `tags` are added to those that there are. Memory is MB, the
     timeout seconds, `snap_start` whether versions are to have SnapStart, `reserved` invocations at
-    once.
+    once, `dead_letter` an ARN (an empty one takes it away).
     """
 
     runtime: str | None = None
@@ -36,6 +36,7 @@ class Wishes:
     tags: Mapping[str, str] = field(default_factory=dict)
     snap_start: bool | None = None
     reserved: Amount | None = None
+    dead_letter: str | None = None
 
 
 class Status(StrEnum):
@@ -131,6 +132,8 @@ def _configuration(wishes: Wishes, handler: str) -> dict[str, Any]:
         wanted["Environment"] = {"Variables": dict(wishes.environment)}
     if wishes.layers:
         wanted["Layers"] = list(wishes.layers)
+    if wishes.dead_letter is not None:
+        wanted["DeadLetterConfig"] = {"TargetArn": wishes.dead_letter}
     if wishes.snap_start is not None:
         wanted["SnapStart"] = {"ApplyOn": _apply_on(wishes.snap_start)}
     return {key: value for key, value in wanted.items() if value is not None}
@@ -142,6 +145,8 @@ def _now(current: Mapping[str, Any], key: str) -> Any:
         return [layer["Arn"] for layer in current.get("Layers", ())]
     if key == "Environment":
         return {"Variables": current.get("Environment", {}).get("Variables", {})}
+    if key == "DeadLetterConfig":
+        return {"TargetArn": current.get("DeadLetterConfig", {}).get("TargetArn", "")}
     if key == "SnapStart":
         return {"ApplyOn": current.get("SnapStart", {}).get("ApplyOn", _apply_on(False))}
     return current.get(key)
