@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import pytest
@@ -202,3 +203,32 @@ def test_engine_stop_waits_for_what_runs(run_open: RunEngine) -> None:
 
     run_open(scenario)
     run_open(empty)
+
+
+def test_two_functions_that_are_each_other_s_destination_are_stopped(run_open: RunEngine) -> None:
+    async def scenario(engine: Engine) -> None:
+        for name in ("ping", "pong"):
+            await deploy(engine, name)
+        arns = {name: engine.registry.get(name).arn for name in ("ping", "pong")}
+        await engine.put_event_invoke("ping", on_success=arns["pong"])
+        await engine.put_event_invoke("pong", on_success=arns["ping"])
+        await engine.invoke_async("ping", {})
+        stopped: list[Any] = []
+        deadline = asyncio.get_running_loop().time() + 20
+        while not stopped:
+            assert asyncio.get_running_loop().time() < deadline
+            stopped = (await engine.events(condition="RecursiveInvocation"))["events"]
+            await asyncio.sleep(0.01)
+        (entry,) = stopped
+        assert (entry["state"], entry["invoked"]) == ("dead", 0)
+        text = engine.metrics_text().decode()
+        counter = "samovar_recursive_invocations_dropped_total"
+        assert re.search(rf'^{counter}{{function="p[io]ng"}} 1', text, re.MULTILINE)
+        ran = [
+            line.rpartition(" ")[2]
+            for line in text.splitlines()
+            if line.startswith("samovar_invocation_duration_seconds_count")
+        ]
+        assert 30 <= sum(map(float, ran)) <= 32  # «approximately 16 times» each
+
+    run_open(scenario)
