@@ -276,6 +276,10 @@ def test_what_was_claimed_ahead_waits_again_when_the_engine_stops() -> None:
         await house.turns(200)
         claimed = house.queue.depths()[ItemKind.EVENT, ItemState.CLAIMED]
         assert claimed > len(house.inside), "some were claimed ahead"
+        house.consumer.stop()
+        await house.turns()
+        claimed = house.queue.depths()[ItemKind.EVENT, ItemState.CLAIMED]
+        assert claimed == len(house.inside), "not only when the grace is over"
         await house.stop()
         assert house.queue.depths()[ItemKind.EVENT, ItemState.WAITING] == 40
         assert house.queue.depths()[ItemKind.EVENT, ItemState.CLAIMED] == 0
