@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from benchmarks.event import EVENT_BYTES
 from benchmarks.pure_msgpack import demand_pure, hide_c_extension
 from benchmarks.remote import UnavailableError
-from benchmarks.subject import Subject, drive
+from benchmarks.subject import Subject, drive, sorted_out
 
 if TYPE_CHECKING:
     from samovar.engine import Engine
@@ -106,10 +107,13 @@ class EngineSubject(Subject):
     def commands(self) -> Mapping[str, Callable[..., Awaitable[Any]]]:
         return {
             "calls": self.calls,
+            "puts": self.puts,
             "each": self.each,
             "create": self.create,
             "delete": self.delete,
             "fill": self.fill,
+            "put_events": self.put_events,
+            "no_events": self.no_events,
             "empty": self.empty,
         }
 
@@ -153,6 +157,20 @@ class EngineSubject(Subject):
 
         return await drive(call, payload, count, in_flight)
 
+    async def puts(self, seconds: float, in_flight: int) -> dict[str, Any]:
+        """Accept one event after the other for a time, `in_flight` at once."""
+        clock, engine = time.perf_counter, self._engine
+        started = clock()
+        latencies: list[float] = []
+
+        async def caller() -> None:
+            while (before := clock()) < started + seconds:
+                await engine.invoke_async("noop", EVENT_BYTES)
+                latencies.append(clock() - before)
+
+        await asyncio.gather(*(caller() for _ in range(in_flight)))
+        return sorted_out(latencies, clock() - started)
+
     async def each(self, payload: str, first: int, count: int) -> dict[str, Any]:
         """One call of each of `count` provisioned functions, from `first-{first}` on."""
         numbers = iter(range(first, first + count))
@@ -181,6 +199,20 @@ class EngineSubject(Subject):
             if there >= count:
                 break
         return there
+
+    async def put_events(self, payload: str, count: int, function: str) -> None:
+        """Have `count` events of a function accepted."""
+        await drive(
+            lambda event: self._engine.invoke_async(function, event), payload, count, in_flight=256
+        )
+
+    async def no_events(self) -> None:
+        """Wait until no event is left."""
+        while await self._events_left():  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.02)
+
+    async def _events_left(self) -> bool:
+        return bool((await self._engine.events(limit=1))["events"])
 
     async def empty(self) -> None:
         """End the contexts of `hold`."""

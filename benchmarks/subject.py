@@ -63,3 +63,14 @@ async def drive(call: Call, payload: str, count: int, in_flight: int) -> dict[st
     else:
         await asyncio.gather(*(caller() for _ in range(in_flight)))
     return {"elapsed": (clock() - started) / 1e9, "latencies": latencies}
+
+
+def sorted_out(latencies: list[float], elapsed: float) -> dict[str, Any]:
+    """What a load by time comes to, all in seconds: too many to be sent one by one."""
+    latencies.sort()
+    return {
+        "count": len(latencies),
+        "elapsed": elapsed,
+        "p50": latencies[len(latencies) // 2],
+        "p99": latencies[len(latencies) * 99 // 100],
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.figures import (
     accept,
+    backlog,
     cold,
     decision,
     embedded,
@@ -18,5 +19,5 @@ from benchmarks.harness import Figure
 
 def build(quick: bool) -> list[Figure]:
     """All figures; `quick` takes few samples, enough to see that everything runs."""
-    parts = (embedded, http, accept, cold, provisioned, idle, snapstart, reload, decision)
+    parts = (embedded, http, accept, backlog, cold, provisioned, idle, snapstart, reload, decision)
     return [figure for part in parts for figure in part.build(quick)]

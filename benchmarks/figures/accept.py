@@ -6,10 +6,11 @@ from functools import partial
 
 from benchmarks.figures.contenders import floor, samovar
 from benchmarks.harness import Figure
-from benchmarks.measures import Metric, Target
+from benchmarks.measures import Metric, Role, Target
 from benchmarks.probes.accept import BareStarts, EventStarts, Puts, WrkEvents
 
 _QUEUE = "bare group commit"
+_SERVED = "bare group commit behind HTTP"
 _PIPE = "bare group commit and a pipe"
 _CONNECTIONS = (1, 8, 64)
 
@@ -41,9 +42,16 @@ def _rate(connections: int, quick: bool) -> Figure:
         metric=Metric.RATE,
         contenders=(
             samovar(partial(WrkEvents, connections=connections), http=True, parked=True),
+            samovar(
+                partial(Puts, connections=connections),
+                name="Samovar, embedded",
+                role=Role.VARIANT,
+                parked=True,
+            ),
             floor(_QUEUE, "bare_queue:BareQueue", partial(Puts, connections=connections)),
+            floor(_SERVED, "bare_queue:BareQueue", partial(WrkEvents, connections=connections)),
         ),
-        targets=(Target(0.5, _QUEUE, at_least=True),),
+        targets=(Target(0.5, _QUEUE, at_least=True), Target(0.5, _SERVED, at_least=True)),
         rounds=2 if quick else 6,
         batch=1 if quick else 2,
         warm_up=1,

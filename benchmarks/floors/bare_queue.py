@@ -2,7 +2,7 @@
 
 SQLite with a WAL and synchronous=FULL, as the engine's queue has it. Whoever puts a row waits for
 the commit; what is put while one runs shares the next. No indexes but the row's number, no
-states, no limits, no HTTP.
+states, no limits; HTTP, where it is asked for, is the bare loop's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from threading import Thread
 from typing import Any
 
 from benchmarks.event import EVENT_BYTES
-from benchmarks.subject import Subject
+from benchmarks.floors.http_protocol import RawHttp, listen, port_of
+from benchmarks.subject import Subject, sorted_out
 
 _Row = tuple[str, bytes]
 _Group = tuple[list[_Row], list[Future[None]]]
@@ -45,7 +46,11 @@ class BareQueue(Subject):
         self._loop = asyncio.get_running_loop()
         self._thread = Thread(target=self._write)
         self._thread.start()
-        return {}
+        self._server = await listen(self._route)
+        return {"port": port_of(self._server)}
+
+    def _route(self, connection: RawHttp, url: bytes, body: bytes) -> None:
+        self._put(body).add_done_callback(lambda _: connection.reply(body))
 
     def commands(self) -> Mapping[str, Callable[..., Awaitable[Any]]]:
         return {"puts": self.puts, "starts": self.starts}
@@ -62,16 +67,9 @@ class BareQueue(Subject):
                 latencies.append(clock() - before)
 
         await asyncio.gather(*(putter() for _ in range(in_flight)))
-        elapsed = clock() - started
-        latencies.sort()
-        return {
-            "count": len(latencies),
-            "elapsed": elapsed,
-            "p50": latencies[len(latencies) // 2],
-            "p99": latencies[len(latencies) * 99 // 100],
-        }
+        return sorted_out(latencies, clock() - started)
 
-    async def starts(self, count: int) -> dict[str, Any]:
+    async def starts(self, count: int, rest: float) -> dict[str, Any]:
         """From the wish to put a row until another process has heard that it is durable."""
         heard: asyncio.Queue[int] = asyncio.Queue()
         self._loop.add_reader(
@@ -85,13 +83,14 @@ class BareQueue(Subject):
             await self._put()
             os.write(self._to_worker, b"x")
             latencies.append(await heard.get() - before)
+            await asyncio.sleep(rest)
         self._loop.remove_reader(self._from_worker)
         return {"elapsed": (time.monotonic_ns() - started) / 1e9, "latencies": latencies}
 
-    def _put(self) -> Future[None]:
+    def _put(self, body: bytes = EVENT_BYTES) -> Future[None]:
         future: Future[None] = self._loop.create_future()
         self._number += 1
-        self._rows.append((f"7f0d3f54-0d5c-4a9e-9f3c-{self._number:012d}", EVENT_BYTES))
+        self._rows.append((f"7f0d3f54-0d5c-4a9e-9f3c-{self._number:012d}", body))
         self._futures.append(future)
         if not self._busy:
             self._busy = True
@@ -124,6 +123,7 @@ class BareQueue(Subject):
         database.close()
 
     async def stop(self) -> None:
+        self._server.close()
         self._groups.put(None)
         await asyncio.to_thread(self._thread.join)
         os.close(self._to_worker)

@@ -11,6 +11,8 @@ from benchmarks.probes.http import Wrk, connect, path_of
 from benchmarks.remote import ContenderError, Remote
 
 _PATIENCE = 10.0  # seconds that an event may take to begin
+# Seconds between two events: the end of one is a commit, too, and the next would wait for it.
+REST = 0.01
 
 
 class WrkEvents(Wrk):
@@ -61,6 +63,7 @@ class EventStarts:
                 connection.sendall(self._request)
                 _demand_accepted(connection)
                 latencies.append(int(self._stamps.recv(64)) - before)
+                time.sleep(REST)
         return Batch(count, (clock() - started) / 1e9, latencies)
 
     def close(self) -> None:
@@ -74,7 +77,7 @@ class BareStarts:
         self._remote = remote
 
     def measure(self, count: int) -> Batch:
-        told = self._remote.ask("starts", count=count)
+        told = self._remote.ask("starts", count=count, rest=REST)
         return Batch(count, told["elapsed"], told["latencies"])
 
     def close(self) -> None:

@@ -11,7 +11,6 @@ from samovar.assembly import Parts
 from samovar.model import limits
 from samovar.model.event import EventInvokeConfig
 from samovar.model.event_entries import Entry, EventDetails, EventList
-from samovar.stores.invoke_queue import ItemKind, ItemState
 
 
 class EventsApi:
@@ -60,15 +59,16 @@ class EventsApi:
     async def events(
         self,
         *,
-        state: ItemState | None = None,
-        kind: ItemKind | None = None,
+        state: str | None = None,
+        kind: str | None = None,
         function: str | None = None,
         condition: str | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> EventList:
         """A page of the events that are not over, of the dead ones, and of what is to be sent of
-        either: the document of docs/events.md. `function` is a name; `after` is the `next` of the
+        either: the document of docs/events.md. `state` is `waiting`, `claimed` or `dead`, `kind`
+        `event` or `delivery`, `function` a name; `after` is the `next` of the
         page before; `limit` is from 1 to 1,000. Raises ClientError."""
         return await self._parts.asynchronous.inspection.list(
             state=state,

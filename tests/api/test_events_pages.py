@@ -54,8 +54,6 @@ def test_a_list(tmp_path: Path, query: str, asked: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "?state=gone",
-        "?kind=x",
         "?limit=x",
         "?limit=-1",
         "?state=dead&state=dead",

@@ -20,6 +20,7 @@ from tests.process.programs import CHECKOUT, Program
 from samovar import Settings
 from samovar.blocking import BlockingEngine
 from samovar.errors import AWS, ClientError, DataDirectoryInUse, EngineError
+from samovar.invocation.identity import is_uuid
 from samovar.model.invocation import StartKind
 from samovar.settings import Isolation
 
@@ -56,6 +57,9 @@ def test_the_main_thread(settings: Settings) -> None:
             engine.start()
         with pytest.raises(DataDirectoryInUse):
             BlockingEngine(settings).start()
+        assert is_uuid(engine.invoke_async("f", {"n": 4}, qualifier="$LATEST"))
+        with pytest.raises(TypeError, match="not JSON serializable"):
+            engine.invoke_async("f", {1})
         engine.delete_function("f")
         with pytest.raises(ClientError) as missing:
             engine.invoke("f")

@@ -12,7 +12,7 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGE = CHECKOUT / "docs" / "embedding.md"
 # What the page promises of each of its programs, in their order.
-PRINTED = ["320\n640\n960\n", '"Hello, tea"\n', "[]\n", ""]
+PRINTED = ["320\n640\n960\n", "RetriesExhausted 3 'name'\n", '"Hello, tea"\n', "[]\n", ""]
 
 
 def programs() -> list[str]:

@@ -109,13 +109,13 @@ class Acceptor:
             trace, _ = lineage.follow(trace, version.arn)
         else:
             trace = self._identities.trace(now)
-        event = QueuedEvent(version.name, function_arn, qualifier or LATEST, trace)
+        head = QueuedEvent.pack_new(version.name, function_arn, qualifier or LATEST, trace)
         age = self._config_of(version.name, qualifier).age * self._time_scale
         return Item(
             request_id or self._identities.request_id(),
             ItemKind.EVENT,
             version.arn,
-            event.pack(),
+            head,
             payload,
             now,
             now,

@@ -29,6 +29,7 @@ _RATE_LEFT = 0.2
 # What runs within so many seconds is claimed ahead: a claim is a commit, and takes some of them.
 _AHEAD = 0.01
 _MOST_AHEAD = 16  # for each that may run at once
+_PATIENCE = 4  # ticks: a cold start may take as long
 _KNOWN = 1000  # flows that are kept
 
 
@@ -48,7 +49,8 @@ class Flow:
     """The events of one function. `running`: those that were handed to it; `claimed`: those that
     were claimed for it, or are being claimed; `limit`: how many may run; `resumes`: until then
     none is begun (monotonic seconds); `duration`: how long a run takes, seconds; `ended`: whether
-    any ended since the last tick; `pressed`: whether more wanted to run since."""
+    any ended since the last tick; `pressed`: whether more want to run; `patience`: ticks
+    until it is taken to be slow, when none has ended yet."""
 
     limit: float
     running: int = 0
@@ -57,6 +59,7 @@ class Flow:
     duration: float | None = None
     ended: bool = False
     pressed: bool = False
+    patience: int = _PATIENCE
 
 
 class Fairness:
@@ -105,14 +108,7 @@ class Fairness:
         if flow.running >= int(flow.limit):
             flow.pressed = True
             return Lack.LIMIT
-        if self.full:
-            return Lack.ALL
-        if headroom.places <= (headroom.limit > 1):  # one stays free for a call
-            return Lack.PLACES
-        spared = max(1.0, headroom.rate * _RATE_LEFT) if 1 < headroom.rate < inf else 0.0
-        if headroom.requests < 1 + spared:
-            return Lack.REQUESTS
-        return None if headroom.startable > 0 else Lack.CONTEXTS
+        return Lack.ALL if self.full else _lack_in(headroom)
 
     def begin(self, function: str) -> None:
         """One that was claimed is handed to its function."""
@@ -148,33 +144,42 @@ class Fairness:
         idle; `calls`: there is somebody who waits for calls these days."""
         found = []
         for function, flow in self._flows.items():
-            if flow.resumes and now >= flow.resumes:
-                flow.resumes = 0.0
-                found.append(function)
+            if flow.resumes:
+                if now >= flow.resumes:
+                    flow.resumes = 0.0
+                    found.append(function)
             elif flow.pressed:
                 self._grow(flow, busy, calls)
                 if flow.running < int(flow.limit):
+                    flow.pressed = False
                     found.append(function)
-            flow.pressed = flow.ended = False
+            flow.ended = False
         return found
 
     def _grow(self, flow: Flow, busy: bool, calls: bool) -> None:
         if busy and calls:
             flow.limit = max(1.0, flow.limit * 0.9)
             return
-        duration = flow.duration or 0.0
-        if not flow.ended:  # they take longer than that
+        duration = flow.duration
+        if duration is None:
+            flow.patience -= 1
+            if flow.patience >= 0:
+                return
+            duration = TICK
+        elif not flow.ended:  # they take longer than that
             duration = max(duration, TICK)
         most = max(self._first, 1 + duration / _LOOP_SHARE)
         if busy:
             most = min(most, self._first * _BESIDE_BUSY)
         if flow.limit < most:
             flow.limit = min(most, flow.limit * 2, float(self._most))
+        elif flow.ended:
+            flow.limit = max(most, flow.limit * 0.8)
 
     @property
-    def holding(self) -> bool:
-        """Whether some function's events give way until a time comes."""
-        return any(flow.resumes for flow in self._flows.values())
+    def changing(self) -> bool:
+        """Whether another tick may change anything."""
+        return any(flow.resumes or flow.pressed for flow in self._flows.values())
 
     def _flow(self, function: str) -> Flow:
         flow = self._flows.get(function)
@@ -187,3 +192,12 @@ class Fairness:
                     del self._flows[one]
         flow = self._flows[function] = Flow(self._first)
         return flow
+
+
+def _lack_in(headroom: Headroom) -> Lack | None:
+    if headroom.places <= (headroom.limit > 1):  # one stays free for a call
+        return Lack.PLACES
+    spared = max(1.0, headroom.rate * _RATE_LEFT) if 1 < headroom.rate < inf else 0.0
+    if headroom.requests < 1 + spared:
+        return Lack.REQUESTS
+    return None if headroom.startable > 0 else Lack.CONTEXTS

@@ -5,22 +5,21 @@ Filters are looked for page by page, in the order in which items came in: for pe
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from typing import Final
+from enum import StrEnum
+from typing import Final, TypeVar
 
 from samovar.clock import Clock
 from samovar.errors import AWS, ClientError
+from samovar.invocation.entries import delivery_of, depths_of, entry_of
 from samovar.invocation.records import PATIENCE
 from samovar.logs.platform_lines import iso
 from samovar.model.event import Delivery, EventInvokeConfig, QueuedEvent
 from samovar.model.event_entries import (
     SCHEMA,
-    DeliveryEntry,
-    Depths,
     Entry,
     EventDetails,
-    EventEntry,
     EventList,
     QueueDepths,
 )
@@ -30,6 +29,7 @@ MOST = 1000  # entries of one page, and items that are looked through at a time
 # What is in hand comes first, then what waits, then what was given up.
 _ORDER = (ItemState.CLAIMED, ItemState.WAITING, ItemState.DEAD)
 
+Choice = TypeVar("Choice", bound=StrEnum)
 Find = Callable[[str, str | None], object]
 ConfigOf = Callable[[str, str | None], EventInvokeConfig]
 Arrived = Callable[[ItemKind, str, float], None]
@@ -63,15 +63,15 @@ class Inspection:
         """How many items there are."""
         found = self._queue.depths()
         return {
-            "events": _depths(found, ItemKind.EVENT),
-            "deliveries": _depths(found, ItemKind.DELIVERY),
+            "events": depths_of(found, ItemKind.EVENT),
+            "deliveries": depths_of(found, ItemKind.DELIVERY),
         }
 
     async def list(
         self,
         *,
-        state: ItemState | None = None,
-        kind: ItemKind | None = None,
+        state: str | None = None,
+        kind: str | None = None,
         function: str | None = None,
         condition: str | None = None,
         after: str | None = None,
@@ -80,11 +80,13 @@ class Inspection:
         """A page of what there is, at most `limit` (1 to 1,000) entries: of a `state`, a `kind`, a
         function's name, a condition; all of it where none is given.
 
-        `after` is the `next` of the page before. Raises ClientError for one that is none.
+        `after` is the `next` of the page before. Raises ClientError for what is none of these.
         """
+        of_kind = _choice(ItemKind, "kind", kind)
+        of_state = _choice(ItemState, "state", state)
         if not 1 <= limit <= MOST:
             raise ClientError(AWS.VALIDATION, f"limit is {limit}; it is from 1 to {MOST}.")
-        states, behind = _from(after, _ORDER if state is None else (state,))
+        states, behind = _from(after, _ORDER if of_state is None else (of_state,))
 
         def wanted(entry: Entry) -> bool:
             named = function in (None, entry["function"])
@@ -94,8 +96,10 @@ class Inspection:
         cursor: str | None = None
         for one in states:
             exact = function is None and condition is None and kind is None
-            async for found in self._of(one, kind, function, behind, limit + 1 if exact else MOST):
-                entry = _entry(found)
+            async for found in self._of(
+                one, of_kind, function, behind, limit + 1 if exact else MOST
+            ):
+                entry = entry_of(found)
                 if not wanted(entry):
                     continue
                 if len(entries) == limit:
@@ -117,7 +121,7 @@ class Inspection:
         """One event or delivery, with its payload, and an event's deliveries. Raises ClientError
         (404) if there is none."""
         found = await self._demand(item_id)
-        entry = _entry(found)
+        entry = entry_of(found)
         entry["payload"] = found.item.body.decode(errors="replace")
         deliveries = []
         if found.item.kind is ItemKind.EVENT:
@@ -125,7 +129,7 @@ class Inspection:
                 shown
                 for state in _ORDER
                 async for one in self._of(state, ItemKind.DELIVERY, None, "", MOST)
-                if (shown := _delivery(one))["event"] == item_id
+                if (shown := delivery_of(one))["event"] == item_id
             ]
         return {
             "schema": SCHEMA,
@@ -152,7 +156,7 @@ class Inspection:
             raise _alive(item_id, None)  # somebody else was quicker
         self._arrived(item.kind, item.lane, now)
         again = replace(item, head=head, accepted=now, due=now, expires=expires)
-        return _entry(Found(again, ItemState.WAITING))
+        return entry_of(Found(again, ItemState.WAITING))
 
     async def forget(self, item_id: str) -> None:
         """Delete a dead event or delivery; raises ClientError as `redrive` does."""
@@ -208,6 +212,16 @@ class Inspection:
             after = page[-1].item.id
 
 
+def _choice(of: type[Choice], name: str, text: str | None) -> Choice | None:
+    if text is None:
+        return None
+    try:
+        return of(text)
+    except ValueError:
+        known = ", ".join(of)
+        raise ClientError(AWS.VALIDATION, f"{name}={text[:100]!r} is none of {known}.") from None
+
+
 def _from(after: str | None, order: tuple[ItemState, ...]) -> tuple[tuple[ItemState, ...], str]:
     if not after:
         return order, ""
@@ -218,82 +232,6 @@ def _from(after: str | None, order: tuple[ItemState, ...]) -> tuple[tuple[ItemSt
             f"after={after[:100]!r} is not the «next» of a page that was asked for in this way.",
         )
     return order[order.index(ItemState(state)) :], item_id
-
-
-def _depths(found: Mapping[tuple[ItemKind, ItemState], int], kind: ItemKind) -> Depths:
-    return {
-        "waiting": found.get((kind, ItemState.WAITING), 0),
-        "claimed": found.get((kind, ItemState.CLAIMED), 0),
-        "dead": found.get((kind, ItemState.DEAD), 0),
-    }
-
-
-def _entry(found: Found) -> Entry:
-    return _event(found) if found.item.kind is ItemKind.EVENT else _delivery(found)
-
-
-def _event(found: Found) -> EventEntry:
-    item = found.item
-    try:
-        event = QueuedEvent.unpack(item.head)
-    except (ValueError, TypeError) as error:  # it is not run, and is there to be seen
-        name = item.lane.rpartition(":")[2]
-        event = QueuedEvent(name, item.lane, error_type="Unreadable", error_message=str(error))
-    return {
-        "kind": "event",
-        "id": item.id,
-        "state": found.state.value,
-        "function": event.name,
-        "function_arn": event.function_arn,
-        "qualifier": event.qualifier,
-        "accepted": iso(item.accepted),
-        "due": _due(found),
-        "expires": iso(item.expires),
-        "invoked": event.invoked,
-        "errors": event.errors,
-        "puts_off": event.puts_off,
-        "condition": event.condition or None,
-        "error_type": event.error_type or None,
-        "error_message": event.error_message or None,
-        "trace": event.trace,
-    }
-
-
-def _delivery(found: Found) -> DeliveryEntry:
-    item = found.item
-    entry: DeliveryEntry = {
-        "kind": "delivery",
-        "id": item.id,
-        "state": found.state.value,
-        "event": "",
-        "function": "",
-        "function_arn": "",
-        "channel": "unknown",
-        "target": item.lane,
-        "condition": "",
-        "accepted": iso(item.accepted),
-        "due": _due(found),
-        "expires": iso(item.expires),
-        "failures": 0,
-        "failure": None,
-    }
-    try:
-        delivery = Delivery.unpack(item.head)
-    except (ValueError, TypeError) as error:
-        entry["failure"] = str(error)
-        return entry
-    entry["event"] = delivery.event
-    entry["function"] = delivery.function_arn.split(":")[6]
-    entry["function_arn"] = delivery.function_arn
-    entry["channel"] = delivery.channel.value
-    entry["condition"] = delivery.condition
-    entry["failures"] = delivery.failures
-    entry["failure"] = delivery.failure or None
-    return entry
-
-
-def _due(found: Found) -> str | None:
-    return iso(found.item.due) if found.state is ItemState.WAITING else None
 
 
 def _alive(item_id: str, state: ItemState | None) -> ClientError:

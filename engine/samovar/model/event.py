@@ -109,6 +109,15 @@ class QueuedEvent:
             ]
         )
 
+    @staticmethod
+    def pack_new(name: str, function_arn: str, qualifier: str, trace: str) -> bytes:
+        """What `pack` makes of an event that has just come in, for a third of the cost: there is
+        one for each that is accepted."""
+        packed: bytes = msgpack.packb(
+            [FORMAT, name, function_arn, qualifier, trace, 0, 0, 0, "", "", ""]
+        )
+        return packed
+
     @classmethod
     def unpack(cls, head: bytes) -> Self:
         """Raises ValueError for what `pack` of no known format has made."""

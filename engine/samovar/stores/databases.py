@@ -11,6 +11,8 @@ from pathlib import Path
 from samovar.errors import EngineError
 from samovar.stores.syncing import sync_directory
 
+_PREPARED = 256  # statements that stay so
+
 
 def open_database(
     path: Path, version: int, steps: Mapping[int, Sequence[str]], *pragmas: str
@@ -26,7 +28,7 @@ def open_database(
     # gives its -wal and -shm files the mode of the database.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     path.chmod(0o600)
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = sqlite3.connect(path, isolation_level=None, cached_statements=_PREPARED)
     try:
         for pragma in (*pragmas, "journal_mode = WAL", "synchronous = FULL"):
             connection.execute(f"PRAGMA {pragma}")

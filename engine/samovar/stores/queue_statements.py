@@ -66,10 +66,9 @@ CHECKPOINT = 4096
 WIDTH = 15
 _ONE = f"({', '.join('?' * WIDTH)})"
 LONGEST_RUN = 64
-INSERT = {
-    count: "INSERT INTO items VALUES " + ", ".join([_ONE] * count)
-    for count in (1, 2, 4, 8, 16, 32, LONGEST_RUN)
-}
+INSERT = tuple(
+    "INSERT INTO items VALUES " + ", ".join([_ONE] * count) for count in range(LONGEST_RUN + 1)
+)
 _FIELDS = (
     "items.seq, id, kind, lane, head, {body}, accepted, due, expires, node, attempt, format, state"
 )
@@ -96,15 +95,12 @@ def row_of(item: Item, node: str, state: int, until: float | None) -> tuple[Any,
 def insert(database: sqlite3.Connection, values: Sequence[Any]) -> None:
     """Put rows in, one behind the other in `values`.
 
-    Many a statement: each lets go of the interpreter's lock, and may wait long to have it back. Few
-    lengths, so that all of them stay prepared.
+    Many a statement: each lets go of the interpreter's lock, and may wait long to have it back. All
+    lengths that there are stay prepared.
     """
-    at, left = 0, len(values) // WIDTH
-    while left:
-        run = min(1 << (left.bit_length() - 1), LONGEST_RUN)
-        database.execute(INSERT[run], values[at : at + run * WIDTH])
-        at += run * WIDTH
-        left -= run
+    for start in range(0, len(values), LONGEST_RUN * WIDTH):
+        run = values[start : start + LONGEST_RUN * WIDTH]
+        database.execute(INSERT[len(run) // WIDTH], run)
 
 
 def lanes(database: sqlite3.Connection) -> Sequence[Lane]:

@@ -20,6 +20,7 @@ from samovar.stores.queue_statements import (
     INLINE,
     KEPT_FREE,
     KINDS,
+    LONGEST_RUN,
     NEVER,
     NEXT,
     SCHEMA,
@@ -261,14 +262,13 @@ class SqliteItems:
     # -- a group
 
     def _commit(self, requests: Sequence[Any]) -> Sequence[Any]:
-        put = self._put
         try:
-            with told(self.path), transaction(self._database):
-                results = [
-                    put(request) if type(request) is tuple else request.change(*request.arguments)
-                    for request in requests
-                ]
-                self._flush()
+            with told(self.path):
+                if all(type(request) is tuple for request in requests):
+                    results = self._insert(requests)
+                else:
+                    with transaction(self._database):
+                        results = self._change(requests)
         except BaseException:
             for item_id, held in reversed(self._before):
                 if held is None:
@@ -292,6 +292,26 @@ class SqliteItems:
             )
             self.dead_dropped += self._dropped
             self._dropped = 0
+        return results
+
+    def _insert(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[None]:
+        """Put all there is: often one statement, which is then a transaction by itself."""
+        for row in rows:
+            self._put(row)
+        if len(rows) <= LONGEST_RUN and not self._bodies:
+            self._flush()
+        else:
+            with transaction(self._database):
+                self._flush()
+        return [None] * len(rows)
+
+    def _change(self, requests: Sequence[Any]) -> Sequence[Any]:
+        put = self._put
+        results = [
+            put(request) if type(request) is tuple else request.change(*request.arguments)
+            for request in requests
+        ]
+        self._flush()
         return results
 
     def _put(self, row: tuple[Any, ...]) -> None:

@@ -90,7 +90,7 @@ def test_what_was_given_up_is_listed_shown_redriven_and_forgotten(
 
         listed = samovar("events", "list")
         assert sorted(line.split()[0] for line in listed.stdout.splitlines()[1:]) == sorted(sent)
-        for said in ("picky:$LATEST", "dead", "RetriesExhausted, ValueError: no picture in cat 3"):
+        for said in ("picky:$LATEST", "dead", "RetriesExhausted, ValueError: no picture in cat …"):
             assert said in listed.stdout
         assert "in all: events: 4 dead; deliveries: none" in listed.stderr
         first = samovar("events", "list", "--limit", "3")
@@ -186,7 +186,7 @@ def test_rows_of_a_table() -> None:
         "accepted (UTC)": "2026-01-31 11:59:30",
         "tries": "1",
         "next try": "in 45 s",
-        "why": "KeyError: 'x' " + "y" * 45 + "…",
+        "why": "KeyError: 'x' " + "y" * 33 + "…",
     }
     assert (delivery["what"], delivery["function"], delivery["tries"], delivery["next try"]) == (
         *("to on-failure", "f:live", "5", "-"),
@@ -199,7 +199,7 @@ def test_details_say_when_it_goes_on_and_what_is_sent_of_it() -> None:
     )
     assert lines["state"] == "waiting: next attempt in 45 s"
     assert lines["attempts"].startswith("1 run, 1 failed; put off 2 times")
-    assert lines["to on-failure"].endswith("q: dead, 5 failures: no queue (d)")
+    assert lines["to on-failure"].endswith("q: dead, failed 5 times: no queue (d)")
     of_it = dict(shown.details({"schema": 1, "time": NOW, "event": DELIVERY, "deliveries": []}))
     assert (of_it["of event"], of_it["why"]) == ("e", "no queue")
     due = {**EVENT, "due": NOW}

@@ -185,7 +185,15 @@ def test_more_than_one_look_into_the_queue_is_one_page(function: str | None) -> 
 
 
 @pytest.mark.parametrize(
-    "asked", [{"limit": 0}, {"limit": 1001}, {"after": "x"}, {"after": "dead"}]
+    "asked",
+    [
+        {"state": "gone"},
+        {"kind": "x"},
+        {"limit": 0},
+        {"limit": 1001},
+        {"after": "x"},
+        {"after": "dead"},
+    ],
 )
 def test_what_is_asked_wrongly(asked: dict[str, object]) -> None:
     async def scene(desk: Desk) -> None:

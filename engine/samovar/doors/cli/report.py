@@ -55,6 +55,9 @@ def start_text(settings: Settings, endpoint: str, report: Report) -> str:
         f"  interpreters  {found or 'none: no function can run; see samovar doctor'}",
         f"  walls         {', '.join(report.walls_held) or 'none'}",
     ]
+    neighbours = _neighbours(settings)
+    if neighbours:
+        lines.append(f"  neighbours    {neighbours}")
     if settings.hot_reload_roots:
         lines.append(f"  hot reload    within {', '.join(map(str, settings.hot_reload_roots))}")
     lines += [f"  missing wall  {wall}: {why}" for wall, why in report.walls_missing.items()]
@@ -72,10 +75,21 @@ def start_line_json(settings: Settings, endpoint: str, report: Report) -> str:
         "signed": settings.credentials_file is not None,
         "data_dir": str(settings.data_dir),
         "interpreters": {item.runtime: item.version for item in report.interpreters},
+        "neighbours": _neighbours(settings),
         "walls_held": list(report.walls_held),
         "walls_missing": dict(report.walls_missing),
     }
     return json.dumps(document)
+
+
+def _neighbours(settings: Settings) -> str:
+    """Where what becomes of events is sent, and with whose rights; empty where nowhere."""
+    places = [settings.aws_endpoint] if settings.aws_endpoint else []
+    places += [f"{service} {url}" for service, url in settings.endpoints.items()]
+    if not places:
+        return ""
+    whose = "execution roles" if "sts" in settings.endpoints else "the engine (no sts is given)"
+    return f"{', '.join(places)}; with the rights of {whose}"
 
 
 def _who_is_served(settings: Settings) -> str:

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from samovar.model.invocation import Outcome
 from samovar.registry.functions import FunctionRegistry
 from samovar.settings import Settings
-from samovar.stores.invoke_queue import ItemKind, ItemState
 
 
 class ServedEngine(Protocol):
@@ -68,8 +67,8 @@ class ServedEngine(Protocol):
     async def events(
         self,
         *,
-        state: ItemState | None,
-        kind: ItemKind | None,
+        state: str | None,
+        kind: str | None,
         function: str | None,
         condition: str | None,
         after: str | None,

@@ -64,6 +64,9 @@ class _Asked:
 
 
 _PLAIN = _Asked()
+# What nearly every event comes with, and nothing else that means something.
+_EVENT = _Asked("Event")
+_EVENT_HEADERS = [(_TYPE, b"Event")]
 _ACCEPTED = Reply(202)
 
 
@@ -183,6 +186,8 @@ def _asked(raw_headers: RawHeaders) -> _Asked:
     meant = [header for header in raw_headers if header[0] in MEANT]
     if not meant:
         return _PLAIN
+    if meant == _EVENT_HEADERS:
+        return _EVENT
     headers = dict(meant)
     if len(headers) < len(meant):
         headers = as_one(meant)

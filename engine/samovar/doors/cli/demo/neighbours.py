@@ -42,7 +42,7 @@ def moto(account: str) -> Iterator[Moto]:
 
     Raises Failure where moto is not installed.
     """
-    if find_spec("moto") is None or find_spec("flask") is None:
+    if any(find_spec(name) is None for name in ("moto", "flask", "flask_cors")):
         raise Failure(
             Exit.USAGE,
             "the demo needs moto's server to play S3, DynamoDB and SQS: pip install 'moto[server]',"

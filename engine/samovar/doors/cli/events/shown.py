@@ -12,7 +12,7 @@ from samovar.model.event_entries import Entry, EventDetails, QueueDepths
 
 LEFT_OUT_FIRST = ("accepted (UTC)", "next try", "tries", "function")
 RIGHT = ("tries",)
-_WHY = 60  # characters of it in a table
+_WHY = 48  # characters of it in a table
 
 
 def rows(entries: Sequence[Entry], now: str) -> list[dict[str, str]]:
@@ -96,7 +96,8 @@ def details(found: EventDetails) -> Iterator[tuple[str, str]]:
     if why(entry):
         yield "why", why(entry)
     for delivery in found["deliveries"]:
-        failed = f", {delivery['failures']} failures: {delivery['failure']}"
+        times = "once" if delivery["failures"] == 1 else f"{delivery['failures']} times"
+        failed = f", failed {times}: {delivery['failure']}"
         yield (
             f"to {delivery['channel']}",
             f"{delivery['target']}: {_state(delivery, now)}"
