@@ -35,7 +35,9 @@ class Refusal(Exception):
         """With what to do next."""
         advice = _NEXT.get(self.code, "")
         if self.message.startswith("Function not found"):
-            advice = "Deploy it again first, or have what is left of it deleted: samovar events forget"
+            advice = (
+                "Deploy it again first, or have what is left of it deleted: samovar events forget"
+            )
         text = f"{self.code}: {self.message}"
         return Failure(Exit.REFUSED, f"{text}\n{advice}" if advice else text)
 
