@@ -98,7 +98,7 @@ class Fairness:
         """So many were not there, or are not run."""
         self._flows[function].claimed -= count
 
-    def lack(  # noqa: PLR0911 - one for each thing that there may be too little of
+    def lack(
         self, function: str, headroom: Headroom, now: float
     ) -> Lack | None:
         """Why no event of a function may be handed to it now; None if one may."""
