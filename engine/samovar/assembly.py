@@ -105,7 +105,7 @@ class Parts:
             nursery.observer = metrics
             endings.push_async_callback(nursery.stop)
             endings.callback(deadlines.clear)
-            region = Region(settings.region, settings.aws_endpoint)
+            region = Region(settings.region, settings.aws_endpoint, settings.endpoints)
             provisioner = Provisioner(
                 nursery, registry.runtimes, registry.ensure_extracted, clock, region
             )

@@ -77,6 +77,10 @@ class EngineError(SamovarError):
         self.message = message
 
 
+class NotRun(EngineError):
+    """Our fault, and nothing was run: whoever asked may ask again."""
+
+
 class SettingsError(SamovarError):
     """A setting is wrong; the message names it, its value, and what it may be."""
 

@@ -195,7 +195,7 @@ class Settings:
         need(self.log_size >= 65536, "log_size", "must be at least 65536")
         need(self.log_size_total >= self.log_size, "log_size_total", "must not be below log_size")
         need(
-            not self.log_delivery or bool(self.aws_endpoint),
+            not self.log_delivery or bool(self.endpoint("logs")),
             "log_delivery",
             "needs aws_endpoint, which says where CloudWatch Logs is",
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from samovar.model.function import FunctionVersion, LogFormat, default_log_group
 from samovar.model.invocation import Initialization
@@ -13,6 +14,8 @@ _PATH = "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"
 LIBRARY_PATH = (
     "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"
 )
+# What SDKs call services in the names of variables, where boto3 calls their clients otherwise.
+_SERVICES = {"events": "EVENTBRIDGE", "logs": "CLOUDWATCH_LOGS"}
 _XRAY = "169.254.100.1:2000"
 
 
@@ -20,11 +23,13 @@ _XRAY = "169.254.100.1:2000"
 class Region:
     """What every function's environment says of the place it runs in.
 
-    `aws_endpoint`: where the neighbours are, «» for AWS itself.
+    `aws_endpoint`: where the neighbours are, «» for AWS itself; `endpoints`: where single ones are,
+    by the names of their boto3 clients.
     """
 
     region: str
     aws_endpoint: str
+    endpoints: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,8 @@ def function_environment(
     }
     if region.aws_endpoint:
         environment["AWS_ENDPOINT_URL"] = region.aws_endpoint
+    for service, url in region.endpoints.items():
+        environment[f"AWS_ENDPOINT_URL_{_SERVICES.get(service, service.upper())}"] = url
     environment.update(configuration.environment or {})
     environment |= {
         "_HANDLER": configuration.handler,

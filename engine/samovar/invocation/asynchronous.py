@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Self
 
@@ -25,6 +27,8 @@ from samovar.registry.recursion import RecursiveLoop
 from samovar.scheduler.driver import Scheduler
 from samovar.settings import Settings
 from samovar.stores.invoke_queue import InvokeQueue, Item, ItemKind
+
+_log = logging.getLogger(__name__)
 
 _GRACE = 5.0  # seconds for what has ended to be written down
 
@@ -62,6 +66,7 @@ class AsyncInvocation:
         busy: Busy = busy_threads,
     ) -> None:
         self.queue = queue
+        self._taking_up: asyncio.Task[None] | None = None
         self._settings = settings
         self._registry = registry
         self._clock = clock
@@ -114,17 +119,21 @@ class AsyncInvocation:
         )
 
     async def start(self) -> Self:
-        """Raises EngineError for a queue that can't be opened."""
+        """Open the queue; what waits in it is taken up beside the start, for it may be long. Raises
+        EngineError."""
         await self.queue.open()
+        self._taking_up = asyncio.create_task(self._take_up())
+        return self
+
+    async def _take_up(self) -> None:
         try:
             lanes = await self.queue.lanes()
         except EngineError:
-            await self.queue.close()
-            raise
+            _log.exception("what waits in the queue was not taken up: start the engine again")
+            return
         for kind, name, waiting, _, due, _ in lanes:
             if waiting and due is not None:
                 self._pump(kind).arrived(name, due)
-        return self
 
     def pause(self) -> None:
         """Take in and begin nothing any more; what runs may finish."""
@@ -135,6 +144,8 @@ class AsyncInvocation:
     async def stop(self) -> None:
         """Write down how everything stands; nothing runs any more. Idempotent."""
         self.pause()
+        if self._taking_up is not None:
+            await self._taking_up
         await self.events.stop(_GRACE)  # nothing runs: it is all but written down
         self.deliveries.close()
         await self._deliveries.stop()

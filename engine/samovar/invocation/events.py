@@ -10,7 +10,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from samovar.clock import Clock
-from samovar.errors import ClientError, EngineError
+from samovar.errors import ClientError, EngineError, NotRun
 from samovar.invocation import lineage, retries
 from samovar.invocation.error_text import error_of
 from samovar.invocation.pump import Pump
@@ -180,8 +180,8 @@ class EventConsumer:
         elif isinstance(error, EngineError):
             if self._stopping:
                 self._stopped(run.item)
-            else:  # it may have run in part, which nobody knows
-                self._follow(run, error, ran=True)
+            else:  # else it may have run in part, which nobody knows
+                self._follow(run, error, ran=not isinstance(error, NotRun))
         else:
             self._follow(run, error, ran=False)
 

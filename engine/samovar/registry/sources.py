@@ -151,7 +151,7 @@ class Receiver:
 
 def _demand_endpoint(source: S3Object, settings: Settings) -> None:
     # Without one boto3 would go out to AWS, with whatever credentials it finds on this machine.
-    if not settings.aws_endpoint:
+    if not settings.endpoint("s3"):
         raise ClientError(
             AWS.INVALID_PARAMETER,
             f"{_FETCHING} Samovar knows no S3 that could have s3://{source.bucket}/{source.key}: "
@@ -186,7 +186,7 @@ def _fetch(source: S3Object, target: Path, settings: Settings) -> None:
         raise ClientError(
             AWS.INVALID_PARAMETER,
             f"{_FETCHING} The package s3://{source.bucket}/{source.key} could not be fetched from "
-            f"{settings.aws_endpoint}: {error} Is S3 served there? See --aws-endpoint.",
+            f"{settings.endpoint('s3')}: {error} Is S3 served there? See --aws-endpoint.",
         ) from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from samovar.context.run import Verdict
-from samovar.errors import AWS, ClientError, EngineError, SamovarError
+from samovar.errors import AWS, ClientError, EngineError, NotRun, SamovarError
 from samovar.metrics.observer import Observer
 from samovar.model.function import FunctionVersion
 from samovar.model.invocation import ColdStart, Invocation, Outcome, StartKind
@@ -151,10 +151,10 @@ class Ticket:
             self.fail(ClientError(AWS.TOO_MANY_REQUESTS, message, **told))
         elif refusal is Refusal.STOPPING:
             self._observer.invocation_failed(name, "stopping")
-            self.fail(EngineError("The engine is stopping; nothing was run."))
+            self.fail(NotRun("The engine is stopping; nothing was run."))
         else:
             self._observer.invocation_failed(name, "context not started")
-            self.fail(EngineError(f"No context could be started; nothing was run: {reason}"))
+            self.fail(NotRun(f"No context could be started; nothing was run: {reason}"))
 
     def fail(self, error: SamovarError) -> None:
         if not self.future.done():

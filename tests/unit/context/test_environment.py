@@ -82,6 +82,14 @@ def test_without_neighbours_there_is_no_endpoint() -> None:
     assert "AWS_ENDPOINT_URL" not in environment(region=Region("us-east-1", ""))
 
 
+def test_neighbours_that_are_elsewhere_have_variables_of_their_own() -> None:
+    endpoints = {"sqs": "http://127.0.0.1:1", "events": "http://127.0.0.1:2"}
+    made = environment(region=Region("us-east-1", "", endpoints))
+    assert made["AWS_ENDPOINT_URL_SQS"] == "http://127.0.0.1:1"
+    assert made["AWS_ENDPOINT_URL_EVENTBRIDGE"] == "http://127.0.0.1:2"
+    assert "AWS_ENDPOINT_URL" not in made
+
+
 def test_credentials_are_nobodys() -> None:
     """An access key of the form that SDKs expect of a role's, whatever the engine's own are."""
     with pytest.MonkeyPatch.context() as patch:

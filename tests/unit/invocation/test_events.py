@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, NoReturn
 from zlib import crc32
 
 import pytest
 from tests.unit.invocation.event_house import TARGET, EventHouse
 from tests.unit.scheduler.driver_house import ARN, version
 
+from samovar.errors import EngineError
 from samovar.invocation.pump import PAUSE
 from samovar.model.event import Condition, EventInvokeConfig
 from samovar.registry.recursion import RecursiveLoop
@@ -225,6 +226,20 @@ def test_a_run_that_was_lost_with_its_context_is_tried_again_and_uses_up_no_retr
         assert ("retried", "f", "system error") in house.watched.calls
         await house.after(1.0)
         assert house.begun() == [event, event]
+
+    run(scenario)
+
+
+def test_a_run_that_never_began_is_none() -> None:
+    async def scenario(house: EventHouse) -> None:
+        async def prepare(*_: object) -> NoReturn:
+            raise EngineError("its package is gone")
+
+        house.launcher.prepare = prepare  # type: ignore[method-assign]
+        event = await house.put("ok")
+        await house.turns()
+        head = await house.head(event)
+        assert (head.invoked, head.errors, head.puts_off) == (0, 0, 1)
 
     run(scenario)
 

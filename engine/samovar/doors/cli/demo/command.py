@@ -14,7 +14,6 @@ from typing import Any
 
 import click
 import uvloop
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from samovar.doors.cli.demo import calls, story, tables
 from samovar.doors.cli.demo.neighbours import moto
@@ -22,6 +21,7 @@ from samovar.doors.cli.demo.package import CALLS, PICTURE, STORY, build_package,
 from samovar.doors.cli.demo.told import Teller
 from samovar.doors.cli.exits import Exit, Failure, failures
 from samovar.doors.cli.options import read_settings, setting_flags
+from samovar.doors.cli.progress import progress_bar
 from samovar.doors.cli.remote import lambda_client
 from samovar.doors.cli.screen import console, say
 from samovar.doors.http.serving import serving
@@ -161,14 +161,7 @@ def _measure(endpoint: str, output: Path, *, as_json: bool) -> None:
     example = example_directory(CALLS)
     client = lambda_client(endpoint, connections=calls.AT_ONCE)
     screen = console(stderr=True)
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=screen,
-        transient=True,
-        disable=not screen.is_terminal,
-    )
+    progress = progress_bar(screen)
     try:
         with failures(endpoint), progress:
             step = progress.add_task("packing Pillow", total=_CALLS)

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
 from samovar.doors.cli.deploy.carry_out import NEAR
 from samovar.doors.cli.deploy.plan import Amount
 from samovar.doors.cli.exits import Exit, Failure
+from samovar.doors.cli.progress import progress_bar
 from samovar.doors.cli.screen import console, say
 from samovar.model.provisioning import ProvisionedStatus
 from samovar.settings import is_loopback
@@ -113,14 +112,7 @@ def _settled(client: Any, of: Mapping[str, str], now: Mapping[str, Any]) -> Mapp
     pace = NEAR if is_loopback(client.meta.endpoint_url) else _FAR
     reference, count = f"{of['FunctionName']}:{of['Qualifier']}", now[_REQUESTED]
     screen = console(stderr=True)
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=screen,
-        transient=True,
-        disable=not screen.is_terminal,
-    )
+    progress = progress_bar(screen)
     if not screen.is_terminal and now["Status"] == ProvisionedStatus.IN_PROGRESS:
         say(f"provisioning {reference}: {count} to be initialised")
     ready, since, hinted = now[_READY], time.monotonic(), False

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn, TypeVar
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from samovar.doors.cli.events import shown
 from samovar.doors.cli.events.asking import Events, Refusal, events_at
 from samovar.doors.cli.exits import Exit, Failure
+from samovar.doors.cli.progress import progress_bar
 from samovar.doors.cli.remote import endpoint_option
 from samovar.doors.cli.screen import console, print_rows, say
 from samovar.model.event import Condition
@@ -254,14 +254,7 @@ def _each(ids: Sequence[str], act: Callable[[str], object], done: str, *, as_jso
     """Do it with each, some at a time, and say what came of it; ends with REFUSED if one failed."""
     failed: dict[str, Refusal] = {}
     screen = console(stderr=True)
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=screen,
-        transient=True,
-        disable=not screen.is_terminal,
-    )
+    progress = progress_bar(screen)
 
     def one(item_id: str) -> None:
         try:
