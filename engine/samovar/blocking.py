@@ -139,6 +139,7 @@ class BlockingEngine:
     invoke = _awaited(Engine.invoke)
     invoke_async = _awaited(Engine.invoke_async)
     put_event_invoke = _awaited(Engine.put_event_invoke)
+    get_event_invoke = _awaited(Engine.get_event_invoke)
     delete_event_invoke = _awaited(Engine.delete_event_invoke)
     events = _awaited(Engine.events)
     event = _awaited(Engine.event)

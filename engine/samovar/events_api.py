@@ -103,12 +103,20 @@ class EventsApi:
         on_success: str | None = None,
         on_failure: str | None = None,
     ) -> EventInvokeConfig:
-        """Say what becomes of the events of a function, or of one of its qualifiers, in the place
-        of what was said before: retries (0 to 2), age (60 to 21600 seconds), and the ARNs of
-        destinations. Raises ClientError."""
+        """Say what becomes of events that a function is invoked with, or an alias or a version of
+        it, in the place of what was said before: retries (0 to 2), age (60 to 21600 seconds), and
+        the ARNs of destinations (docs/destinations.md). What is None is AWS's default, or no
+        destination. Raises ClientError."""
         given = EventInvokeConfig(max_retry_attempts, max_event_age, on_success, on_failure)
         shown = await self._parts.registry.event_invoke.put(name, qualifier, given)
         return shown.config
+
+    async def get_event_invoke(
+        self, name: str, *, qualifier: str | None = None
+    ) -> EventInvokeConfig:
+        """What was said of a function's events, or of those of one of its qualifiers; what was not
+        is None in it. Raises ClientError, also where nothing was said."""
+        return self._parts.registry.event_invoke.get(name, qualifier).config
 
     async def delete_event_invoke(self, name: str, *, qualifier: str | None = None) -> None:
         """Have AWS's defaults count again. Raises ClientError, also where nothing was said."""

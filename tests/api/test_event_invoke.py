@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +225,148 @@ def _new(**more: Any) -> dict[str, Any]:
         "Code": {"ZipFile": package()},
         **more,
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "part"),
+    [
+        (to("late"), "ValidationException", "Value 'late' at 'destinationConfig.onSuccess."),
+        (to(None, f"{QUEUE}{'q' * 350}"), "ValidationException", "less than or equal to 350"),
+        (to("arn:aws:sqs:us-east-1:000000000000:größe"), INVALID, "onFailure=null) is invalid."),
+        (to(None, "kafka://topic"), INVALID, "OnFailure(destination=kafka://topic)) is invalid."),
+        ({"MaximumRetryAttempts": 3}, "ValidationException", "less than or equal to 2"),
+        ({"MaximumRetryAttempts": -1}, "ValidationException", "greater than or equal to 0"),
+        ({"MaximumEventAgeInSeconds": 59}, "ValidationException", "greater than or equal to 60"),
+        ({"MaximumEventAgeInSeconds": 10**30}, None, ""),
+    ],
+    ids=["no ARN", "long", "letters", "kafka", "3 retries", "-1 retries", "59 s", "ages"],
+)
+def test_odd_values(given: dict[str, Any], code: str | None, part: str, tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        await it.active()
+        status, found, text = await it.refused(PUT, **F, **given)
+        assert status == 400
+        assert code in (None, found)
+        assert part in text
+        assert (await it.refused(GET, **F))[:2] == (404, MISSING)
+
+    run(tmp_path, scene)
+
+
+def test_a_reference_says_the_qualifier_in_any_of_its_forms(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        await it.active(Publish=True)
+        await it.engine.registry.wait_settled("f", "1")
+        for at, number in (
+            ({"FunctionName": "f:1"}, 0),
+            ({"FunctionName": f"{ARN}f:1", "Qualifier": "1"}, 1),
+            ({"FunctionName": "000000000000:function:f", "Qualifier": "1"}, 2),
+        ):
+            put = await it.call(PUT, **at, MaximumRetryAttempts=number)
+            assert put["FunctionArn"] == f"{ARN}f:1"
+            assert told(await it.call(GET, FunctionName="f:1"))["MaximumRetryAttempts"] == number
+        unequal = {"FunctionName": "f:1", "Qualifier": "$LATEST"}
+        assert await it.refused(PUT, **unequal, MaximumRetryAttempts=0) == (
+            400,
+            INVALID,
+            "The derived qualifier from the function name does not match the specified qualifier.",
+        )
+        assert (await it.refused(GET, **F))[:2] == (404, MISSING)
+
+    run(tmp_path, scene)
+
+
+def test_functions_of_others_can_be_destinations_and_own_ones_by_qualifier(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        await it.active()
+        await it.active("g", Publish=True)
+        await it.engine.registry.wait_settled("g", "1")
+        await it.call("create_alias", FunctionName="g", Name="live", FunctionVersion="1")
+        elsewhere = "arn:aws:lambda:eu-west-1:000000000000:function:f"
+        others = "arn:aws:lambda:us-east-1:111111111111:function:f:live"
+        own = [f"{ARN}g{qualifier}" for qualifier in ("", ":1", ":live", ":$LATEST")]
+        for arn in (elsewhere, others, *own):
+            put = await it.call(PUT, **F, **to(arn, arn))
+            assert put["DestinationConfig"]["OnFailure"] == {"Destination": arn}
+
+    run(tmp_path, scene)
+
+
+def test_none_of_many_changes_at_once_is_lost(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        await it.active(Publish=True)
+        await it.engine.registry.wait_settled("f", "1")
+        before = await it.call("get_function_configuration", **F)
+        await it.call(PUT, **F, MaximumRetryAttempts=2)
+        await asyncio.gather(
+            *(it.call(UPDATE, **F, MaximumRetryAttempts=number % 2) for number in range(6)),
+            *(it.call(UPDATE, **F, MaximumEventAgeInSeconds=60 + number) for number in range(6)),
+            it.call(UPDATE, **F, **to(QUEUE)),
+            it.call(UPDATE, **F, **to(None, TOPIC)),
+            it.call(PUT, **F, Qualifier="1", MaximumRetryAttempts=0),
+        )
+        found = await it.call(GET, **F)
+        assert found["MaximumRetryAttempts"] in (0, 1)
+        assert found["MaximumEventAgeInSeconds"] in range(60, 66)
+        assert told(found)["DestinationConfig"] == to(QUEUE, TOPIC)["DestinationConfig"]
+        # A client that holds a revision of the function is not refused for it.
+        after = await it.call("get_function_configuration", **F)
+        assert after["RevisionId"] == before["RevisionId"]
+
+    run(tmp_path, scene)
+
+
+def test_a_config_stays_with_an_alias_that_moves_and_goes_with_its_function(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        await it.active(Publish=True)
+        await it.engine.registry.wait_settled("f", "1")
+        await it.call("create_alias", **F, Name="live", FunctionVersion="1")
+        for qualifier in ("live", "1", "$LATEST"):
+            await it.call(PUT, **F, Qualifier=qualifier, MaximumRetryAttempts=0)
+        await it.call("update_alias", **F, Name="live", FunctionVersion="$LATEST")
+        assert (await it.call(GET, **F, Qualifier="live"))["MaximumRetryAttempts"] == 0
+        await it.call("delete_function", **F, Qualifier="1")
+        found = await it.call(LIST, **F)
+        assert len(found["FunctionEventInvokeConfigs"]) == 2
+        await it.call("delete_function", **F)
+        assert it.engine.registry.event_invoke.effective("f", "live").retries == 2
+        await it.active()
+        assert (await it.call(LIST, **F))["FunctionEventInvokeConfigs"] == []
+
+    run(tmp_path, scene)
+
+
+def test_a_dead_letter_queue_is_part_of_the_configuration(tmp_path: Path) -> None:
+    async def scene(it: House) -> None:
+        await it.active()
+        settle = it.engine.registry.wait_settled
+        before = await it.call("get_function_configuration", **F)
+        assert "DeadLetterConfig" not in before
+        letters = {"DeadLetterConfig": {"TargetArn": QUEUE}}
+        wrong = {"RevisionId": "00000000-0000-0000-0000-000000000000"}
+        refused = await it.refused("update_function_configuration", **F, **letters, **wrong)
+        assert refused[:2] == (412, "PreconditionFailedException")
+        updated = await it.call(
+            "update_function_configuration", **F, **letters, RevisionId=before["RevisionId"]
+        )
+        assert updated["LastUpdateStatus"] == "InProgress"
+        assert updated["RevisionId"] != before["RevisionId"]
+        await settle("f")
+        made = await it.call("publish_version", **F)
+        await settle("f", "1")
+        await it.call("update_function_configuration", **F, Timeout=9)  # what is not named stays
+        await settle("f")
+        shown = [
+            made,
+            (await it.call("get_function", **F))["Configuration"],
+            await it.call("get_function_configuration", **F, Qualifier="1"),
+            *(await it.call("list_functions", FunctionVersion="ALL"))["Functions"],
+            *(await it.call("list_versions_by_function", **F))["Versions"],
+        ]
+        assert len(shown) == 7
+        assert [item.get("DeadLetterConfig") for item in shown] == [{"TargetArn": QUEUE}] * 7
+        # A block that is given replaces what there is, as any of a configuration's does.
+        cleared = await it.call("update_function_configuration", **F, DeadLetterConfig={})
+        assert "DeadLetterConfig" not in cleared
+
+    run(tmp_path, scene)

@@ -7,7 +7,7 @@ block says (`given`, by the names of the API), and gives back what the provider 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 # What the provider's schema puts where a block says nothing, and compares afterwards.
 DEFAULTS: dict[str, Any] = {
@@ -29,6 +29,7 @@ DEFAULTS: dict[str, Any] = {
 COMPUTED = ("Architectures", "EphemeralStorage", "LoggingConfig", "TracingConfig")
 _RESERVED = "ReservedConcurrentExecutions"
 _BY_ITSELF = {"ZipFile", _RESERVED}
+_DESTINATIONS = ("OnSuccess", "OnFailure")
 _OF_CODE = {"ZipFile", "Architectures"}
 # What an update says to take a block away again.
 _TAKEN_AWAY: dict[str, Any] = {
@@ -178,6 +179,53 @@ class Alias:
             "Description": given.get("Description", ""),
             "RoutingConfig": weights,
         }
+
+
+class EventInvokeConfig:
+    """aws_lambda_function_event_invoke_config; `given` has destinations by OnSuccess and OnFailure,
+    and what is not there is left to the provider."""
+
+    DEFAULTS: ClassVar[dict[str, Any]] = {
+        "MaximumRetryAttempts": 2,  # the schema's, and always sent
+        "MaximumEventAgeInSeconds": 0,
+        "OnSuccess": "",
+        "OnFailure": "",
+    }
+
+    def __init__(self, aws: Any, function: str, qualifier: str) -> None:
+        self.aws = aws
+        self.at = {"FunctionName": function} | ({"Qualifier": qualifier} if qualifier else {})
+
+    def apply(self, given: dict[str, Any]) -> dict[str, Any] | None:
+        """Create and update are one: all of it is put."""
+        config = {key: {"Destination": given[key]} for key in _DESTINATIONS if key in given}
+        sent: dict[str, Any] = {
+            "DestinationConfig": config,
+            "MaximumRetryAttempts": given.get("MaximumRetryAttempts", 2),
+        }
+        if "MaximumEventAgeInSeconds" in given:
+            sent["MaximumEventAgeInSeconds"] = given["MaximumEventAgeInSeconds"]
+        self.aws.put_function_event_invoke_config(**self.at, **sent)
+        return self.read()
+
+    def read(self) -> dict[str, Any] | None:
+        """None for one that is to be made anew."""
+        try:
+            found = self.aws.get_function_event_invoke_config(**self.at)
+        except self.aws.exceptions.ResourceNotFoundException:
+            return None
+        config = found.get("DestinationConfig", {})
+        return {
+            "MaximumRetryAttempts": found.get("MaximumRetryAttempts", 0),
+            "MaximumEventAgeInSeconds": found.get("MaximumEventAgeInSeconds", 0),
+            **{key: config.get(key, {}).get("Destination", "") for key in _DESTINATIONS},
+        }
+
+    def delete(self) -> None:
+        try:
+            self.aws.delete_function_event_invoke_config(**self.at)
+        except self.aws.exceptions.ResourceNotFoundException:
+            pass
 
 
 def plan(given: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,9 @@ SHOWN = (
     *("update-function-code", "update-function-configuration", "list-functions", "get-function"),
     *("list-versions-by-function", "tag-resource", "untag-resource", "list-tags"),
     *("publish-version", "create-alias", "get-alias", "list-aliases", "update-alias"),
+    *("put-function-event-invoke-config", "update-function-event-invoke-config"),
+    *("get-function-event-invoke-config", "list-function-event-invoke-configs"),
+    "delete-function-event-invoke-config",
     *("delete-alias", "add-permission", "get-policy", "remove-permission", "delete-function"),
 )
 

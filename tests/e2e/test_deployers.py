@@ -26,8 +26,14 @@ PERMISSION = {
 LAYER = {"LayerName": "l", "Content": {"ZipFile": zipped({"python/l.py": ""})}}
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:q"
 ALIAS = {**F, "Name": "live", "FunctionVersion": "$LATEST"}
+EVENTS = {**F, "Qualifier": "live"}
 
 Calls = list[tuple[str, dict[str, Any]]]
+
+
+def failures_to(arn: str) -> dict[str, Any]:
+    return {"DestinationConfig": {"OnFailure": {"Destination": arn}}}
+
 
 CHALICE: Calls = [
     ("GetFunction", F),
@@ -124,19 +130,26 @@ SAM_SYNC: Calls = [
     ("DeleteFunction", F),
 ]
 
-# What CloudFormation does for AutoPublishAlias, at a first deployment and at a second one.
+# What CloudFormation does for AutoPublishAlias, DeadLetterQueue and EventInvokeConfig, at a first
+# deployment and at a second one.
 SAM_ALIAS: Calls = [
-    ("CreateFunction", new("f")),
+    ("CreateFunction", new("f", DeadLetterConfig={"TargetArn": QUEUE})),
     ("PublishVersion", {**F, "Description": ""}),
     ("CreateAlias", {**ALIAS, "FunctionVersion": "1", "Description": ""}),
+    ("PutFunctionEventInvokeConfig", {**EVENTS, "MaximumRetryAttempts": 1, **failures_to(QUEUE)}),
     ("AddPermission", {**PERMISSION, "FunctionName": ARN + "f:live"}),
     ("UpdateFunctionCode", {**F, "ZipFile": NEWER, "Publish": False}),
     ("PublishVersion", {**F, "Description": ""}),
     ("UpdateAlias", {**ALIAS, "FunctionVersion": "2", "RoutingConfig": {}}),
+    ("UpdateFunctionEventInvokeConfig", {**EVENTS, "MaximumEventAgeInSeconds": 600}),
+    ("GetFunctionEventInvokeConfig", EVENTS),
     ("GetAlias", {**F, "Name": "live"}),
     ("DeleteFunction", {**F, "Qualifier": "1"}),
     ("Invoke", {"FunctionName": ARN + "f:live"}),
     ("GetPolicy", {**F, "Qualifier": "live"}),
+    ("Invoke", {"FunctionName": ARN + "f:live", "InvocationType": "Event"}),
+    ("DeleteFunctionEventInvokeConfig", EVENTS),
+    ("UpdateFunctionConfiguration", {**F, "DeadLetterConfig": {"TargetArn": ""}}),
     ("DeleteAlias", {**F, "Name": "live"}),
     ("DeleteFunction", F),
 ]

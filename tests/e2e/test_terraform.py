@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from tests.e2e.house import ACCOUNT, ARN, AT_ONCE, ECHO, REGION, ROLE, RUNTIME, new, zipped
-from tests.e2e.provider import Alias, Function, plan, statement
+from tests.e2e.provider import Alias, EventInvokeConfig, Function, plan, statement
 
 from samovar.doors.http.operations.rendering import ARCHITECTURE
 
 CODE = zipped({"app.py": ECHO})
 NEWER = zipped({"app.py": ECHO.replace('"event": event', '"newer": event'), "other.py": ECHO})
+QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:failed"
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:news"
 LEAST: dict[str, Any] = {
     "Handler": "app.handler",
     "Role": ROLE,
@@ -24,6 +26,7 @@ LEAST: dict[str, Any] = {
 MUCH: dict[str, Any] = {
     **LEAST,
     "Architectures": [ARCHITECTURE],
+    "DeadLetterConfig": {"TargetArn": QUEUE},
     "Description": "über",
     "Environment": {"Variables": {"EDITION": "one", "OTHER": ""}},
     "EphemeralStorage": {"Size": 1024},
@@ -111,6 +114,26 @@ def test_reserved_concurrency(aws: Any) -> None:
         before, given = given, {**LEAST, "ReservedConcurrentExecutions": wanted}
         settled(function, given, function.update(before, given))
     function.delete()
+
+
+def test_what_becomes_of_events(aws: Any) -> None:
+    aws.create_function(**new("f", Publish=True))
+    aws.get_waiter("function_active_v2").wait(FunctionName="f", WaiterConfig=AT_ONCE)
+    Alias(aws, "f", "live").create({"FunctionVersion": "1"})
+    for name, qualifier in (("f", ""), (ARN + "f", "live"), ("f", "1"), (ARN + "f", "$LATEST")):
+        config = EventInvokeConfig(aws, name, qualifier)
+        for given in (
+            {"OnFailure": QUEUE},
+            {"OnFailure": QUEUE, "OnSuccess": TOPIC, "MaximumRetryAttempts": 0},
+            {"OnSuccess": TOPIC, "MaximumEventAgeInSeconds": 60},
+            {"MaximumRetryAttempts": 1},
+        ):
+            state = config.apply(given)
+            assert state == {**EventInvokeConfig.DEFAULTS, **given}
+            assert config.read() == state
+        config.delete()
+        assert config.read() is None
+        config.delete()  # one that somebody else has deleted
 
 
 def test_a_permission(aws: Any) -> None:

@@ -23,6 +23,7 @@ _END = "end of the command, exit code "
 _PLACEHOLDERS = (
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<id>"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+0000"), "<time>"),
+    (re.compile(r'"LastModified": \d{10}[0-9.]*'), '"LastModified": <time>'),
     (re.compile(r'"CodeSha256": "[^"]+"'), '"CodeSha256": "<hash>"'),
     (re.compile(r"::runtime:[0-9a-f]{64}"), "::runtime:<hash>"),
     (re.compile(r"Duration: [0-9.]+ ms"), "Duration: <n> ms"),

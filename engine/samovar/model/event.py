@@ -6,7 +6,7 @@ What the queue keeps of them is msgpack, a list that begins with its format's nu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ FORMAT = 1
 # Service model and developer guide.
 MAX_RETRY_ATTEMPTS = (0, 2)
 MAX_EVENT_AGE = (60, 21600)  # seconds
+_BOUNDS = {"max_retry_attempts": MAX_RETRY_ATTEMPTS, "max_event_age": MAX_EVENT_AGE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,29 @@ class EventInvokeConfig:
     on_success: str | None = None
     on_failure: str | None = None
     last_modified: float = 0.0
+
+    @classmethod
+    def of(cls, document: Any) -> Self:
+        """What a record holds; raises ValueError, KeyError or TypeError for anything else."""
+        for name, bounds in _BOUNDS.items():
+            value = document[name]
+            if value is not None and not bounds[0] <= value <= bounds[1]:
+                raise ValueError(f"{value!r} is no {name}")
+        for name in ("on_success", "on_failure"):
+            if not isinstance(document[name], str | None):
+                raise TypeError(f"{document[name]!r} is no ARN")
+        # An empty one took a destination away.
+        return cls(
+            document["max_retry_attempts"],
+            document["max_event_age"],
+            document["on_success"] or None,
+            document["on_failure"] or None,
+            float(document["last_modified"]),
+        )
+
+    def document(self) -> dict[str, Any]:
+        """The JSON value that `of` takes."""
+        return asdict(self)
 
     @property
     def retries(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from samovar.clock import Clock
 from samovar.errors import AWS, ClientError
@@ -23,7 +23,7 @@ from samovar.registry.index import Entry, Index
 from samovar.registry.pages import page
 
 _NO_CONFIG = EventInvokeConfig()
-_FIELDS = ("max_retry_attempts", "max_event_age", "on_success", "on_failure", "last_modified")
+_GIVEN = ("max_retry_attempts", "max_event_age", "on_success", "on_failure")
 
 
 class ShownConfig(NamedTuple):
@@ -56,7 +56,7 @@ class EventInvokeConfigs:
         if entry is None:
             return _NO_CONFIG
         attached = entry.attached.get((Kind.EVENT_INVOKE, _resource(entry, qualifier)))
-        return _NO_CONFIG if attached is None else _config(attached.document)
+        return _NO_CONFIG if attached is None else EventInvokeConfig.of(attached.document)
 
     def get(self, name: str, qualifier: str | None = None) -> ShownConfig:
         """The config of a qualifier; raises 404 if it has none."""
@@ -64,7 +64,7 @@ class EventInvokeConfigs:
         attached = entry.attached.get((Kind.EVENT_INVOKE, _resource(entry, qualifier)))
         if attached is None:
             raise _none(entry, qualifier)
-        return _shown(entry, qualifier, _config(attached.document))
+        return _shown(entry, qualifier, EventInvokeConfig.of(attached.document))
 
     def list(
         self, name: str, marker: str | None = None, max_items: int | None = None
@@ -85,13 +85,15 @@ class EventInvokeConfigs:
     async def update(
         self, name: str, qualifier: str | None, config: EventInvokeConfig
     ) -> ShownConfig:
-        """Change what is set in `config`, and leave the rest of a qualifier's as it is; raises 404
-        if it has none (unconfirmed: AWS's page says «updates»)."""
+        """Change what is set in `config`, and leave the rest of a qualifier's as it is, each of the
+        two destinations for itself (that AWS merges these, too, is unconfirmed); an empty ARN takes
+        a destination away. Raises 404 if it has no config (unconfirmed: AWS's page says
+        «updates»)."""
 
         def merged(present: EventInvokeConfig | None) -> EventInvokeConfig:
             if present is None:
                 raise _none(self._entry(name, qualifier), qualifier)
-            given = {field: getattr(config, field) for field in _FIELDS}
+            given = {field: getattr(config, field) for field in _GIVEN}
             return replace(present, **{k: v for k, v in given.items() if v is not None})
 
         return await self._change(name, qualifier, config, merged)
@@ -122,9 +124,11 @@ class EventInvokeConfigs:
 
         def changed(entry: Entry) -> object:
             present = entry.attached.get((Kind.EVENT_INVOKE, resource))
-            config = change(None if present is None else _config(present.document))
-            made.append(replace(config, last_modified=self._clock.wall()))
-            return {field: getattr(made[-1], field) for field in _FIELDS}
+            config = change(None if present is None else EventInvokeConfig.of(present.document))
+            # As it will be read: without destinations that an empty ARN takes away.
+            document = replace(config, last_modified=self._clock.wall()).document()
+            made.append(EventInvokeConfig.of(document))
+            return made[-1].document()
 
         await self._attaching.attach(name, Kind.EVENT_INVOKE, resource, changed)
         return _shown(entry, qualifier, made[-1])
@@ -188,15 +192,7 @@ def _configs_of(entry: Entry) -> Iterator[tuple[str, EventInvokeConfig]]:
     for (kind, resource), attached in entry.attached.items():
         if kind is Kind.EVENT_INVOKE:
             arn = f"{resource}:{LATEST}" if resource == entry.shown.arn else resource
-            yield arn, _config(attached.document)
-
-
-def _config(document: Any) -> EventInvokeConfig:
-    config = EventInvokeConfig(**document)
-    # An empty ARN took a destination away.
-    return replace(
-        config, on_success=config.on_success or None, on_failure=config.on_failure or None
-    )
+            yield arn, EventInvokeConfig.of(attached.document)
 
 
 def _none(entry: Entry, qualifier: str | None) -> ClientError:

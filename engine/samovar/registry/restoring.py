@@ -49,7 +49,7 @@ _FORMS: Mapping[Kind, Callable[[Any], object]] = {
     Kind.RECURSION: RecursiveLoop,
     Kind.CONCURRENCY: _reserved,
     Kind.PROVISIONED: lambda document: ProvisionedConfig.of("", document),
-    Kind.EVENT_INVOKE: lambda document: EventInvokeConfig(**document),
+    Kind.EVENT_INVOKE: EventInvokeConfig.of,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -12,12 +13,18 @@ from tests.unit.registry.house import PREFIX, House, new, run
 from tests.unit.registry.test_code_signing import layer, made
 
 from samovar.errors import EngineError
+from samovar.model.event import EventInvokeConfig
 from samovar.model.policy import Statement
 from samovar.registry.recursion import RecursiveLoop
 from samovar.registry.runtime_management import RuntimeManagement, UpdateRuntimeOn
 
 ARN = PREFIX + "f"
 LAYER = "arn:aws:lambda:us-east-1:000000000000:layer:l"
+
+
+def _config(**damaged: object) -> str:
+    return json.dumps(EventInvokeConfig(1, 60, "arn", "arn", 1.0).document() | damaged)
+
 
 DAMAGED = {
     "function": ["{", "{}", "[]", "null", '{"document":1}'],
@@ -39,6 +46,12 @@ DAMAGED = {
         '{"requested":0,"last_modified":1.0}',
         '{"requested":"5","last_modified":1.0}',
         '{"requested":5}',
+    ],
+    "event-invoke-config": [
+        *("{", "{}", "[]", "null", '{"max_retry_attempts":1}'),
+        *(_config(max_retry_attempts=value) for value in (3, -1, "1")),
+        *(_config(max_event_age=value) for value in (59, 21601)),
+        *(_config(on_success=5), _config(on_failure=["arn"]), _config(last_modified=None)),
     ],
     "code-signing": ["{", "{}", "[]", "null", '"arn:gone"'],
     "code-signing-config": ["{", "{}", "[]", "null"],
@@ -63,6 +76,7 @@ async def everything(home: House) -> None:
     await home.registry.recursion.put("f", RecursiveLoop.ALLOW)
     await home.registry.concurrency.put("f", None, 5)
     await home.registry.provisioned.put("f", "a", 5)
+    await home.registry.event_invoke.put("f", "a", EventInvokeConfig(1, 60))
     on_update = RuntimeManagement(UpdateRuntimeOn.FUNCTION_UPDATE)
     await home.registry.runtime_management.put("f", None, on_update)
 
