@@ -48,7 +48,15 @@ def test_the_main_thread(settings: Settings) -> None:
         engine.update_function("f", environment={"EDITION": "2"})
         assert json.loads(engine.invoke("f").payload)["globals"] == 1
         assert [context["state"] for context in engine.contexts()][-1] == "idle"
+        engine.put_event_invoke("f", max_retry_attempts=0)
+        assert engine.get_event_invoke("f").max_retry_attempts == 0
+        engine.delete_event_invoke("f")
+        with pytest.raises(ClientError, match="doesn't have an EventInvokeConfig"):
+            engine.get_event_invoke("f")
         assert engine.drop_idle_contexts("f") == 1
+        queue = "arn:aws:sqs:us-east-1:000000000000:q"
+        updated = engine.update_function("f", dead_letter=queue)
+        assert updated.configuration.dead_letter == queue
         assert engine.invoke("f").start is StartKind.COLD
         assert len(engine.report().zygotes) == 1
         started = b'cold_starts_total{function="f",kind="on-demand",version="$LATEST"} 3.0\n'

@@ -126,3 +126,23 @@ def test_a_record_under_another_key(tmp_path: Path) -> None:
             with pytest.raises(EngineError, match=f"{key} is damaged"):
                 run(tmp_path, nothing)
             database.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
+
+
+def test_functions_that_were_stored_before_there_were_dead_letter_queues(tmp_path: Path) -> None:
+    async def of_today(home: House) -> None:
+        await home.active()
+        await home.published()
+
+    async def loaded(home: House) -> None:
+        for version in (None, "1"):
+            assert home.registry.get("f", version).configuration.dead_letter == ""
+
+    run(tmp_path, of_today)
+    with closing(sqlite3.connect(tmp_path / "samovar.db", isolation_level=None)) as database:
+        older = "UPDATE records SET document = json_remove(document, ?) WHERE kind IN (?, ?)"
+        database.execute(older, ("$.configuration.dead_letter", "function", "version"))
+        (left,) = database.execute(
+            "SELECT count(*) FROM records WHERE document LIKE '%dead_letter%'"
+        ).fetchone()
+        assert left == 0
+    run(tmp_path, loaded)
