@@ -10,7 +10,7 @@ from typing import Self
 from samovar.clock import Clock
 from samovar.errors import AWS, ClientError, EngineError
 from samovar.invocation import records
-from samovar.invocation.acceptance import Acceptor
+from samovar.invocation.acceptance import Acceptor, too_large
 from samovar.invocation.deliveries import DeliveryConsumer, own_function
 from samovar.invocation.destinations import Senders
 from samovar.invocation.events import EventConsumer, Terms
@@ -18,6 +18,7 @@ from samovar.invocation.inspection import Inspection
 from samovar.invocation.pump import Pump
 from samovar.invocation.shares import Busy, Shares, busy_threads
 from samovar.metrics.observer import Observer
+from samovar.model import limits
 from samovar.model.event import Delivery, Ending, QueuedEvent
 from samovar.model.function import FunctionVersion
 from samovar.model.target import Target
@@ -70,8 +71,9 @@ class AsyncInvocation:
         self._settings = settings
         self._registry = registry
         self._clock = clock
+        self._observer = observer
         self._node = node
-        self.neighbours = AsyncNeighbours(settings)
+        self.neighbours = AsyncNeighbours(settings, clock.wall)
         shares = Shares(scheduler, clock, busy, settings.async_concurrency)
         scale = settings.time_scale
         self._events = EventConsumer(
@@ -85,9 +87,9 @@ class AsyncInvocation:
             delivered=self._arrived,
         )
         self._deliveries = DeliveryConsumer(
-            Senders(self.neighbours, clock.wall),
+            Senders(self.neighbours),
             self._own_event,
-            self._arrived,
+            self._became_event,
             clock,
             observer,
             time_scale=scale,
@@ -173,6 +175,11 @@ class AsyncInvocation:
     def _arrived(self, item: Item) -> None:
         self._pump(item.kind).arrived(item.lane, item.due)
 
+    def _became_event(self, event: Item) -> None:
+        """What was sent to a function of ours has come in like any other event."""
+        self._observer.event_received(event.lane.removeprefix(self._arn))
+        self._arrived(event)
+
     def _deliveries_of(
         self, item: Item, event: QueuedEvent, ending: Ending, terms: Terms, role: str
     ) -> Sequence[Item]:
@@ -193,6 +200,8 @@ class AsyncInvocation:
     def _own_event(self, item: Item, delivery: Delivery, target: Target) -> Item | None:
         if not own_function(target, self._arn):
             return None
+        if len(item.body) > limits.ASYNC_PAYLOAD_SIZE:  # AWS's, too: its pages name sizes
+            raise too_large(len(item.body), limits.ASYNC_PAYLOAD_SIZE)
         version = self._find(target.name, target.qualifier)
         return self.acceptor.item(
             version,

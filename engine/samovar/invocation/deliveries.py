@@ -4,35 +4,55 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from asyncio import Future
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 from samovar.clock import Clock
 from samovar.errors import ClientError, SamovarError
 from samovar.invocation import retries
 from samovar.invocation.destinations import Undeliverable
-from samovar.invocation.places import Places
+from samovar.invocation.error_text import shortened
 from samovar.invocation.pump import Pump
+from samovar.invocation.target_places import TargetPlaces
 from samovar.metrics.observer import Observer
 from samovar.model.event import Delivery
 from samovar.model.target import Service, Target
-from samovar.neighbours import NoEndpoint
+from samovar.neighbours import NoEndpoint, RoleNotAssumed
 from samovar.stores.invoke_queue import Item
 
 _log = logging.getLogger(__name__)
 
-# Deliveries in the air: a neighbour that does not answer holds up its own alone.
-_PER_TARGET, _IN_ALL = 8, 64
+# Deliveries in the air: of a target, and of the service that it belongs to.
+_PER_TARGET, _PER_NEIGHBOUR = 8, 16
+# Seconds that sending may take in all, in whatever steps (keys, a queue's URL, the message): one
+# that sends a byte now and then is not waited for either.
+_LIMIT = 60.0
+# Seconds before the next try, at least: a neighbour comes back no sooner on a shorter time scale.
+_LEAST_WAIT = 0.1
 # HTTP statuses after which trying again may help; a 4xx other than these says that it won't.
 _TRANSIENT = frozenset({408, 409, 425, 429})
-_THROTTLES = frozenset(
+# Codes that say so with any status.
+_NOT_NOW = frozenset(
     {
-        "Throttling",
-        "ThrottlingException",
-        "RequestThrottled",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "OverLimit",
+        "RequestLimitExceeded",
+        "RequestTimeout",
         "SlowDown",
         "TooManyRequestsException",
+    }
+)
+# What botocore raises before it sends anything, by name: it is not imported for this.
+_NEVER_SENT = frozenset(
+    {
+        "InvalidRegionError",
+        "NoCredentialsError",
+        "ParamValidationError",
+        "PartialCredentialsError",
     }
 )
 
@@ -46,6 +66,20 @@ class Sender(Protocol):
 OwnEvent = Callable[[Item, Delivery, Target], Item | None]
 """The event that a delivery to a function of this very engine becomes; None for another's. Raises
 ClientError for a function that is not there."""
+
+
+class _Sent(NamedTuple):
+    """A delivery in hand."""
+
+    item: Item
+    delivery: Delivery
+    target: Target
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """Of the function, the channel and the service, for the observer."""
+        name = self.delivery.function_arn.split(":")[6]
+        return name, self.delivery.channel.value, self.target.service.value
 
 
 class DeliveryConsumer:
@@ -69,14 +103,14 @@ class DeliveryConsumer:
         self._clock = clock
         self._observer = observer
         self._time_scale = time_scale
-        self._places = Places(_PER_TARGET, _IN_ALL)
-        self._sending: set[asyncio.Task[None]] = set()
+        self._places = TargetPlaces(_PER_TARGET, _PER_NEIGHBOUR, self._room_again)
+        self._sending: set[asyncio.Task[Item | None]] = set()
         self._loop = asyncio.get_running_loop()
 
     @property
     def full(self) -> bool:
-        """Part of `Consumer`."""
-        return self._places.full
+        """Part of `Consumer`: there is always a neighbour that may have a place."""
+        return False
 
     def take(self, lane: str, most: int) -> int:
         """Part of `Consumer`: a lane of deliveries is a target."""
@@ -88,9 +122,18 @@ class DeliveryConsumer:
 
     def begin(self, item: Item) -> None:
         """Part of `Consumer`."""
-        task = self._loop.create_task(self._deliver(item))
+        try:
+            delivery = Delivery.unpack(item.head)
+            sent = _Sent(item, delivery, Target.parse(delivery.target))
+            _ = sent.names
+        except (ValueError, TypeError, AttributeError, IndexError) as error:
+            _log.error("the delivery %s is damaged: %s", item.id, error)
+            self._leave(item)
+            self.pump.complete(item, dead=item.head)
+            return
+        task = self._loop.create_task(self._send(sent))
         self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        task.add_done_callback(partial(self._over, sent))
 
     async def stop(self) -> None:
         """What is in the air is given back: it may be sent once more."""
@@ -98,46 +141,50 @@ class DeliveryConsumer:
             task.cancel()
         await asyncio.gather(*self._sending, return_exceptions=True)
 
-    async def _deliver(self, item: Item) -> None:
-        try:
-            delivery = Delivery.unpack(item.head)
-            target = Target.parse(delivery.target)
-        except (ValueError, TypeError) as error:
-            _log.error("the delivery %s is damaged: %s", item.id, error)
-            self._leave(item)
-            self.pump.complete(item, dead=item.head)
-            return
-        try:
-            event = self._own_event(item, delivery, target)
-            if event is None:
-                await self._sender.send(item, delivery, target)
-        except asyncio.CancelledError:
-            self._leave(item)
-            self.pump.release(item)
-            raise
-        except Exception as error:  # whatever a client raises
-            self._failed(item, delivery, target, error)
-            return
-        self._leave(item)
-        self._observer.delivered(*self._names(delivery, target))
+    async def _send(self, sent: _Sent) -> Item | None:
+        """Send it once; the event that it became, where it became one."""
+        event = self._own_event(*sent)
         if event is None:
+            async with asyncio.timeout(_LIMIT):
+                await self._sender.send(*sent)
+        return event
+
+    def _over(self, sent: _Sent, task: asyncio.Task[Item | None]) -> None:
+        """In a callback and not in the task: one may be cancelled before it has begun."""
+        self._sending.discard(task)
+        item = sent.item
+        self._leave(item)
+        if task.cancelled():
+            self.pump.release(item)
+            return
+        error = task.exception()
+        if error is not None:
+            self._failed(sent, error)
+            return
+        event = task.result()
+        if event is None:
+            self._observer.delivered(*sent.names)
             self.pump.complete(item)
         else:  # both or neither: the event is neither lost nor there twice
             put = self.pump.complete(item, event)
-            put.add_done_callback(lambda _: self._accepted(event))
+            put.add_done_callback(partial(self._put, sent, event))
 
-    def _failed(self, item: Item, delivery: Delivery, target: Target, error: Exception) -> None:
-        self._leave(item)
-        reason = _reason(error)
+    def _put(self, sent: _Sent, event: Item, put: Future[bool]) -> None:
+        if not put.cancelled() and put.exception() is None and put.result():
+            self._observer.delivered(*sent.names)
+            self._accepted(event)
+
+    def _failed(self, sent: _Sent, error: BaseException) -> None:
+        item, delivery, target = sent
+        reason = shortened(_reason(error))
         now = self._clock.wall()
         failed = replace(delivery, failures=delivery.failures + 1, failure=reason)
-        wait = retries.backoff(delivery.failures) * self._time_scale
-        names = self._names(delivery, target)
+        wait = max(_LEAST_WAIT, retries.backoff(delivery.failures) * self._time_scale)
         if may_pass(error) and now + wait < item.expires:
-            self._observer.delivery_retried(*names)
+            self._observer.delivery_retried(*sent.names)
             self.pump.retry_at(item, now + wait, failed.pack())
             return
-        self._observer.delivery_failed(*names)
+        self._observer.delivery_failed(*sent.names)
         _log.error(
             "what became of the event %s of %s was not delivered to %s: %s (it is kept: see "
             "`samovar events`)",
@@ -145,31 +192,35 @@ class DeliveryConsumer:
         )
         self.pump.complete(item, dead=failed.pack())
 
+    def _room_again(self, lane: str) -> None:
+        self.pump.room_again(lane)
+
     def _leave(self, item: Item) -> None:
         self.give_back(item.lane, 1)
         self.pump.room_again(item.lane)
 
-    @staticmethod
-    def _names(delivery: Delivery, target: Target) -> tuple[str, str, str]:
-        name = delivery.function_arn.split(":")[6]
-        return name, delivery.channel.value, target.service.value
 
-
-def may_pass(error: Exception) -> bool:
+def may_pass(error: BaseException | None) -> bool:
     """Whether a failure may be over by the next time."""
-    if isinstance(error, Undeliverable | NoEndpoint | ClientError | UnicodeError):
+    if isinstance(error, RoleNotAssumed):
+        error = error.__cause__
+    if isinstance(error, Undeliverable | NoEndpoint | ClientError):
         return False
-    answer: Any = getattr(error, "response", None)  # botocore's ClientError, not imported for this
+    if isinstance(error, LookupError | TypeError | UnicodeError):  # nothing that anybody said
+        return False
+    answer: Any = getattr(error, "response", None)  # botocore's ClientError
     if not isinstance(answer, dict):
-        return not isinstance(error, TypeError)
+        return type(error).__name__ not in _NEVER_SENT
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    code = answer.get("Error", {}).get("Code")
-    return status >= 500 or status in _TRANSIENT or code in _THROTTLES
+    code = str(answer.get("Error", {}).get("Code"))
+    return status >= 500 or status in _TRANSIENT or code in _NOT_NOW or "Throttl" in code
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     if isinstance(error, SamovarError):
         return str(error)
+    if isinstance(error, TimeoutError) and not str(error):
+        return f"it took longer than {_LIMIT:g} s"
     return f"{type(error).__name__}: {error}"
 
 

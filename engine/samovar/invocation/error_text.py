@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 
+MOST = 1024  # bytes of a text that are kept: a dead letter has no more (developer guide: 1 KB)
+
 
 def error_of(payload: bytes, error_type: str | None) -> tuple[str, str]:
     """The type and the message of an error's payload, as its runtime or the platform made it."""
     try:
         document = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        return error_type or "", payload[:1024].decode(errors="replace")
+        return error_type or "", payload[: MOST + 1].decode(errors="replace")
     kind = document.get("errorType") or error_type or ""
     return str(kind), str(document.get("errorMessage", ""))
+
+
+def shortened(text: str) -> str:
+    """The first 1 KB of a text, of what UTF-8 can hold: the name of a file in it need not be."""
+    return text[:MOST].encode(errors="replace")[:MOST].decode(errors="ignore")

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from samovar.clock import Clock
 from samovar.errors import ClientError, EngineError, NotRun
 from samovar.invocation import lineage, retries
-from samovar.invocation.error_text import error_of
+from samovar.invocation.error_text import error_of, shortened
 from samovar.invocation.pump import Pump
 from samovar.invocation.retries import Result, Retry
 from samovar.invocation.shares import Shares
@@ -265,4 +265,4 @@ def _code(error: BaseException) -> str:
 
 
 def _failed(event: QueuedEvent, error_type: str, message: str) -> QueuedEvent:
-    return replace(event, error_type=error_type, error_message=message)
+    return replace(event, error_type=shortened(error_type), error_message=shortened(message))

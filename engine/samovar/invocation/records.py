@@ -7,20 +7,23 @@ section 4).
 from __future__ import annotations
 
 import json
+import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+from samovar.invocation.error_text import shortened
 from samovar.invocation.json_text import is_json
 from samovar.model.event import Channel, Condition, Delivery, Ending, QueuedEvent
 from samovar.model.function import LATEST
 from samovar.stores.invoke_queue import Item, ItemKind
+from samovar_worker.wire.event_json import InvalidEvent, load_event
 
 VERSION = "1.0"
 # AWS says nowhere for how long it tries to deliver: as long as an event itself may wait.
 PATIENCE = 21600.0
-# Of a dead letter's ErrorMessage (developer guide: the first 1 KB).
-_MESSAGE = 1024
+# SQS takes the characters of XML alone, and refuses a message for a colour code in an attribute.
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # A dead letter's ErrorCode. 200 is recorded, of a function's error; the others are unconfirmed:
 # what a caller would have got in the event's place.
 _CODES = {
@@ -50,7 +53,7 @@ def record(item: Item, event: QueuedEvent, ending: Ending, now: float) -> bytes:
             }
         ),
         b',"requestPayload":',
-        item.body or b"{}",
+        _as_json(item.body or b"{}"),
     ]
     if ending.executed_version:
         context: dict[str, object] = {
@@ -81,11 +84,11 @@ def deliveries(
     role: str,
     now: float,
     time_scale: float = 1.0,
+    new_id: Callable[[], object] = uuid.uuid4,
 ) -> Iterator[Item]:
     """The items that carry an ending to its `targets` (ARNs), with the rights of `role`."""
     for channel, target in targets:
         dead_letter = channel is Channel.DEAD_LETTER
-        message = event.error_message or _UNSAID.get(ending.condition, ending.condition.value)
         head = Delivery(
             item.id,
             f"{item.lane}:{event.qualifier or LATEST}",
@@ -95,18 +98,18 @@ def deliveries(
             ending.condition.value,
             event.trace,
             f"{error_code(ending)}" if dead_letter else "",
-            message.encode()[:_MESSAGE].decode(errors="ignore") if dead_letter else "",
+            _message(event, ending) if dead_letter else "",
         )
         body = item.body if dead_letter else record(item, event, ending, now)
         yield Item(
-            str(uuid.uuid4()),
+            str(new_id()),
             ItemKind.DELIVERY,
             target,
             head.pack(),
             body,
             now,
             now,
-            now + PATIENCE * time_scale,
+            now + PATIENCE * (time_scale or 1.0),
             item.node,
         )
 
@@ -115,18 +118,32 @@ def targets(
     ending: Ending, on_success: str | None, on_failure: str | None, dead_letter: str
 ) -> list[tuple[Channel, str]]:
     """Where an ending is to go. Both the dead-letter queue and the destination get it, where both
-    are set (documented as independent; that both are sent was not seen in a recording)."""
+    are set (documented as independent; that both are sent was not seen in a recording).
+
+    What is none of JSON, or came in a loop, fails like anything else. What a deleted function
+    leaves goes nowhere: its destinations and its role went with it.
+    """
     if ending.condition is Condition.SUCCESS:
         return [(Channel.ON_SUCCESS, on_success)] if on_success else []
     found = [(Channel.DEAD_LETTER, dead_letter)] if dead_letter else []
     return [*found, (Channel.ON_FAILURE, on_failure)] if on_failure else found
 
 
+def _message(event: QueuedEvent, ending: Ending) -> str:
+    """A dead letter's ErrorMessage. SQS takes no empty one."""
+    text = event.error_message or _UNSAID.get(ending.condition) or ending.condition.value
+    return shortened(_NO_XML.sub("\ufffd", text))
+
+
 def _as_json(payload: bytes) -> bytes:
-    """A result as it is, or as a string if it is none of JSON: functions may return bytes."""
+    """A payload as it is, or as a string if it is none of JSON: functions may return bytes."""
     if is_json(payload):
         return payload
-    return _json(payload.decode(errors="replace"))
+    try:
+        load_event(payload)  # what is_json is stricter about: an escape for half a character
+    except InvalidEvent:
+        return _json(payload.decode(errors="replace"))
+    return payload or _json("")
 
 
 def _json(value: object) -> bytes:

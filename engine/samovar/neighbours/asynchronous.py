@@ -3,137 +3,211 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import datetime
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, NamedTuple
 
 from samovar.errors import SamovarError
 from samovar.neighbours.access import ANYBODY, options, without_metadata
+from samovar.neighbours.roles import RoleKeys
 from samovar.settings import Settings, is_loopback
 
-_READ_TIMEOUT = 20.0  # seconds
-_STS_SESSION = 64  # characters that a session's name may have (STS)
+READ_TIMEOUT = 20.0  # seconds
+_CONNECTIONS = 32  # of one client at the same time
+_SESSION_NAME = 64  # characters that a session's name may have (STS)
+# Neighbours say this of keys that they do not know, or do not know any more.
+_STALE_KEYS = frozenset(
+    {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
+)
 
 
 class NoEndpoint(SamovarError):
     """Nobody has said where a neighbour is; the message says how to."""
 
     def __init__(self, service: str) -> None:
-        super().__init__(
-            f"nobody has said where {service} is: give --aws-endpoint, or "
-            f"--endpoints {service}=URL for it alone"
-        )
+        how = f"--endpoints {service}=URL"
+        if service != "lambda":
+            how = f"--aws-endpoint URL, or {how} for it alone"
+        super().__init__(f"nobody has said where {service} is: give {how}")
+
+
+class Caller(NamedTuple):
+    """For whom a neighbour is called: the ARN of the role whose rights are used (where roles are
+    assumed), the session's name, which AWS gives the function's, and the trace header that goes
+    along."""
+
+    role: str = ""
+    session: str = ""
+    trace: str = ""
+
+
+ENGINE = Caller()
+"""The engine itself, with its own rights."""
+
+# Whom the request of the task at hand is signed for. Clients are all functions' together: one for
+# each role would take 10 ms of the loop, 0.3 MB and connections of its own.
+_caller: ContextVar[Caller] = ContextVar("caller", default=ENGINE)
 
 
 class AsyncNeighbours:
-    """Clients by service, Region and role; for one loop.
+    """Neighbours by service and Region, called with the rights of roles; for one loop.
 
-    With an `sts` among the endpoints a client has the rights of the role that is asked for, which
-    is assumed there and renewed in time; else it has the engine's own, and near emulators, which
-    take any, anybody's.
+    With an `sts` among the endpoints a call has the rights of its caller's role, which is assumed
+    there and renewed in time; else it has the engine's own, and where the engine has no keys,
+    anybody's: emulators take any.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        wall: Callable[[], float] = time.time,
+        *,
+        read_timeout: float = READ_TIMEOUT,
+    ) -> None:
+        """`read_timeout` is seconds without a byte of a reply."""
         self._settings = settings
-        self._clients: dict[tuple[str, str, str], Any] = {}
-        self._sessions: dict[str, Any] = {}
+        self._wall = wall
+        self._read_timeout = read_timeout
+        self._base: Any = None
+        self._own_keys: dict[str, str] = {}
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._keys: dict[tuple[str, str], RoleKeys] = {}
         self._making = asyncio.Lock()
         self._open = AsyncExitStack()
 
     @property
     def assumes_roles(self) -> bool:
-        """Whether clients have the rights of roles, and not the engine's own."""
+        """Whether calls have the rights of roles, and not the engine's own."""
         return "sts" in self._settings.endpoints
 
-    async def client(self, service: str, *, region: str = "", role: str = "") -> Any:
-        """A client of `service`, which stays open until `close`. `region` is the engine's own if
-        not given; `role` is the ARN of the role to assume, where roles are.
+    async def call(
+        self,
+        service: str,
+        operation: str,
+        caller: Caller = ENGINE,
+        /,
+        *,
+        region: str = "",
+        **given: Any,
+    ) -> dict[str, Any]:
+        """Call an operation, in boto3's names, and once. `region` is the engine's own if not given.
 
-        The first takes half a second and 40 MB, in a thread; every other some 10 ms of the loop.
-        Raises NoEndpoint.
+        The first call of all takes half a second and 40 MB, in a thread; the first of a service in
+        a Region some 20 ms of the loop. Raises NoEndpoint, RoleNotAssumed, and what botocore does.
         """
-        endpoint = self._settings.endpoint(service)
-        if not endpoint:
-            raise NoEndpoint(service)
-        region = region or self._settings.region
-        if not self.assumes_roles or service == "sts":
-            role = ""
-        key = service, region, role
-        if key not in self._clients:
-            async with self._making:
-                if key not in self._clients:
-                    self._clients[key] = await self._make(service, endpoint, region, role)
-        return self._clients[key]
+        client = await self._client(service, region or self._settings.region)
+        before = _caller.set(caller)
+        try:
+            try:
+                return await _ask(client, operation, given)
+            except Exception as error:
+                if not self._has_role(caller) or _code(error) not in _STALE_KEYS:
+                    raise
+                # An STS that was started anew knows nothing of keys that are good by the clock.
+                self._keys_of(caller).forget()
+                return await _ask(client, operation, given)
+        finally:
+            _caller.reset(before)
 
     async def close(self) -> None:
         """Close all clients; idempotent."""
         self._clients.clear()
-        self._sessions.clear()
+        for keys in self._keys.values():
+            await keys.close()
+        self._keys.clear()
         await self._open.aclose()
 
-    async def _make(self, service: str, endpoint: str, region: str, role: str) -> Any:
-        base = await self._session()
-        await asyncio.to_thread(_read_ahead, base, service)
-        session = self._session_of(base, role) if role else base
-        from aiobotocore.config import AioConfig  # noqa: PLC0415
+    async def _client(self, service: str, region: str) -> Any:
+        endpoint = self._endpoint(service)
+        if not endpoint:
+            raise NoEndpoint(service)
+        key = service, region
+        if key not in self._clients:
+            async with self._making:
+                if key not in self._clients:
+                    self._clients[key] = await self._make(service, endpoint, region)
+        return self._clients[key]
 
-        given = {"read_timeout": _READ_TIMEOUT, "retries": {"total_max_attempts": 1}}
-        config = AioConfig(**options(self._settings, service, given))
-        anybody = {} if role or await base.get_credentials() else ANYBODY
-        return await self._open.enter_async_context(
-            session.create_client(
-                service, region_name=region, endpoint_url=endpoint, config=config, **anybody
-            )
-        )
+    def _endpoint(self, service: str) -> str:
+        """Lambda is this engine. What an emulator at `aws_endpoint` plays beside it is not meant;
+        another one has to be named."""
+        if service == "lambda":
+            return self._settings.endpoints.get(service, "")
+        return self._settings.endpoint(service)
 
-    async def _session(self) -> Any:
-        if "" not in self._sessions:
+    async def _make(self, service: str, endpoint: str, region: str) -> Any:
+        if self._base is None:
             base = await asyncio.to_thread(_new_session)
             if all(map(is_loopback, self._endpoints())):
                 without_metadata(base)
-            self._sessions[""] = base
-        return self._sessions[""]
+            # Looked for once: away from loopback it may ask a metadata server, and wait for it.
+            self._own_keys = {} if await base.get_credentials() else ANYBODY
+            self._base = base
+        await asyncio.to_thread(_read_ahead, self._base, service)
+        from aiobotocore.config import AioConfig  # noqa: PLC0415
+
+        given = {
+            "read_timeout": self._read_timeout,
+            "retries": {"total_max_attempts": 1},
+            "max_pool_connections": _CONNECTIONS,
+            # Not every emulator knows the checksums that S3 does without.
+            "request_checksum_calculation": "when_required",
+        }
+        client = await self._open.enter_async_context(
+            self._base.create_client(
+                service,
+                region_name=region,
+                endpoint_url=endpoint,
+                config=AioConfig(**options(self._settings, service, given)),
+                **self._own_keys,
+            )
+        )
+        client.meta.events.register("before-sign", self._before_sign)
+        return client
+
+    def _before_sign(self, request: Any, **_: Any) -> None:
+        """Of each request, in the task that makes it."""
+        caller = _caller.get()
+        if caller.trace:
+            request.headers["X-Amzn-Trace-Id"] = caller.trace
+        if self._has_role(caller):
+            request.context.setdefault("signing", {})["request_credentials"] = self._keys_of(caller)
+
+    def _has_role(self, caller: Caller) -> bool:
+        return bool(caller.role) and self.assumes_roles
+
+    def _keys_of(self, caller: Caller) -> RoleKeys:
+        session = caller.session[:_SESSION_NAME] or "samovar"
+        key = caller.role, session
+        keys = self._keys.get(key)
+        if keys is None:
+
+            async def assume() -> dict[str, Any]:
+                reply = await self.call(
+                    *("sts", "assume_role"), RoleArn=caller.role, RoleSessionName=session
+                )
+                found: dict[str, Any] = reply["Credentials"]
+                return found
+
+            keys = self._keys[key] = RoleKeys(caller.role, assume, self._wall)
+        return keys
 
     def _endpoints(self) -> list[str]:
         settings = self._settings
         return [url for url in (settings.aws_endpoint, *settings.endpoints.values()) if url]
 
-    def _session_of(self, base: Any, role: str) -> Any:
-        """A session whose keys are a role's."""
-        from aiobotocore.credentials import AioDeferredRefreshableCredentials  # noqa: PLC0415
 
-        session = self._sessions.get(role)
-        if session is None:
-            session = self._sessions[role] = _new_session()
-            # What services look like is read once, not for each role.
-            session.register_component("data_loader", base.get_component("data_loader"))
+async def _ask(client: Any, operation: str, given: dict[str, Any]) -> dict[str, Any]:
+    reply: dict[str, Any] = await getattr(client, operation)(**given)
+    return reply
 
-            async def assume() -> dict[str, Any]:
-                return await self._assume(role)
 
-            # There is no public way in; what botocore's own assume-role provider makes is this.
-            session._credentials = AioDeferredRefreshableCredentials(assume, "sts-assume-role")
-        return session
-
-    async def _assume(self, role: str) -> dict[str, Any]:
-        # Of a client of its own and not through `client`: that may be what waits for this.
-        sts = self._clients.get(("sts", self._settings.region, ""))
-        if sts is None:
-            endpoint = self._settings.endpoint("sts")
-            sts = await self._make("sts", endpoint, self._settings.region, "")
-            self._clients["sts", self._settings.region, ""] = sts
-        name = role.rpartition("/")[2][:_STS_SESSION]
-        reply = await sts.assume_role(
-            RoleArn=role, RoleSessionName=f"samovar-{name}"[:_STS_SESSION]
-        )
-        keys = reply["Credentials"]
-        expires = keys["Expiration"]
-        return {
-            "access_key": keys["AccessKeyId"],
-            "secret_key": keys["SecretAccessKey"],
-            "token": keys["SessionToken"],
-            "expiry_time": expires.isoformat() if isinstance(expires, datetime) else str(expires),
-        }
+def _code(error: Exception) -> str:
+    """That of botocore's ClientError, which is not imported for this."""
+    answer: Any = getattr(error, "response", None)
+    return str(answer.get("Error", {}).get("Code")) if isinstance(answer, dict) else ""
 
 
 # In threads: half a second of imports, and files of megabytes.
