@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
 
 import pytest
-from tests.api.house import package
+from tests.api.house import package, until
 from tests.api.neighbour import Neighbour
 from tests.api.served import Serve, ServedHouse
 
@@ -223,3 +225,53 @@ def test_with_an_sts_the_role_of_the_function_is_assumed(
         assert json.loads(message["Body"])["requestPayload"] == {"a": 1}
 
     play(serve, moto, scene, endpoints={"sts": moto.url})
+
+
+class Recorder(BaseHTTPRequestHandler):
+    """SQS as far as it is asked for here; remembers who signed, and what came along."""
+
+    seen: ClassVar[list[tuple[str, dict[str, str]]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        operation = self.headers["X-Amz-Target"].rpartition(".")[2]
+        self.seen.append((operation, {k.lower(): v for k, v in self.headers.items()}))
+        reply = {"QueueUrl": f"http://{self.headers['Host']}/q"}
+        if operation == "SendMessage":
+            reply = {"MessageId": "m", "MD5OfMessageBody": "", "Body": body.decode()}
+        text = json.dumps(reply).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", f"{len(text)}")
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nobody reads it."""
+
+
+def test_requests_are_signed_with_the_role_s_keys_and_have_the_trace(
+    serve: Serve, moto: Neighbour
+) -> None:
+    Recorder.seen.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Recorder)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+
+    async def scene(it: ServedHouse) -> None:
+        await deploy(it, "good", OnSuccess=f"arn:aws:sqs:us-east-1:{ACCOUNT}:q")
+        await send(it, "good", a=1)
+        await until(lambda: "SendMessage" in dict(Recorder.seen))
+        await until(lambda: not it.engine._parts.asynchronous.queue.depths())
+
+    try:
+        here = f"http://127.0.0.1:{server.server_port}"
+        play(serve, moto, scene, endpoints={"sts": moto.url, "sqs": here})
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    for _, headers in Recorder.seen:
+        assert "Credential=ASIA" in headers["authorization"]  # a role's, and not the engine's own
+        assert headers["x-amz-security-token"]
+        assert headers["x-amzn-trace-id"].startswith("Root=1-")

@@ -179,7 +179,7 @@ class AsyncNeighbours:
         return bool(caller.role) and self.assumes_roles
 
     def _keys_of(self, caller: Caller) -> RoleKeys:
-        session = caller.session[:_SESSION_NAME] or "samovar"
+        session = session_name(caller.session)
         key = caller.role, session
         keys = self._keys.get(key)
         if keys is None:
@@ -197,6 +197,11 @@ class AsyncNeighbours:
     def _endpoints(self) -> list[str]:
         settings = self._settings
         return [url for url in (settings.aws_endpoint, *settings.endpoints.values()) if url]
+
+
+def session_name(function: str) -> str:
+    """What a function's session of its role is called, as STS wants it: 2 characters at least."""
+    return function[:_SESSION_NAME].ljust(2, "-") if function else "samovar"
 
 
 async def _ask(client: Any, operation: str, given: dict[str, Any]) -> dict[str, Any]:

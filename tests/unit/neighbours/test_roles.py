@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from samovar.neighbours.asynchronous import session_name
 from samovar.neighbours.roles import RENEWAL, TOO_LATE, RoleKeys, RoleNotAssumed
 
 HOUR = 3600.0
@@ -50,6 +51,15 @@ def play(scene: Callable[[Sts], Awaitable[None]]) -> None:
             await sts.keys.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [("thumbnail", "thumbnail"), ("f", "f-"), ("f" * 99, "f" * 64), ("", "samovar")],
+    ids=["usual", "short", "long", "none"],
+)
+def test_a_session_has_a_name_that_sts_takes(function: str, name: str) -> None:
+    assert session_name(function) == name
 
 
 def test_they_are_kept_until_shortly_before_they_end() -> None:
