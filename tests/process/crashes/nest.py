@@ -24,7 +24,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count, islice
 from pathlib import Path
 
@@ -43,6 +43,7 @@ from samovar.settings import Isolation, Settings
 from samovar.stores.invoke_queue import ItemState
 
 FUNCTIONS = (*GOOD, *BAD)
+FEW = (GOOD[0], BAD[0])  # of three lives in four: the others ask more neighbours
 # AWS's minute and two become 60 and 120 ms; six hours 22 s.
 TIME_SCALE = 0.001
 PATIENCE = 60.0  # seconds; only a life that hangs takes them
@@ -74,9 +75,11 @@ class Nest:
         self._counted = directory / "points"
         self._read = 0
 
-    def live(self, aim: Aim | None, victim: str = "engine") -> bool:
-        """One life; whether it came to its aim."""
-        numbers = [f"{name}:{next(self._numbers)}" for name in FUNCTIONS]
+    def live(
+        self, aim: Aim | None, victim: str = "engine", functions: Sequence[str] = FUNCTIONS
+    ) -> bool:
+        """One life, with an event for each of `functions`; whether it came to its aim."""
+        numbers = [f"{name}:{next(self._numbers)}" for name in functions]
         self._counted.unlink(missing_ok=True)
         pid = os.fork()
         if pid == 0:
@@ -224,16 +227,18 @@ def main() -> int:
     nest = Nest(options.directory, options.url, walled=options.walled)
     started = time.monotonic()
     try:
-        nest.live(None)
-        passed = nest.points()
-        chosen = islice(
-            aims(passed, options.seed), options.part, options.kills * options.of, options.of
-        )
+        chosen = {}
+        for functions in (FUNCTIONS, FEW):
+            nest.live(None, functions=functions)
+            passed = nest.points()
+            chosen[functions] = islice(aims(passed, options.seed), options.part, None, options.of)
         killed: Counter[str] = Counter()
         unreached = []
-        for life, aim in enumerate(chosen):
+        for life in range(options.kills):
+            functions = FEW if life % 4 else FUNCTIONS
+            aim = next(chosen[functions])
             victim = victim_of(life)
-            if nest.live(aim, victim):
+            if nest.live(aim, victim, functions):
                 killed[f"{victim} at {aim[0]}"] += 1
             else:
                 unreached.append(aim)
