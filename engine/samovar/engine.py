@@ -30,6 +30,7 @@ from samovar.logs.journals import LogSink
 from samovar.logs.platform_lines import iso
 from samovar.metrics.occupancy import NOTHING, Occupancy
 from samovar.metrics.prometheus import PrometheusObserver
+from samovar.model.arn import function_arn
 from samovar.model.census import SCHEMA, ContextEntry, Document
 from samovar.model.invocation import Outcome
 from samovar.registry.runtimes import Interpreter, Runtimes
@@ -285,7 +286,7 @@ class Engine(FunctionsApi, EventsApi):
 
     @property
     def _arn_prefix(self) -> str:
-        return f"arn:aws:lambda:{self.settings.region}:{self.settings.account_id}:function:"
+        return function_arn(self.settings.region, self.settings.account_id, "")
 
     def _occupancy(self) -> Occupancy:
         return NOTHING if self._running is None else self._running.scheduler.occupancy()

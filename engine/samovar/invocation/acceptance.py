@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from samovar.clock import Clock
-from samovar.errors import AWS, ClientError, EngineError
+from samovar.errors import EngineError
 from samovar.invocation import lineage
 from samovar.invocation.identity import Identities
 from samovar.invocation.json_text import is_json
@@ -17,13 +17,12 @@ from samovar.metrics.observer import Observer
 from samovar.model import limits
 from samovar.model.event import EventInvokeConfig, QueuedEvent
 from samovar.model.function import LATEST, FunctionVersion
+from samovar.model.payload import not_json, too_large
 from samovar.stores.invoke_queue import InvokeQueue, Item, ItemKind
 from samovar_worker.wire.event_json import InvalidEvent, load_event
 
 Find = Callable[[str, str | None], FunctionVersion]
 ConfigOf = Callable[[str, str | None], EventInvokeConfig]
-
-NOT_JSON = "Could not parse request body into json: Could not parse payload into json: "
 
 
 class Acceptor:
@@ -79,7 +78,7 @@ class Acceptor:
         if self._stopping:
             raise EngineError("The engine is stopping; nothing was accepted.")
         if len(payload) > limit:
-            raise too_large(len(payload), limit)
+            raise too_large(len(payload), limit, "Event")
         demand_json(payload)
         item = self.item(
             version,
@@ -104,7 +103,7 @@ class Acceptor:
         """An event as the queue keeps it; `version` is any of its function."""
         now = self._clock.wall()
         if function_arn is None:
-            function_arn = f"{version.arn}:{qualifier}" if qualifier else version.arn
+            function_arn = version.arn_as_invoked(qualifier)
         if trace:  # of a loop, too: what becomes of it is seen when it runs
             trace, _ = lineage.follow(trace, version.arn)
         else:
@@ -159,12 +158,4 @@ def demand_json(payload: bytes) -> None:
     try:
         load_event(payload)  # what is_json is stricter about
     except InvalidEvent as error:
-        raise ClientError(AWS.INVALID_REQUEST_CONTENT, f"{NOT_JSON}{error}") from None
-
-
-def too_large(size: int, limit: int) -> ClientError:
-    """The refusal of an event that is too large."""
-    return ClientError(
-        AWS.REQUEST_TOO_LARGE,
-        f"{size} byte payload is too large for the Event invocation type (limit {limit} bytes)",
-    )
+        raise not_json(str(error)) from None

@@ -10,8 +10,8 @@ from typing import Self
 from samovar.clock import Clock
 from samovar.errors import AWS, ClientError, EngineError
 from samovar.invocation import records
-from samovar.invocation.acceptance import Acceptor, too_large
-from samovar.invocation.deliveries import DeliveryConsumer, own_function
+from samovar.invocation.acceptance import Acceptor
+from samovar.invocation.deliveries import DeliveryConsumer
 from samovar.invocation.destinations import Senders
 from samovar.invocation.events import EventConsumer, Terms
 from samovar.invocation.inspection import Inspection
@@ -19,8 +19,10 @@ from samovar.invocation.pump import Pump
 from samovar.invocation.shares import Busy, Shares, busy_threads
 from samovar.metrics.observer import Observer
 from samovar.model import limits
+from samovar.model.arn import function_arn
 from samovar.model.event import Delivery, Ending, QueuedEvent
 from samovar.model.function import FunctionVersion
+from samovar.model.payload import too_large
 from samovar.model.target import Target
 from samovar.neighbours import AsyncNeighbours
 from samovar.registry.functions import FunctionRegistry
@@ -158,7 +160,7 @@ class AsyncInvocation:
     @property
     def _arn(self) -> str:
         """What stands before the name in the ARN of one of our functions."""
-        return f"arn:aws:lambda:{self._settings.region}:{self._settings.account_id}:function:"
+        return function_arn(self._settings.region, self._settings.account_id, "")
 
     def _find(self, name: str, qualifier: str | None) -> FunctionVersion:
         """One that an event may be for; what is not ready yet may well be by the time it runs."""
@@ -198,10 +200,10 @@ class AsyncInvocation:
         )
 
     def _own_event(self, item: Item, delivery: Delivery, target: Target) -> Item | None:
-        if not own_function(target, self._arn):
+        if not target.arn.startswith(self._arn):
             return None
         if len(item.body) > limits.ASYNC_PAYLOAD_SIZE:  # AWS's, too: its pages name sizes
-            raise too_large(len(item.body), limits.ASYNC_PAYLOAD_SIZE)
+            raise too_large(len(item.body), limits.ASYNC_PAYLOAD_SIZE, "Event")
         version = self._find(target.name, target.qualifier)
         return self.acceptor.item(
             version,

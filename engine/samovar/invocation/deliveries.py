@@ -19,7 +19,7 @@ from samovar.invocation.pump import Pump
 from samovar.invocation.target_places import TargetPlaces
 from samovar.metrics.observer import Observer
 from samovar.model.event import Delivery
-from samovar.model.target import Service, Target
+from samovar.model.target import Target
 from samovar.neighbours import NoEndpoint, RoleNotAssumed
 from samovar.stores.invoke_queue import Item
 
@@ -222,9 +222,3 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError) and not str(error):
         return f"it took longer than {_LIMIT:g} s"
     return f"{type(error).__name__}: {error}"
-
-
-def own_function(target: Target, arn_of_ours: str) -> bool:
-    """Whether a target is one of this engine's functions; `arn_of_ours` is the ARN of one without a
-    name."""
-    return target.service is Service.LAMBDA and target.arn.startswith(arn_of_ours)

@@ -10,10 +10,10 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 
 from samovar.invocation.error_text import shortened
 from samovar.invocation.json_text import is_json
+from samovar.logs.platform_lines import iso
 from samovar.model.event import Channel, Condition, Delivery, Ending, QueuedEvent
 from samovar.model.function import LATEST
 from samovar.stores.invoke_queue import Item, ItemKind
@@ -42,7 +42,7 @@ def record(item: Item, event: QueuedEvent, ending: Ending, now: float) -> bytes:
     """The invocation record, as JSON."""
     function_arn = f"{item.lane}:{event.qualifier or LATEST}"
     parts = [
-        b'{"version":"%b","timestamp":"%b"' % (VERSION.encode(), _iso(now).encode()),
+        b'{"version":"%b","timestamp":"%b"' % (VERSION.encode(), iso(now).encode()),
         b',"requestContext":',
         _json(
             {
@@ -148,8 +148,3 @@ def _as_json(payload: bytes) -> bytes:
 
 def _json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
-
-
-def _iso(now: float) -> str:
-    moment = datetime.fromtimestamp(now, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"

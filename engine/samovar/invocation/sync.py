@@ -10,15 +10,14 @@ from samovar.clock import Clock
 from samovar.errors import AWS, ClientError
 from samovar.invocation import lineage
 from samovar.invocation.identity import Identities
+from samovar.model import limits
 from samovar.model.function import LATEST, FunctionVersion
 from samovar.model.invocation import Invocation, Outcome
+from samovar.model.payload import too_large
 from samovar.registry.recursion import RecursiveLoop
 from samovar.scheduler.driver import Scheduler
 
 _log = logging.getLogger(__name__)
-
-# AWS: «6 MB each way sync».
-MAX_PAYLOAD = 6 * 1024 * 1024
 
 Resolve = Callable[[str, str | None], FunctionVersion]
 InLoop = Callable[[str], RecursiveLoop]  # what a function in a loop is to meet with
@@ -64,14 +63,10 @@ class Invoker:
         the future may raise others (not JSON, throttled, lost).
         """
         version = self._resolve(name, qualifier)
-        if len(payload) > MAX_PAYLOAD:
-            raise ClientError(
-                AWS.REQUEST_TOO_LARGE,
-                f"{len(payload)} byte payload is too large for the RequestResponse invocation type "
-                f"(limit {MAX_PAYLOAD} bytes)",
-            )
+        if len(payload) > limits.SYNC_PAYLOAD_SIZE:
+            raise too_large(len(payload), limits.SYNC_PAYLOAD_SIZE, "RequestResponse")
         if function_arn is None:
-            function_arn = f"{version.arn}:{qualifier}" if qualifier else version.arn
+            function_arn = version.arn_as_invoked(qualifier)
         invocation = Invocation(
             request_id or self._identities.request_id(),
             function_arn,

@@ -181,6 +181,10 @@ class FunctionVersion:
         key = PoolKey(self.arn, self.version, self.generation)
         object.__setattr__(self, "pool", key.text)
 
+    def arn_as_invoked(self, qualifier: str | None) -> str:
+        """The ARN as an invocation by `qualifier` means it: qualified only if that is given."""
+        return f"{self.arn}:{qualifier}" if qualifier else self.arn
+
     @property
     def qualified_arn(self) -> str:
         """The ARN of just this version."""

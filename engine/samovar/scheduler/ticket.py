@@ -9,6 +9,7 @@ from samovar.errors import AWS, ClientError, EngineError, NotRun, SamovarError
 from samovar.metrics.observer import Observer
 from samovar.model.function import FunctionVersion
 from samovar.model.invocation import ColdStart, Invocation, Outcome, StartKind
+from samovar.model.payload import not_json
 from samovar.scheduler.commands import Refusal
 
 # AWS's reasons, in the 429's body. Which of them a function gets that scales too fast is
@@ -29,7 +30,6 @@ _THROTTLES = {
 # Seconds that the caller is told to wait (unconfirmed): rates are counted by the second.
 _RETRY_AFTER = "1"
 _HOST_LIMITS = (Refusal.CONTEXTS, Refusal.MEMORY)
-_NOT_JSON = "Could not parse request body into json: Could not parse payload into json: "
 
 
 class Ticket:
@@ -84,7 +84,7 @@ class Ticket:
             self.fail(verdict.refused)
             return
         if verdict.refused is not None:
-            self.fail(ClientError(AWS.INVALID_REQUEST_CONTENT, _NOT_JSON + verdict.refused))
+            self.fail(not_json(verdict.refused))
             return
         if verdict.broken is not None:
             self._observer.invocation_failed(version.name, "context lost")

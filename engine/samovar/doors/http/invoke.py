@@ -26,6 +26,7 @@ from samovar.invocation.identity import is_uuid
 from samovar.model import limits
 from samovar.model.arn import FunctionReference
 from samovar.model.invocation import Outcome, StartKind
+from samovar.model.payload import too_large
 
 PREFIX = b"/2015-03-31/functions/"
 SUFFIX = b"/invocations"
@@ -272,11 +273,7 @@ def _limit(invocation_type: str) -> int:
 
 def _too_large(size: int, invocation_type: str) -> ClientError:
     kind = "Event" if invocation_type == "Event" else "RequestResponse"
-    return ClientError(
-        AWS.REQUEST_TOO_LARGE,
-        f"{size} byte payload is too large for the {kind} invocation type "
-        f"(limit {_limit(invocation_type)} bytes)",
-    )
+    return too_large(size, _limit(invocation_type), kind)
 
 
 def reply_to(came: Outcome | str) -> Reply:

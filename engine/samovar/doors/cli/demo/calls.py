@@ -64,20 +64,22 @@ class Made:
     missing: list[str]
 
 
-def deploy(client: Any, package: bytes) -> None:
-    """Create the function and wait until it can be invoked; an earlier demo's is replaced."""
+def deploy(client: Any, name: str, package: bytes, **more: Any) -> None:
+    """Create a function and wait until it can be invoked; an earlier demo's is replaced. `more` are
+    the API's parameters."""
     with suppress(client.exceptions.ResourceNotFoundException):
-        client.delete_function(FunctionName=FUNCTION)
+        client.delete_function(FunctionName=name)
     client.create_function(
-        FunctionName=FUNCTION,
+        FunctionName=name,
         Runtime=RUNTIME,
         Role=ROLE,
         Handler="handler.handler",
         Code={"ZipFile": package},
         MemorySize=512,
         Timeout=30,
+        **more,
     )
-    wait_for(client, "function_active_v2", FUNCTION)
+    wait_for(client, "function_active_v2", name)
 
 
 def invoke_all(client: Any, picture: bytes, advance: Callable[[], None]) -> Made:

@@ -167,7 +167,7 @@ def _measure(endpoint: str, output: Path, *, as_json: bool) -> None:
             step = progress.add_task("packing Pillow", total=_CALLS)
             package = build_package(example)
             progress.update(step, description="creating the function")
-            calls.deploy(client, package)
+            calls.deploy(client, calls.FUNCTION, package)
             progress.update(step, description="invoking it")
             made = calls.invoke_all(
                 client, (example / PICTURE).read_bytes(), lambda: progress.advance(step)

@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Event as Signal
 from typing import Any, TypeVar
 
-from samovar.doors.cli.demo.calls import ROLE, RUNTIME, Call, called, wait_for
+from samovar.doors.cli.demo.calls import Call, called, deploy
 from samovar.doors.cli.demo.s3_event import object_created
 from samovar.doors.cli.events.asking import Events, Refusal
 from samovar.doors.cli.exits import Exit, Failure
@@ -113,20 +113,11 @@ class Stage:
         """The function, its two retries, its dead-letter queue and destinations; an earlier demo's
         is replaced."""
         client = self.aws_lambda
-        with suppress(client.exceptions.ResourceNotFoundException):
-            client.delete_function(FunctionName=FUNCTION)
-        client.create_function(
-            FunctionName=FUNCTION,
-            Runtime=RUNTIME,
-            Role=ROLE,
-            Handler="handler.handler",
-            Code={"ZipFile": package},
-            MemorySize=512,
-            Timeout=30,
+        deploy(
+            *(client, FUNCTION, package),
             Environment={"Variables": {"TABLE": TABLE}},
             DeadLetterConfig={"TargetArn": self._arns["dead-letter"]},
         )
-        wait_for(client, "function_active_v2", FUNCTION)
         client.put_function_event_invoke_config(
             FunctionName=FUNCTION,
             MaximumRetryAttempts=MAX_RETRY_ATTEMPTS[1],

@@ -40,6 +40,22 @@ def _filters(command: Command) -> Command:
     return command
 
 
+def _of_the_dead(command: Command) -> Command:
+    """Which ones are meant, for what is done with dead ones."""
+    for decorate in (
+        endpoint_option,
+        click.option(
+            "--json", "as_json", is_flag=True, help="print what was done as one JSON object"
+        ),
+        click.option("-y", "--yes", is_flag=True, help="do not ask"),
+        click.option("--all", "everything", is_flag=True, help="all that is dead"),
+        _filters,
+        click.argument("ids", nargs=-1, metavar="[ID…]"),
+    ):
+        command = decorate(command)
+    return command
+
+
 @click.group(
     short_help="Look at asynchronous invocations, run them again.",
     epilog="""\b
@@ -155,12 +171,7 @@ it, and its function runs as it is now. A delivery is sent again. Those that are
 are counted, and asked about; without a terminal that wants --yes. --json prints `redriven` (a list
 of ids) and `failed` (messages by id).""",
 )
-@click.argument("ids", nargs=-1, metavar="[ID…]")
-@_filters
-@click.option("--all", "everything", is_flag=True, help="all that is dead")
-@click.option("-y", "--yes", is_flag=True, help="do not ask")
-@click.option("--json", "as_json", is_flag=True, help="print what was done as one JSON object")
-@endpoint_option
+@_of_the_dead
 def redrive(
     *,
     ids: tuple[str, ...],
@@ -186,12 +197,7 @@ Examples:
 It is gone for good, payload and all. Those that are chosen by a filter are counted, and asked
 about; without a terminal that wants --yes. --json prints `forgotten` and `failed`, as redrive.""",
 )
-@click.argument("ids", nargs=-1, metavar="[ID…]")
-@_filters
-@click.option("--all", "everything", is_flag=True, help="all that is dead")
-@click.option("-y", "--yes", is_flag=True, help="do not ask")
-@click.option("--json", "as_json", is_flag=True, help="print what was done as one JSON object")
-@endpoint_option
+@_of_the_dead
 def forget(
     *,
     ids: tuple[str, ...],
