@@ -19,7 +19,7 @@ from tests.api import neighbour
 from tests.process.programs import CHECKOUT, environment
 
 PATIENCE = 300.0  # seconds; only a nest that hangs takes them
-PARTS, KILLS = 8, 24  # and 8 behind walls: 200
+PARTS, KILLS = 6, 32  # and 8 behind walls: 200
 
 
 @pytest.fixture(scope="module")
