@@ -268,8 +268,9 @@ class Index:
         """All versions that `resolve` may give; raises what it raises."""
         entry = self._entries.get(name)
         alias = entry.aliases.get(qualifier) if entry and qualifier else None
-        numbers = (qualifier,) if alias is None else alias.versions
-        return tuple(self.resolve(name, number) for number in numbers)
+        if alias is None:
+            return (self.resolve(name, qualifier),)
+        return tuple(self.resolve(name, number) for number in alias.versions)
 
     def page(self, marker: str | None, max_items: int | None) -> FunctionPage:
         """The functions after `marker`, at most `max_items` and never more than AWS's 50."""

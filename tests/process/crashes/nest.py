@@ -28,8 +28,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count, islice
 from pathlib import Path
 
-import aiobotocore.config
-import aiobotocore.session  # noqa: F401
+import aiobotocore.config  # noqa: F401 - lives inherit it, too
 import psutil
 import uvloop
 from tests.process.crashes import points
@@ -38,6 +37,7 @@ from tests.process.crashes.points import Points
 from tests.process.crashes.record import BAD, GOOD, Listener, Record
 
 from samovar.engine import Engine
+from samovar.neighbours import asynchronous
 from samovar.registry.runtimes import Runtimes
 from samovar.settings import Isolation, Settings
 from samovar.stores.invoke_queue import ItemState
@@ -70,6 +70,7 @@ class Nest:
             aws_endpoint=url,
         )
         self.runtimes = uvloop.run(Runtimes.discover(self.settings))
+        _read_models_once()
         self._numbers = count(1)
         self._said = directory / "accepted"
         self._counted = directory / "points"
@@ -184,6 +185,14 @@ class Nest:
         await engine.put_event_invoke("good-bus", on_success=beside.bus)
         await engine.put_event_invoke("bad", on_failure=collector)
         await engine.put_event_invoke("bad-s3", on_failure=f"arn:aws:s3:::{beside.bucket}")
+
+
+def _read_models_once() -> None:
+    """A third of a life would be reading what clients are made of: lives inherit it."""
+    session = asynchronous._new_session()
+    for service in ("events", "s3", "sns", "sqs"):
+        asynchronous._read_ahead(session, service)
+    asynchronous._new_session = lambda: session
 
 
 def _kill(*, workers: bool) -> None:

@@ -117,6 +117,22 @@ def test_an_error_message_is_cut_to_a_kilobyte_and_stays_text() -> None:
     assert Delivery.unpack(made.head).error_message == "\u00e9" * 512
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("\x1b[31mno\x1b[0m", "\ufffd[31mno\ufffd[0m"),
+        ("half \ud83d of one", "half \ufffd of one"),
+        ("a\tb\r\nc \u20ac \U0001f600", "a\tb\r\nc \u20ac \U0001f600"),
+        ("\x00\ufffe\uffff", "\ufffd" * 3),
+    ],
+    ids=["colours", "half a character", "legal", "others"],
+)
+def test_an_error_message_has_nothing_that_sqs_refuses(said: str, kept: str) -> None:
+    """What XML 1.0 has no place for (SendMessage, SQS's API reference)."""
+    ending = Ending(Condition.RETRIES_EXHAUSTED, 3, "1", "Unhandled", ERROR)
+    assert Delivery.unpack(send(ending, Channel.DEAD_LETTER, said).head).error_message == kept
+
+
 def test_a_delivery_is_tried_for_as_long_as_an_event_on_every_scale() -> None:
     ending = Ending(Condition.SUCCESS, 1, "1", None, b"1")
     made = send(ending, Channel.ON_SUCCESS, scale=0.5)
