@@ -208,30 +208,17 @@ def test_put_off(queue: InvokeQueue) -> None:
     run(queue, check)
 
 
-def test_a_claim_that_ran_out_is_anyones(queue: InvokeQueue) -> None:
-    async def check(queue: InvokeQueue) -> None:
-        first = await claimed(queue, "a")
-        await queue.put(item("b"), LATER + 1.0)
-        assert await claim(queue, now=LATER - 0.1) == Claimed([], None)
-        ((second,), _) = await claim(queue, now=LATER, until=LATER + 60.0)
-        assert second == replace(first, attempt=2)
-        assert not await queue.complete(first)
-        assert not await queue.extend(first, LATER + 99.0)
-        assert names(await claim(queue, now=LATER + 1.0)) == ["b"]
-        assert await queue.complete(second)
-
-    run(queue, check)
-
-
-def test_a_claim_that_nobody_has_taken_over_still_holds(queue: InvokeQueue) -> None:
-    """Whoever is late but the only one need not do it again."""
+def test_no_clock_takes_a_claim_from_a_node_that_is_there(queue: InvokeQueue) -> None:
+    """A machine that slept, and a clock that was set, are no deaths."""
 
     async def check(queue: InvokeQueue) -> None:
         a = await claimed(queue, "a")
-        assert names(await claim(queue, now=LATER - 1.0)) == []
+        await queue.put(item("b"), LATER)
+        await queue.put(item("c", lane="another"))
+        assert names(await claim(queue, now=LATER + 9e9, lane="another")) == ["c"]
+        assert await claim(queue, now=LATER + 9e9) == Claimed([], None)
         assert await queue.extend(a, LATER + 60.0)
-        assert await claim(queue, now=LATER + 59.0) == Claimed([], None)
-        assert names(await claim(queue, now=LATER + 60.0)) == ["a"]
+        assert await queue.complete(a)
 
     run(queue, check)
 
@@ -314,8 +301,6 @@ def test_depths_follow_everything(queue: InvokeQueue) -> None:
         assert queue.depths() == {(EVENT, WAITING): 3, (EVENT, DEAD): 1}
         await queue.put(item("d", kind=DELIVERY), LATER)
         assert queue.depths()[DELIVERY, CLAIMED] == 1
-        await claim(queue, 1, kind=DELIVERY, lane="none", now=LATER)
-        assert queue.depths()[DELIVERY, WAITING] == 1
 
     run(queue, check)
 
@@ -387,6 +372,8 @@ def test_what_another_node_has_claimed_is_its_own(queue: InvokeQueue) -> None:
     async def after(here: InvokeQueue) -> None:
         assert await state(here, "a") is CLAIMED
         assert await claim(here) == Claimed([], None)
+        await claim(here, lane="another", now=LATER)
+        assert here.depths() == {(EVENT, WAITING): 1}
         ((a,), _) = await claim(here, now=LATER, until=LATER + 60.0)
         assert (a.attempt, a.node) == (2, "here")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +15,9 @@ from tests.process.house import eventually, package, result, write
 from tests.process.witness import Court
 
 from samovar.engine import Engine
-from samovar.errors import AWS, ClientError
+from samovar.errors import AWS, ClientError, EngineError
+from samovar.stores.invoke_queue import Lane
+from samovar.stores.sqlite_queue import SqliteInvokeQueue
 
 # Tells the court, waits until it may go on, and ends as the event says.
 SOURCE = """
@@ -184,6 +188,37 @@ def test_a_backlog_is_taken_up_by_the_next_engine(run_open: RunEngine) -> None:
     run_open(first, time_scale=0.001)
     assert [fact["request"] for fact in heard] == events[:1]
     run_open(second, time_scale=0.001)
+
+
+def test_a_backlog_that_can_not_be_read_at_first_is_taken_up_later(
+    run_open: RunEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+
+    async def first(engine: Engine) -> None:
+        await deploy(engine)
+        await engine.registry.concurrency.put("f", None, 1)
+        async with Court() as court:
+            events.extend([await engine.invoke_async("f", court.event()) for _ in range(2)])
+            await court.reached(1)
+            await engine.stop(0.0)
+
+    lanes = SqliteInvokeQueue.lanes
+    failures = [EngineError("the disk is ill"), sqlite3.OperationalError("disk I/O error")]
+
+    async def ill(queue: SqliteInvokeQueue) -> Sequence[Lane]:
+        if failures:
+            raise failures.pop()
+        return await lanes(queue)
+
+    async def second(engine: Engine) -> None:
+        for event in events:
+            await ended(engine, event)
+
+    run_open(first, time_scale=0.001)
+    monkeypatch.setattr(SqliteInvokeQueue, "lanes", ill)
+    run_open(second, time_scale=0.001)
+    assert failures == []
 
 
 def test_engine_stop_waits_for_what_runs(run_open: RunEngine) -> None:

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from typing import Self
 
 from samovar.clock import Clock
-from samovar.errors import AWS, ClientError, EngineError
+from samovar.errors import AWS, ClientError
 from samovar.invocation import records
 from samovar.invocation.acceptance import Acceptor
 from samovar.invocation.deliveries import DeliveryConsumer
 from samovar.invocation.destinations import Senders
 from samovar.invocation.events import EventConsumer, Terms
 from samovar.invocation.inspection import Inspection
-from samovar.invocation.pump import Pump
+from samovar.invocation.pump import PAUSE, Pump
 from samovar.invocation.shares import Busy, Shares, busy_threads
 from samovar.metrics.observer import Observer
 from samovar.model import limits
@@ -46,8 +46,9 @@ class _Registered:
         return self._registry.resolve(name, qualifier)
 
     def terms(self, name: str, qualifier: str | None) -> Terms:
-        dead_letter = self._registry.get(name).configuration.dead_letter
-        return Terms(self._registry.event_invoke.effective(name, qualifier), dead_letter)
+        latest = self._registry.get(name).configuration
+        config = self._registry.event_invoke.effective(name, qualifier)
+        return Terms(config, latest.dead_letter, latest.role)
 
     def in_loop(self, name: str) -> RecursiveLoop:
         return self._registry.recursion.get(name)
@@ -76,7 +77,7 @@ class AsyncInvocation:
         self._observer = observer
         self._node = node
         self.neighbours = AsyncNeighbours(settings, clock.wall)
-        shares = Shares(scheduler, clock, busy, settings.async_concurrency)
+        shares = Shares(scheduler, clock, busy, settings.async_concurrency, settings.time_scale)
         scale = settings.time_scale
         self._events = EventConsumer(
             _Registered(registry),
@@ -130,14 +131,24 @@ class AsyncInvocation:
         return self
 
     async def _take_up(self) -> None:
-        try:
-            lanes = await self.queue.lanes()
-        except EngineError:
-            _log.exception("what waits in the queue was not taken up: start the engine again")
-            return
+        while True:
+            try:
+                lanes = await self.queue.lanes()
+                break
+            except Exception:
+                _log.exception("what waits in the queue can't be taken up: it is tried again")
+                await self._pause()
         for kind, name, waiting, _, due, _ in lanes:
             if waiting and due is not None:
                 self._pump(kind).arrived(name, due)
+
+    async def _pause(self) -> None:
+        over = asyncio.Event()
+        timer = self._clock.call_later(PAUSE, over.set)
+        try:
+            await over.wait()
+        finally:
+            timer.cancel()
 
     def pause(self) -> None:
         """Take in and begin nothing any more; what runs may finish."""
@@ -149,7 +160,8 @@ class AsyncInvocation:
         """Write down how everything stands; nothing runs any more. Idempotent."""
         self.pause()
         if self._taking_up is not None:
-            await self._taking_up
+            self._taking_up.cancel()
+            await asyncio.gather(self._taking_up, return_exceptions=True)
         await self.events.stop(_GRACE)  # nothing runs: it is all but written down
         self.deliveries.close()
         await self._deliveries.stop()

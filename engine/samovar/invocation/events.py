@@ -30,11 +30,12 @@ _LOOP = "It belongs to a chain of invocations that has come by its function too 
 
 
 class Terms(NamedTuple):
-    """What counts for an event as it is run: the config of the qualifier that was invoked, and the
-    ARN of the function's dead-letter queue, if it has one."""
+    """What counts for an event as it is run: the config of the qualifier that was invoked, the ARN
+    of the function's dead-letter queue, if it has one, and that of its role."""
 
     config: EventInvokeConfig
     dead_letter: str
+    role: str = ""
 
 
 class Functions(Protocol):
@@ -51,7 +52,8 @@ class Functions(Protocol):
 
 
 class Run(NamedTuple):
-    """An event in hand; `version` and `terms` are None where its function is not to be had."""
+    """An event in hand; `version` is None where there is none to run, `terms` where the function
+    is gone altogether."""
 
     item: Item
     event: QueuedEvent
@@ -92,7 +94,7 @@ class EventConsumer:
         self._deliveries = deliveries
         self._delivered = delivered
         self._stopping = False
-        shares.run = self._run
+        shares.run, shares.too_old_in = self._run, self.too_old_in
 
     def stop(self) -> None:
         """Begin nothing any more. From now on an invocation that the engine ends is as if it had
@@ -125,15 +127,20 @@ class EventConsumer:
             self._leave(item)
             self.pump.complete(item, dead=item.head)
             return
-        try:
-            version = self._functions.resolve(event.name, event.qualifier)
-            terms = self._functions.terms(event.name, event.qualifier)
-        except ClientError as error:
-            self._not_resolved(Run(item, event), error)
-            return
-        run = Run(item, event, version, terms)
+        run = Run(item, event)
         age = self._age(item)
-        condition = self._ended_already(event, version, terms, age)
+        try:
+            terms = self._functions.terms(event.name, event.qualifier)
+            run = run._replace(terms=terms)
+            if retries.too_old(terms.config, age=age, time_scale=self._time_scale):
+                self._end(run, event, Ending(Condition.EVENT_AGE_EXCEEDED, event.invoked))
+                return
+            version = self._functions.resolve(event.name, event.qualifier)
+        except ClientError as error:
+            self._follow(run, error, ran=False)
+            return
+        run = run._replace(version=version)
+        condition = self._ended_already(event, version)
         if condition is not None:
             self._end(run, event, Ending(condition, event.invoked))
             return
@@ -146,17 +153,28 @@ class EventConsumer:
             attempt=event.invoked + 1,
             asynchronous=True,
         )
-        future = self._scheduler.submit(invocation, version)
+        try:
+            future = self._scheduler.submit(invocation, version)
+        except Exception as error:  # a bug of ours, or no memory: this event's affair alone
+            _log.exception("the event %s could not be handed to its function", item.id)
+            self._follow(run, error, ran=True)
+            return
         if not future.done():  # it is throttled at once, if at all
             self._observer.event_started(version.name, max(0.0, age))
         future.add_done_callback(partial(self._finished, run))
 
-    def _ended_already(
-        self, event: QueuedEvent, version: FunctionVersion, terms: Terms, age: float
-    ) -> Condition | None:
+    def too_old_in(self, item: Item) -> float:
+        """Seconds until an event is too old to be run, as its function's config has it now;
+        0 for one that can't be told of: its turn tells."""
+        try:
+            event = QueuedEvent.unpack(item.head)
+            config = self._functions.terms(event.name, event.qualifier).config
+        except (ValueError, TypeError, ClientError):
+            return 0.0
+        return retries.limit(config, self._time_scale) - self._age(item)
+
+    def _ended_already(self, event: QueuedEvent, version: FunctionVersion) -> Condition | None:
         """How an event ends that is not to be run at all."""
-        if retries.too_old(terms.config, age=age, time_scale=self._time_scale):
-            return Condition.EVENT_AGE_EXCEEDED
         if self._scheduler.headroom.of(version.arn, self._clock.monotonic()).limit <= 0:
             return Condition.ZERO_RESERVED_CONCURRENCY
         if lineage.seen(event.trace, version.arn) < lineage.LIMIT:
@@ -166,9 +184,6 @@ class EventConsumer:
         _log.warning("%s was stopped in a loop: %s", version.arn, event.trace)
         self._observer.recursion_stopped(version.name)
         return Condition.RECURSIVE_INVOCATION
-
-    def _not_resolved(self, run: Run, error: ClientError) -> None:
-        self._follow(run, error, ran=False)
 
     def _finished(self, run: Run, future: Future[Outcome]) -> None:
         if future.cancelled():
@@ -233,7 +248,7 @@ class EventConsumer:
     ) -> None:
         """The last of an event: it goes, or stays as a dead one, and what is to be sent of it comes
         into the queue, all at once."""
-        item, _, version, terms = run
+        item = run.item
         self._leave(item, came)
         dead = None
         if ending.condition is not Condition.SUCCESS:
@@ -243,12 +258,21 @@ class EventConsumer:
             dead = event.pack()
             self._observer.event_dropped(event.name, ending.condition.value)
             _log.info("event %s of %s was given up: %s", item.id, event.name, ending.condition)
-        sent: Sequence[Item] = ()
-        if terms is not None and version is not None:
-            sent = self._deliveries(item, event, ending, terms, version.configuration.role)
+        sent = self._to_send(run, event, ending)
         done = self.pump.complete(item, *sent, dead=dead)
         if sent:
             done.add_done_callback(lambda _: [self._delivered(one) for one in sent])
+
+    def _to_send(self, run: Run, event: QueuedEvent, ending: Ending) -> Sequence[Item]:
+        _, _, version, terms = run
+        if terms is None:
+            return ()
+        role = terms.role if version is None else version.configuration.role
+        try:
+            return self._deliveries(run.item, event, ending, terms, role)
+        except Exception:  # a bug of ours: the event ends all the same
+            _log.exception("what became of the event %s can't be sent", run.item.id)
+            return ()
 
     def _leave(self, item: Item, came: Outcome | BaseException | None = None) -> None:
         if isinstance(came, Outcome):

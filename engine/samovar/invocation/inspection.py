@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from samovar.clock import Clock
 from samovar.errors import AWS, ClientError
+from samovar.invocation import lineage
 from samovar.invocation.entries import delivery_of, depths_of, entry_of
 from samovar.invocation.records import PATIENCE
 from samovar.logs.platform_lines import iso
@@ -178,7 +179,9 @@ class Inspection:
                 AWS.RESOURCE_CONFLICT, f"{item.id} can't be sent again: {error}"
             ) from error
         self._find(event.name, event.qualifier)
-        return event.again().pack(), float(self._config_of(event.name, event.qualifier).age)
+        # Whoever repaired a loop has what it left run: its chain begins here.
+        again = replace(event.again(), trace=lineage.forgotten(event.trace))
+        return again.pack(), float(self._config_of(event.name, event.qualifier).age)
 
     async def _demand(self, item_id: str) -> Found:
         found = await self._queue.find(item_id)

@@ -49,6 +49,11 @@ def seen(trace: str, function_arn: str) -> int:
     return 0
 
 
+def forgotten(trace: str) -> str:
+    """The header as that of a chain which has been nowhere yet."""
+    return ";".join(part for part in trace.split(";") if not part.startswith(_KEY))
+
+
 def _count(text: str) -> int:
     """The number in a header, which may hold anything."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0

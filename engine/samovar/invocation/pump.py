@@ -333,13 +333,15 @@ class Pump:
     def _hand_on(self) -> None:
         """A few at a time: between them the loop sees to whoever else is there."""
         claimed = self._claimed
-        for _ in range(min(_AT_ONCE, len(claimed))):
-            self.consumer.begin(claimed.popleft())
-        self._handing = bool(claimed)
-        if claimed:
-            self._loop.call_soon(self._hand_on)
-        else:
-            self._turn_soon()
+        try:
+            for _ in range(min(_AT_ONCE, len(claimed))):
+                self.consumer.begin(claimed.popleft())
+        finally:  # a bug of the consumer's holds up none of the others
+            self._handing = bool(claimed)
+            if claimed:
+                self._loop.call_soon(self._hand_on)
+            else:
+                self._turn_soon()
 
     # -- claims in hand
 
@@ -384,15 +386,16 @@ class Pump:
                 held = await change()
                 break
             except Exception as error:
-                self._tell(error)
                 if self._over:
                     return False  # still claimed: it waits when the queue is opened again
+                self._tell(error)
                 await self._pause()
         if not held:
             _log.warning(
                 "%s %s was settled too late: its claim had run out, and it is worked on again",
                 *(self._kind, item.id),
             )
+            self.arrived(item.lane, self._clock.wall())
         kept = self._held.get(item.id)
         if kept is not None and kept.item is item:
             del self._held[item.id]

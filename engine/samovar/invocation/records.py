@@ -11,6 +11,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 
+from samovar.errors import AWS
 from samovar.invocation.error_text import shortened
 from samovar.invocation.json_text import is_json
 from samovar.logs.platform_lines import iso
@@ -24,10 +25,9 @@ VERSION = "1.0"
 PATIENCE = 21600.0
 # SQS takes the characters of XML alone, and refuses a message for a colour code in an attribute.
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# A dead letter's ErrorCode. 200 is recorded, of a function's error; the others are unconfirmed:
-# what a caller would have got in the event's place.
+# A dead letter's ErrorCode where the function did not speak last. 200 is recorded, of a function's
+# error; the others are unconfirmed: what a caller would have got in the event's place.
 _CODES = {
-    Condition.RETRIES_EXHAUSTED: 200,
     Condition.ZERO_RESERVED_CONCURRENCY: 429,
     Condition.RECURSIVE_INVOCATION: 400,
     Condition.INVALID_EVENT: 400,
@@ -68,11 +68,14 @@ def record(item: Item, event: QueuedEvent, ending: Ending, now: float) -> bytes:
     return b"".join(parts)
 
 
-def error_code(ending: Ending) -> int:
-    """A dead letter's ErrorCode: an HTTP status."""
-    if ending.executed_version:
+def error_code(event: QueuedEvent, ending: Ending) -> int:
+    """A dead letter's ErrorCode: an HTTP status. It goes by whoever spoke last, as the message
+    does: an event that grew too old after its function had failed has the function's."""
+    if ending.condition in _CODES:
+        return _CODES[ending.condition]
+    if ending.executed_version or (event.errors and not event.puts_off):
         return 200
-    return _CODES.get(ending.condition, 500)
+    return AWS.TOO_MANY_REQUESTS.status if event.error_type == AWS.TOO_MANY_REQUESTS.code else 500
 
 
 def deliveries(
@@ -97,7 +100,7 @@ def deliveries(
             role,
             ending.condition.value,
             event.trace,
-            f"{error_code(ending)}" if dead_letter else "",
+            f"{error_code(event, ending)}" if dead_letter else "",
             _message(event, ending) if dead_letter else "",
         )
         body = item.body if dead_letter else record(item, event, ending, now)
@@ -131,7 +134,9 @@ def targets(
 
 def _message(event: QueuedEvent, ending: Ending) -> str:
     """A dead letter's ErrorMessage. SQS takes no empty one."""
-    text = event.error_message or _UNSAID.get(ending.condition) or ending.condition.value
+    text = event.error_message
+    if not text or ending.condition is Condition.ZERO_RESERVED_CONCURRENCY:
+        text = _UNSAID.get(ending.condition) or ending.condition.value
     return shortened(_NO_XML.sub("\ufffd", text))
 
 

@@ -94,7 +94,7 @@ def decide(
     condition = _ENDS.get(result)
     if condition is not None:
         return End(condition, event)
-    limit = _limit(config, time_scale)
+    oldest = limit(config, time_scale)
     if result is Result.FUNCTION_ERROR:
         event = replace(event, errors=event.errors + 1, puts_off=0)
         if event.errors > config.retries:
@@ -106,9 +106,9 @@ def decide(
         # «Until the age limit»: where the next wait would go beyond it, there is a last try one
         # first back-off before it (that is our reading: AWS's last wait is unconfirmed).
         first = FIRST_BACKOFF * time_scale
-        delay = max(first, min(delay, limit - first - age), _LEAST)
+        delay = max(first, min(delay, oldest - first - age), _LEAST)
     # An attempt at the very limit would find the event too old.
-    if age + delay >= limit:
+    if age + delay >= oldest:
         return End(Condition.EVENT_AGE_EXCEEDED, event)
     return Retry(delay, event)
 
@@ -121,8 +121,9 @@ def backoff(puts_off: int) -> float:
 
 def too_old(config: EventInvokeConfig, *, age: float, time_scale: float = 1.0) -> bool:
     """Whether an event is given up as its turn comes, because that came too late."""
-    return age >= _limit(config, time_scale)
+    return age >= limit(config, time_scale)
 
 
-def _limit(config: EventInvokeConfig, time_scale: float) -> float:
+def limit(config: EventInvokeConfig, time_scale: float) -> float:
+    """Seconds at which an event is too old."""
     return config.age * (time_scale or 1.0)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from samovar.clock import Clock, Timer
 from samovar.invocation.fairness import TICK, Fairness, Lack
 from samovar.invocation.pump import Pump
+from samovar.model.event import MAX_EVENT_AGE
 from samovar.scheduler.driver import Scheduler
 from samovar.stores.invoke_queue import Item
 
@@ -25,17 +26,31 @@ _BURST = 4
 _PACE = 0.01  # seconds from one burst to the next: 400 events in a second
 _TIMER = 0.001  # the loop's timers are that exact, and may be early
 _AT_ONCE = 2  # begun in one turn of the loop
+# Seconds between two looks at how old the first event is of those that find no place: the least age
+# that a config can set, so that none lives twice as long as it may. On a shorter scale no less than
+# the second number.
+_AGE_LOOK, _LEAST_LOOK = float(MAX_EVENT_AGE[0]), 0.1
+# What a function may lack that another one which waits for the same need not.
+_OWN_LACKS = frozenset({Lack.LIMIT, Lack.HOLD, Lack.REQUESTS})
 
 
 class Shares:
     """The half of a `Consumer` of events that counts, and keeps what is claimed ahead of its turn.
-    `pump` and `run` are set before anything is asked; `run` is called with an item that may be
-    handed to its function now, and `freed` answers it."""
+    `pump`, `run` and `too_old_in` are set before anything is asked. `run` is called with an item
+    that may be handed to its function now, or is too old for that, and `freed` answers it;
+    `too_old_in` says in how many seconds one is."""
 
-    def __init__(self, scheduler: Scheduler, clock: Clock, busy: Busy, most: int) -> None:
+    def __init__(
+        self, scheduler: Scheduler, clock: Clock, busy: Busy, most: int, time_scale: float = 1.0
+    ) -> None:
         """`most`: events in flight, of all functions together."""
         self.pump: Pump
         self.run: Callable[[Item], None]
+        self.too_old_in: Callable[[Item], float]
+        self._age_look = max(_LEAST_LOOK, _AGE_LOOK * (time_scale or 1.0))
+        self._aging: dict[str, Timer] = {}  # functions that find no place, until the next look
+        self._due_for_look: set[str] = set()  # whose first event is to be claimed, to be looked at
+        self._looked_at: set[str] = set()  # of whom it is being claimed
         self._scheduler = scheduler
         self._clock = clock
         self._busy = busy
@@ -55,7 +70,7 @@ class Shares:
         self._closed = False
         self._coming: set[str] = set()  # whose turn comes
         self._loop = asyncio.get_running_loop()
-        scheduler.headroom.room_again = self._room_again
+        scheduler.headroom.room_again = self._told_of_room
         scheduler.caller_throttled = self._caller_throttled
 
     @property
@@ -72,18 +87,22 @@ class Shares:
             return most
         ahead = lane in self._parked
         if not ahead and self._lack(lane, now) is not None:
-            return 0
+            return self._take_to_look(lane)
         # None is asked for again as soon as one of those that keep it from more is over.
         return self._fairness.may_claim(lane, most, ahead=ahead)
 
     def give_back(self, lane: str, count: int) -> None:
         """Part of `Consumer`."""
+        self._looked_at.discard(lane)
         self._fairness.unclaim(lane, count)
         self.pump.room_again(lane)
 
     def begin(self, item: Item) -> None:
         """Part of `Consumer`: run it now, or when there is a place."""
         lane = item.lane
+        if lane in self._looked_at:
+            self._look(item)
+            return
         parked = self._parked.get(lane)
         if parked is not None:
             parked.append(item)
@@ -91,6 +110,7 @@ class Shares:
             self._begin(item)
         else:
             self._parked[lane] = deque((item,))
+            self._look_later(lane)
 
     def freed(self, lane: str, duration: float | None = None, *, throttled: bool = False) -> None:
         """What was run is over, after `duration` seconds in its function; None where it was not in
@@ -102,21 +122,19 @@ class Shares:
             self._soon(lane)
         else:
             self.pump.room_again(lane)
-        if self._for_all:
-            first = next(iter(self._for_all))
-            del self._for_all[first]
-            self._soon(first)
+        self._tell_next()
 
     def close(self) -> None:
         """Begin nothing any more, have what was claimed ahead wait again, and let go of timers."""
         self._closed = True
         self._scheduler.headroom.room_again = lambda function: None
         self._scheduler.caller_throttled = lambda function: None
-        for timer in (self._tick, self._pace, *self._renewals.values()):
+        for timer in (self._tick, self._pace, *self._renewals.values(), *self._aging.values()):
             if timer is not None:
                 timer.cancel()
         self._tick = self._pace = None
         self._renewals.clear()
+        self._aging.clear()
         parked, self._parked = self._parked, {}
         for lane, items in parked.items():
             self._fairness.unclaim(lane, len(items))
@@ -156,6 +174,20 @@ class Shares:
             else:
                 self._soon(lane)
         self.pump.room_again(lane)
+        if not self._fairness.full:  # it had no use for that place, or there are more
+            self._tell_next()
+
+    def _tell_next(self) -> None:
+        if self._for_all:
+            first = next(iter(self._for_all))
+            del self._for_all[first]
+            self._soon(first)
+
+    def _told_of_room(self, lane: str) -> None:
+        """There may be room for a function again; if it can't use it, for the next one."""
+        self._room_again(lane)
+        if not self._closed and self._lack(lane, self._clock.monotonic()) in _OWN_LACKS:
+            self._loop.call_soon(self._scheduler.headroom.pass_on, lane)
 
     def _may_run(self, lane: str) -> bool:
         return not self._closed and self._lack(lane, self._clock.monotonic()) is None
@@ -183,6 +215,55 @@ class Shares:
         elif lack is not None:
             self._tick_soon()
         return lack
+
+    # -- age: what finds no place ends when it is too old, as it would have in its turn
+
+    def _take_to_look(self, lane: str) -> int:
+        """No place is to be had; one event may be claimed all the same, to see how old it is."""
+        if lane not in self._due_for_look:
+            self._look_later(lane)
+            return 0
+        self._due_for_look.discard(lane)
+        self._looked_at.add(lane)
+        self._fairness.claim(lane, 1)
+        return 1
+
+    def _look_later(self, lane: str, wait: float | None = None) -> None:
+        if lane not in self._aging and not self._closed:
+            wait = self._age_look if wait is None else min(self._age_look, max(wait, _LEAST_LOOK))
+            self._aging[lane] = self._clock.call_later(wait, lambda: self._look_now(lane))
+
+    def _look_now(self, lane: str) -> None:
+        del self._aging[lane]
+        parked = self._parked.get(lane)
+        if parked is None:
+            self._due_for_look.add(lane)
+            self.pump.room_again(lane)
+            return
+        old = [item for item in parked if self.too_old_in(item) <= 0]
+        for item in old:
+            parked.remove(item)
+        if parked:
+            self._look_later(lane)
+        else:
+            del self._parked[lane]
+        for item in old:
+            self._begin(item)
+
+    def _look(self, item: Item) -> None:
+        """What was claimed to be looked at ends, or waits as it did."""
+        lane = item.lane
+        self._looked_at.discard(lane)
+        left = self.too_old_in(item)
+        if left <= 0:
+            self._due_for_look.add(lane)  # the next one may be, too
+            self._begin(item)
+        elif self._may_run(lane):
+            self._begin(item)
+        else:
+            self._look_later(lane, left)
+            self._fairness.unclaim(lane, 1)
+            self.pump.release(item)
 
     # -- time
 

@@ -40,6 +40,7 @@ from samovar.scheduler.events import (
     IdleDropped,
     InvocationEnded,
     InvokeRequested,
+    MemoryMeasured,
     PoolRetired,
     ProvisionRequested,
     ReservedSet,
@@ -97,7 +98,7 @@ class Scheduler(ContextListener):
         self.contexts: dict[int, Context] = {}
         self._policy = policy
         self._state = SchedulerState(policy)
-        self.headroom = HeadroomWatch(self._state, policy.account_concurrency)
+        self.headroom = HeadroomWatch(self._state)
         self._awaited = self.headroom.awaited
         self.calls = 0  # invocations that somebody waits for, since the start
         self._launcher = launcher
@@ -116,8 +117,13 @@ class Scheduler(ContextListener):
         self._memory: MemoryWatch | None = None
         if memory is not None:
             self._memory = MemoryWatch(
-                memory, clock, self.contexts, lambda: self._state.wants_room, self._handle
+                memory,
+                clock,
+                self.contexts,
+                lambda: self._state.wants_room or None in self._awaited,
+                self._measured,
             )
+            self.headroom.short_of_contexts = self._memory.go_on
         self._shortage_told = float("-inf")
         # Called with the ARN of a function of which a caller was throttled.
         self.caller_throttled: Callable[[str], None] = lambda function: None
@@ -298,6 +304,11 @@ class Scheduler(ContextListener):
                 self._dispatch(command.context, command.ticket)
             else:
                 self._carry_out(command)
+
+    def _measured(self, event: MemoryMeasured) -> None:
+        self._handle(event)
+        if None in self._awaited:  # not from in here: a call may be on its way to its context
+            self._loop.call_soon(self.headroom.contexts_again)
 
     def _carry_out(self, command: Command) -> None:
         if isinstance(command, StartContext):

@@ -18,9 +18,10 @@ from samovar.scheduler.state import SchedulerState
 class Headroom(NamedTuple):
     """What a function could have.
 
-    `places`: invocations, on demand or provisioned. `limit`: its reserved concurrency, or the
-    account's. `startable`: contexts, of all functions. `requests`: what its rate allows until the
-    time `renewed` (monotonic seconds), of `rate` per second.
+    `places`: invocations, on demand or provisioned. `limit`: its reserved concurrency, or what the
+    account has left for those that reserve none. `startable`: contexts, of all functions, and its
+    own provisioned ones that are free. `requests`: what its rate allows until the time `renewed`
+    (monotonic seconds), of `rate` per second.
     """
 
     places: int
@@ -34,27 +35,32 @@ class Headroom(NamedTuple):
 class HeadroomWatch:
     """Asks the state, and knows who waits for which allowance; None stands for contexts."""
 
-    def __init__(self, state: SchedulerState, account: int) -> None:
+    def __init__(self, state: SchedulerState) -> None:
         self._state = state
-        self._account = account
         # Functions by what they wait for, in the order of their turns. Never an empty dict within.
         self.awaited: dict[Allowance | None, dict[str, None]] = {}
         # Called with the ARN of a function that there may be room for again; not on the way of an
         # invocation that nobody waits behind.
         self.room_again: Callable[[str], None] = lambda function: None
+        # Called when somebody waits for a context, which more memory may let start.
+        self.short_of_contexts: Callable[[], None] = lambda: None
 
     def of(self, function: str, now: float) -> Headroom:
         """That of a function, by its unqualified ARN."""
         startable = self._state.startable
-        share = self._state.ledger.known(function)
+        ledger = self._state.ledger
+        share = ledger.known(function)
         if share is None:
-            left = self._state.ledger.unreserved.left
-            return Headroom(max(0, left), self._account, startable, left, now, float(left))
+            left = ledger.unreserved.left
+            return Headroom(max(0, left), max(1, ledger.shared), startable, left, now, float(left))
         # Which of its versions the next ones are of is not known: any provisioned context counts.
-        places = max(0, share.allowance.left) + max(0, share.provisioned - share.busy)
-        limit = self._account if share.reserved is None else share.reserved
+        provisioned = max(0, share.provisioned - share.busy)
+        places = max(0, share.allowance.left) + provisioned
+        limit = max(1, ledger.shared) if share.reserved is None else share.reserved
         requests = share.requests_left(now)
-        return Headroom(places, limit, startable, requests, share.window_ends, share.rate)
+        return Headroom(
+            places, limit, startable + provisioned, requests, share.window_ends, share.rate
+        )
 
     def wait(self, function: str) -> None:
         """Tell `room_again` of this function, once, when an invocation's end may have made room."""
@@ -62,6 +68,23 @@ class HeadroomWatch:
         allowance = self._state.ledger.unreserved if share is None else share.allowance
         key = None if allowance.left > 0 and not self._state.startable else allowance
         self.awaited.setdefault(key, {})[function] = None
+        if key is None:
+            self.short_of_contexts()
+
+    def pass_on(self, function: str) -> None:
+        """A function that was told has no use for it: tell the next one that waits for the same."""
+        share = self._state.ledger.known(function)
+        for key in (self._state.ledger.unreserved if share is None else share.allowance, None):
+            waiting = self.awaited.get(key)
+            if waiting:
+                self.room_again(self._take_first(key, waiting))
+
+    def contexts_again(self) -> None:
+        """There may be room for contexts that nobody's end has made: whoever waits for one asks
+        again, if there is."""
+        if self._state.startable:
+            for function in self.awaited.pop(None, {}):
+                self.room_again(function)
 
     def came(self, pool: str) -> None:
         """An invocation of `pool` has ended, or one of its contexts: whoever waits for this
@@ -77,13 +100,18 @@ class HeadroomWatch:
             if waiting.pop(function, 0) is None:
                 told[function] = None
             if waiting:
-                first = next(iter(waiting))
-                del waiting[first]
-                told[first] = None
-            if not waiting:
+                told[self._take_first(key, waiting)] = None
+            else:
                 del self.awaited[key]
         for one in told:
             self.room_again(one)
+
+    def _take_first(self, key: Allowance | None, waiting: dict[str, None]) -> str:
+        first = next(iter(waiting))
+        del waiting[first]
+        if not waiting:
+            del self.awaited[key]
+        return first
 
     def changed(self) -> None:
         """What functions may have was changed: everybody asks again."""

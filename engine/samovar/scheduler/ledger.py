@@ -125,6 +125,7 @@ class ConcurrencyLedger:
 
     def __init__(self, policy: Policy) -> None:
         self.unreserved = Allowance(policy.account_concurrency)
+        self.shared = policy.account_concurrency  # of the account, what nobody has reserved
         self._account = policy.account_concurrency
         self._scaling = float(policy.scaling_rate) or inf
         self._request_rate = float(policy.request_rate) or inf
@@ -157,6 +158,7 @@ class ConcurrencyLedger:
         share.deleted = False  # there may be another function of the name by now
         held = on_demand + share.provisioned
         self.unreserved.left += held if share.reserved is None else share.reserved
+        self.shared += (share.reserved or 0) - (reserved or 0)
         share.reserved = reserved
         if reserved is None:
             share.allowance = self.unreserved

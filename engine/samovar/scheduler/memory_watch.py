@@ -46,10 +46,14 @@ class MemoryWatch:
         self._any = True
         if self._stopped:
             return
-        if self._timer is None:
-            self._timer = self._clock.call_later(_PERIOD, self._tick)
+        self.go_on()
         if self._clock.monotonic() - self._looked >= _FRESH:
             self._look({})
+
+    def go_on(self) -> None:
+        """Somebody waits for room: look regularly, from the next time on."""
+        if self._timer is None and not self._stopped:
+            self._timer = self._clock.call_later(_PERIOD, self._tick)
 
     def stop(self) -> None:
         """No more looks; idempotent."""

@@ -114,12 +114,15 @@ class InvokeQueue(Protocol):
     async def claim(
         self, kind: ItemKind, lane: str, *, now: float, limit: int, until: float
     ) -> Claimed:
-        """Claim up to `limit` items that are due, those first that are due first, until the time
-        `until`. Claims that ran out are no claims any more. Each gets its next attempt's number."""
+        """Claim up to `limit` items that are due, those first that are due first. Each gets its
+        next attempt's number.
+
+        Other nodes leave them alone until the time `until`; what they claimed themselves, and let
+        run out, is no claim any more. For this node its own claims hold as long as it is there:
+        a clock that jumps, or a machine that slept, does not run anything twice."""
 
     async def extend(self, item: Item, until: float) -> bool:
-        """Hold a claim for longer; False if it is not held any more. One that ran out is held
-        until somebody claims anything."""
+        """Have other nodes leave a claim alone for longer; False if it is not held any more."""
 
     async def complete(self, item: Item, *then: Item, dead: bytes | None = None) -> bool:
         """End an item that is claimed and put `then` in its place, all of it or nothing; with

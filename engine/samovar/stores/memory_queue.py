@@ -66,7 +66,8 @@ class MemoryInvokeQueue:
     ) -> Claimed:
         self._need_open()
         for kept in self._kept.values():
-            if kept.state is ItemState.CLAIMED and kept.until <= now:
+            theirs = kept.state is ItemState.CLAIMED and kept.item.node != self._node
+            if theirs and kept.until <= now:
                 kept.state = ItemState.WAITING
         waiting = [
             kept

@@ -46,7 +46,7 @@ _DELETE_BODIES = "DELETE FROM bodies WHERE seq IN (SELECT value FROM json_each(?
 
 
 class _Held(NamedTuple):
-    """A claim."""
+    """A claim. One of this very node never runs out: the row's time is for others to read."""
 
     seq: int
     attempt: int
@@ -164,7 +164,7 @@ class SqliteItems:
             item.attempt += 1
             item.node = self._node
             size = len(item.body)
-            self._hold(item.id, _Held(row[0], item.attempt, until, kind, size > INLINE, size))
+            self._hold(item.id, _Held(row[0], item.attempt, NEVER, kind, size > INLINE, size))
             items.append(item)
         following = self._database.execute(NEXT, (kind, lane)).fetchone()
         return Claimed(items, following and following[0])
@@ -176,7 +176,6 @@ class SqliteItems:
             return False
         self._flush()
         self._database.execute("UPDATE items SET until = ? WHERE seq = ?", (until, held.seq))
-        self._hold(item_id, held._replace(until=until))
         return True
 
     def complete(
@@ -275,6 +274,7 @@ class SqliteItems:
                     self._held.pop(item_id, None)
                 else:
                     self._held[item_id] = held
+            self._earliest = 0.0  # to be looked for again
             self._counts = list(self.counts)
             self._dead_bytes = self._dead_bytes_before
             self._dropped = 0
@@ -325,7 +325,7 @@ class SqliteItems:
             row = (*row[:-1], None)
         self._rows += row
         if state == CLAIMED:
-            self._hold(item_id, _Held(seq, attempt, row[-4], kind, size > INLINE, size))
+            self._hold(item_id, _Held(seq, attempt, NEVER, kind, size > INLINE, size))
         elif state == UNKNOWN:
             self._tell_unknown()
         self._counts[at(kind, state)] += 1

@@ -11,6 +11,7 @@ from typing import Any
 from tests.unit.invocation.pump_house import Queue
 from tests.unit.scheduler.driver_house import ARN, Observed, version
 
+from samovar.context.host_memory import MemoryGauge
 from samovar.errors import AWS, ClientError
 from samovar.invocation.events import EventConsumer, Terms
 from samovar.invocation.pump import Pump
@@ -46,7 +47,14 @@ class Watched(Observed):
 class EventHouse:
     """Handlers do what the event says: «ok», «raise», «exit», or they wait for `release`."""
 
-    def __init__(self, *, scale: float = 1.0, most: int = 100, **policy: int) -> None:
+    def __init__(
+        self,
+        *,
+        scale: float = 1.0,
+        most: int = 100,
+        memory: MemoryGauge | None = None,
+        **policy: int,
+    ) -> None:
         self.clock = ManualClock()
         self.watched = Watched()
         self.launcher = FakeLauncher(self._handle, self.clock)
@@ -55,6 +63,7 @@ class EventHouse:
             self.launcher,
             self.clock,
             self.watched,
+            memory,
         )
         self.queue = Queue()
         self.runs: list[Invocation] = []
@@ -65,8 +74,9 @@ class EventHouse:
         self.config = EventInvokeConfig()
         self.loop_ends = RecursiveLoop.TERMINATE
         self.endings: list[Ending] = []
+        self.roles: list[str] = []  # that what became of them is sent with
         self.told: list[str] = []
-        self.shares = Shares(self.scheduler, self.clock, lambda: self.threads, most)
+        self.shares = Shares(self.scheduler, self.clock, lambda: self.threads, most, scale)
         self.consumer = EventConsumer(
             self,
             self.scheduler,
@@ -93,16 +103,19 @@ class EventHouse:
             raise ClientError(AWS.RESOURCE_CONFLICT, "it is Pending")
         return found
 
-    def terms(self, _name: str, _qualifier: str | None) -> Terms:
-        return Terms(self.config, "")
+    def terms(self, name: str, _qualifier: str | None) -> Terms:
+        if name not in self.functions:
+            raise ClientError(AWS.RESOURCE_NOT_FOUND, f"Function not found: {name}")
+        return Terms(self.config, "", "role-of-latest")
 
     def in_loop(self, _name: str) -> RecursiveLoop:
         return self.loop_ends
 
     def _deliveries(
-        self, item: Item, _event: QueuedEvent, ending: Ending, _terms: Terms, _role: str
+        self, item: Item, _event: QueuedEvent, ending: Ending, _terms: Terms, role: str
     ) -> Sequence[Item]:
         self.endings.append(ending)
+        self.roles.append(role)
         now = self.clock.wall()
         delivery = Item(f"d-{item.id}", ItemKind.DELIVERY, TARGET, b"", b"", now, now, now, "node")
         return [delivery]

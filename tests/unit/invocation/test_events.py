@@ -14,6 +14,8 @@ from tests.unit.scheduler.driver_house import ARN, version
 from samovar.errors import EngineError
 from samovar.invocation.pump import PAUSE
 from samovar.model.event import Condition, EventInvokeConfig
+from samovar.model.function import FunctionVersion
+from samovar.model.invocation import Invocation
 from samovar.registry.recursion import RecursiveLoop
 from samovar.stores.invoke_queue import ItemKind, ItemState
 
@@ -300,3 +302,78 @@ def test_what_was_claimed_ahead_waits_again_when_the_engine_stops() -> None:
         assert house.queue.depths()[ItemKind.EVENT, ItemState.CLAIMED] == 0
 
     asyncio.run(whole())
+
+
+def test_what_is_not_ready_in_time_ends_by_its_config_and_is_told_of() -> None:
+    """A function that stays Pending or Failed: its config, queue and destination count all the
+    same, with the role that it has."""
+
+    async def scenario(house: EventHouse) -> None:
+        house.unready.add("f")
+        house.config = EventInvokeConfig(max_event_age=60)
+        event = await house.put("ok")
+        await house.pass_time(62.0, step=1.0)
+        assert (await house.dead(event)).condition == "EventAgeExceeded"
+        assert (house.endings[0].condition, house.roles) == ("EventAgeExceeded", ["role-of-latest"])
+
+    run(scenario)
+
+
+def test_what_finds_no_place_ends_when_it_is_too_old() -> None:
+    async def scenario(house: EventHouse) -> None:
+        house.scheduler.reserve(ARN + "f", 1)
+        call = house.call()
+        await house.turns()
+        house.config = EventInvokeConfig(max_event_age=90)
+        events = [await house.put("ok") for _ in range(40)]
+        await house.pass_time(59.0, step=1.0)
+        late = await house.put("ok")
+        claims = len(house.queue.claims)
+        await house.pass_time(33.0, step=1.0)
+        await house.turns(3000)
+        for event in events:
+            assert (await house.dead(event)).condition == "EventAgeExceeded"
+        assert len(house.queue.claims) - claims < 60, "one for each, and a look now and then"
+        assert (await house.found(late)) is not None
+        assert house.begun() == []
+        house.release("call1")
+        await house.turns()
+        await call
+        assert house.begun() == [late]
+
+    run(scenario)
+
+
+def test_one_that_can_not_be_handed_on_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(house: EventHouse) -> None:
+        submit = house.scheduler.submit
+
+        def broken(invocation: Invocation, version: FunctionVersion) -> Any:
+            if invocation.request_id == "e1":
+                raise OSError(12, "Cannot allocate memory")
+            return submit(invocation, version)
+
+        house.scheduler.submit = broken  # type: ignore[method-assign]
+        first = await house.put("ok")
+        others = [await house.put("ok", name=name) for name in "ffffffg"]
+        await house.pass_time(0.5)
+        assert sorted(house.begun()) == sorted(others)
+        house.scheduler.submit = submit  # type: ignore[method-assign]
+        await house.after(1.0)
+        assert house.begun()[-1] == first
+        assert "could not be handed" in caplog.text
+
+    run(scenario)
+
+
+def test_a_bug_in_what_is_sent_ends_the_event_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario(house: EventHouse) -> None:
+        house.endings = None  # type: ignore[assignment]
+        event = await house.put("ok")
+        await house.turns()
+        assert await house.found(event) is None
+        assert "can't be sent" in caplog.text
+
+    run(scenario)

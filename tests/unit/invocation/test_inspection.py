@@ -12,6 +12,7 @@ from typing import get_type_hints
 import pytest
 
 from samovar.errors import AWS, ClientError
+from samovar.invocation import lineage
 from samovar.invocation.inspection import Inspection
 from samovar.model import event_entries
 from samovar.model.event import Channel, Delivery, EventInvokeConfig, QueuedEvent
@@ -276,6 +277,24 @@ def test_a_dead_event_begins_again(function: str, life: int) -> None:
         assert found.item.body == b'{"a": 1}'
         assert desk.arrived == [(ItemKind.EVENT, ARN + function, now)]
         assert (entry["id"], entry["state"], entry["condition"]) == ("dead", "waiting", None)
+
+    play(scene)
+
+
+def test_what_was_stopped_in_a_loop_begins_a_chain_of_its_own() -> None:
+    """Whoever has repaired the loop wants it to run; else it would be stopped again at once."""
+
+    async def scene(desk: Desk) -> None:
+        trace = f"Root=1-{1:08x};Sampled=0;Lineage=1:00000000:3"
+        for _ in range(lineage.LIMIT + 1):
+            trace, _ = lineage.follow(trace, ARN + "f")
+        head = QueuedEvent("f", ARN + "f", trace=trace).pack()
+        item = Item("dead", ItemKind.EVENT, ARN + "f", head, b"{}", 0, 7, 99, "node")
+        await desk._put(item, ItemState.DEAD, "RecursiveInvocation")
+        await desk.inspection.redrive("dead")
+        found = await desk.queue.find("dead")
+        assert found is not None
+        assert QueuedEvent.unpack(found.item.head).trace == f"Root=1-{1:08x};Sampled=0"
 
     play(scene)
 

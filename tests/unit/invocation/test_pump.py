@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from tests.unit.invocation.pump_house import KIND, House, closed
 
 from samovar.invocation.pump import BATCH, CLAIM, MAX_HELD, PAUSE
-from samovar.stores.invoke_queue import ItemState
+from samovar.stores.invoke_queue import Item, ItemState
 
 
 def run(scenario: Callable[[], Coroutine[object, object, None]]) -> None:
@@ -316,6 +316,33 @@ def test_a_late_settlement_changes_nothing() -> None:
         house.queue._kept[item.id].item.attempt = 7  # another took it over
         assert not await house.crew.end(item)
         assert house.kept == 1
+        await house.turns()
+        assert len(house.queue.claims) == 2, "its lane is asked for again"
+        await closed(house)
+
+    run(scenario)
+
+
+def test_a_consumer_that_fails_with_one_gets_the_others_all_the_same() -> None:
+    async def scenario() -> None:
+        house = House(of_lane=10)
+        begin = house.crew.begin
+
+        def broken(item: Item) -> None:
+            if item.id == "a0":
+                raise RuntimeError("a bug")
+            begin(item)
+
+        house.crew.begin = broken  # type: ignore[method-assign]
+        told: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, about: told.append(about))
+        await house.put(5)
+        await house.turns()
+        assert house.crew.begun == ["a1", "a2", "a3", "a4"]
+        await house.put(1, lane="b")
+        await house.turns()
+        assert "b0" in house.crew.begun
+        assert told
         await closed(house)
 
     run(scenario)

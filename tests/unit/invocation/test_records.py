@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -109,6 +110,43 @@ def test_a_dead_letter_is_the_event_itself_with_its_attributes_beside_it() -> No
 )
 def test_a_dead_letter_s_code_says_whose_fault_it_was(ending: Ending, code: str) -> None:
     assert Delivery.unpack(send(ending, Channel.DEAD_LETTER).head).error_code == code
+
+
+TOO_OLD = Ending(Condition.EVENT_AGE_EXCEEDED, 2)
+ZERO = Ending(Condition.ZERO_RESERVED_CONCURRENCY, 1)
+
+
+@pytest.mark.parametrize(
+    ("ending", "event", "code", "message"),
+    [
+        (TOO_OLD, {"errors": 1, "error_message": "boom"}, "200", "boom"),
+        (
+            TOO_OLD,
+            {
+                "errors": 1,
+                "puts_off": 2,
+                "error_type": "TooManyRequestsException",
+                "error_message": "Rate Exceeded.",
+            },
+            "429",
+            "Rate Exceeded.",
+        ),
+        (TOO_OLD, {"puts_off": 2, "error_type": "ServiceException"}, "500", "too old to be tried"),
+        (ZERO, {"errors": 1, "error_message": "boom"}, "429", "reserved concurrency of zero"),
+    ],
+    ids=["the function", "a throttle", "the engine", "what is reserved"],
+)
+def test_code_and_message_of_a_dead_letter_are_of_whoever_spoke_last(
+    ending: Ending, event: dict[str, Any], code: str, message: str
+) -> None:
+    (made,) = records.deliveries(
+        *(item(), QueuedEvent("f", ARN, **event), ending, [(Channel.DEAD_LETTER, QUEUE)]),
+        role="",
+        now=NOW,
+    )
+    delivery = Delivery.unpack(made.head)
+    assert delivery.error_code == code
+    assert message in delivery.error_message
 
 
 def test_an_error_message_is_cut_to_a_kilobyte_and_stays_text() -> None:

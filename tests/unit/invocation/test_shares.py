@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.unit.invocation.event_house import EventHouse
-from tests.unit.scheduler.driver_house import ARN, version
+from tests.unit.scheduler.driver_house import ARN, Gauge, version
 
 from samovar.errors import ClientError
 from samovar.invocation.fairness import HOLD, TICK
@@ -216,3 +216,93 @@ def test_a_crowd_of_functions_costs_a_call_nothing() -> None:
         house.scheduler.headroom.of = of  # type: ignore[method-assign]
 
     run(scenario)
+
+
+def test_events_go_on_when_the_host_has_memory_again() -> None:
+    gauge = Gauge(1000)
+
+    async def scenario(house: EventHouse) -> None:
+        await house.put("ok")
+        await house.turns()
+        gauge.mb = -50
+        await house.pass_time(3.0)
+        assert not house.scheduler.contexts, "the idle one went"
+        events = [await house.put("ok", name=name) for name in "fg"]
+        await house.pass_time(3.0)
+        assert house.begun() == ["e1"]
+        gauge.mb = 1000
+        await house.pass_time(3.0)
+        assert house.begun()[1:] == events
+
+    run(scenario, memory=gauge)
+
+
+def test_events_run_on_provisioned_contexts_where_no_other_can_start() -> None:
+    async def scenario(house: EventHouse) -> None:
+        house.scheduler.provision(house.functions["f"], 1)
+        await house.turns()
+        event = await house.put("ok")
+        await house.pass_time(1.0)
+        assert house.begun() == [event]
+        house.scheduler.provision(house.functions["f"], 0)
+
+    run(scenario, max_contexts=1)
+
+
+def test_a_place_that_one_function_has_no_use_for_is_anothers() -> None:
+    async def scenario(house: EventHouse) -> None:
+        house.scheduler.reserve(ARN + "g", 1)
+        first = await house.put("wait", name="f")
+        blocked = await house.put("ok", name="g")
+        other = await house.put("ok", name="h")
+        await house.turns()
+        call = house.call(name="g")
+        await house.turns()
+        assert house.begun() == [first]
+        house.release(first)
+        await house.turns()
+        assert house.begun() == [first, other], "h, though g was before it"
+        house.release("call1")
+        await call
+        await house.turns()
+        assert house.begun() == [first, other, blocked]
+
+    run(scenario, most=1)
+
+
+def test_a_context_that_one_function_has_no_use_for_is_anothers() -> None:
+    async def scenario(house: EventHouse) -> None:
+        calls = [house.call(name="g") for _ in range(2)]
+        await house.turns()
+        held = await house.put("wait", name="f")
+        await house.turns()
+        other = await house.put("ok", name="h")
+        await house.turns()
+        with pytest.raises(ClientError):
+            await house.call(name="f")  # from now on its events give way for a while
+        house.release("call1")
+        await house.turns()
+        assert house.begun() == [other], "h, though f was before it"
+        await house.pass_time(HOLD + 0.1)
+        assert house.begun() == [other, held]
+        house.release("call2")
+        await asyncio.gather(*calls)
+
+    run(scenario, max_contexts=2)
+
+
+def test_what_others_have_reserved_is_not_waited_for() -> None:
+    async def scenario(house: EventHouse) -> None:
+        house.scheduler.reserve(ARN + "g", 9)
+        events = [await house.put("ok") for _ in range(3)]
+        await house.pass_time(1.0)
+        assert house.begun() == events, "one place is left for all others, and it is free"
+        house.scheduler.reserve(ARN + "g", 10)
+        events = [await house.put("ok", name=name) for name in "fh"]
+        await house.pass_time(5.0)
+        for event in events:
+            found = await house.found(event)
+            assert found is not None
+            assert found.state is ItemState.WAITING, "none is left: it waits, and does not end"
+
+    run(scenario, account_concurrency=10)
