@@ -37,6 +37,7 @@ class AWS:
         "ProvisionedConcurrencyConfigNotFoundException", 404
     )
     RESOURCE_CONFLICT = AwsError("ResourceConflictException", 409)
+    RESOURCE_IN_USE = AwsError("ResourceInUseException", 400, "Message")
     PRECONDITION_FAILED = AwsError("PreconditionFailedException", 412)
     REQUEST_TOO_LARGE = AwsError("RequestEntityTooLargeException", 413, fault=None)
     UNSUPPORTED_MEDIA_TYPE = AwsError("UnsupportedMediaTypeException", 415)

@@ -48,6 +48,10 @@ class CodeSigning:
         """Replace a config by what `change` makes of it."""
         return await self._underway.carry_out(self._configs.update(arn, change))
 
+    def tags_of(self, arn: str) -> Mapping[str, str]:
+        """The tags of a config; raises 404."""
+        return self._configs.get(arn).tags
+
     async def retag(self, arn: str, change: Callable[[Mapping[str, str]], dict[str, str]]) -> None:
         """Replace a config's tags by what `change` makes of them."""
         await self._underway.carry_out(self._configs.retag(arn, change))

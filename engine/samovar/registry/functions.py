@@ -21,6 +21,7 @@ from samovar.registry.code_signing import CodeSigning
 from samovar.registry.code_signing_configs import CodeSigningConfigs
 from samovar.registry.concurrency import Concurrency
 from samovar.registry.event_invoke import EventInvokeConfigs
+from samovar.registry.event_source_mappings import EventSourceMappings
 from samovar.registry.index import AccountUsage, FunctionPage, Index
 from samovar.registry.kept_packages import ExtractedTree, KeptPackages
 from samovar.registry.layer_index import LayerIndex
@@ -42,7 +43,7 @@ from samovar.registry.sources import (
     S3Object,
     ZipBytes,
 )
-from samovar.registry.tags import is_code_signing_config, tagged_function
+from samovar.registry.tags import Tagged, kind_of, tagged_function
 from samovar.registry.telling import Listeners, RegistryListener
 from samovar.registry.transitions import ConfigurationChanges
 from samovar.registry.underway import UnderWay
@@ -143,6 +144,7 @@ class FunctionRegistry:
         self.aliases.demand_movable = self.provisioned.demand_movable
         self.recursion = Recursion(index, attaching)
         self.event_invoke = EventInvokeConfigs(index, attaching, clock)
+        self.event_sources = EventSourceMappings(index, underway, writer, clock, settings)
         self.runtime_management = RuntimeManagements(index, attaching, runtimes, settings.region)
         self.layers = LayerRegistry(layers, underway, writer, self._packages, self._receiver, clock)
         # Where the files of a version are: see `KeptPackages`.
@@ -166,6 +168,7 @@ class FunctionRegistry:
     async def _load(self) -> None:
         records = await self._store.load()
         self._configs.restore(records)
+        self.event_sources.restore(records)
         found = restoring.functions(records, self._index, self._configs)
         self._packages.keep_elsewhere(found.elsewhere, found.merged_elsewhere)
         self._packages.keep_elsewhere(self.layers.restore(records), ())
@@ -232,10 +235,11 @@ class FunctionRegistry:
         return self._index.usage()._replace(total_code_size=self._packages.code_size())
 
     def tags_of(self, resource: str) -> Mapping[str, str]:
-        """The tags of the function (an ARN, or any other reference) or code signing config that
-        `resource` names."""
-        if is_code_signing_config(resource):
-            return dict(self.code_signing.get(resource).tags)
+        """The tags of the function (an ARN, or any other reference), code signing config or event
+        source mapping that `resource` names."""
+        holder = self._holder(resource)
+        if holder is not None:
+            return dict(holder.tags_of(resource))
         return self._index.tags(self._tagged(resource))
 
     def subscribe(self, listener: RegistryListener) -> Callable[[], None]:
@@ -346,10 +350,18 @@ class FunctionRegistry:
     async def _retag(
         self, resource: str, change: Callable[[Mapping[str, str]], dict[str, str]]
     ) -> None:
-        if is_code_signing_config(resource):
-            await self.code_signing.retag(resource, change)
+        holder = self._holder(resource)
+        if holder is not None:
+            await holder.retag(resource, change)
         else:
             await self._attaching.retag(self._tagged(resource), change)
+
+    def _holder(self, resource: str) -> Tagged | None:
+        """Who keeps the tags of `resource`; None for a function's."""
+        kind = kind_of(resource)
+        if kind == "code-signing-config":
+            return self.code_signing
+        return self.event_sources if kind == "event-source-mapping" else None
 
     def _tagged(self, resource: str) -> str:
         return tagged_function(

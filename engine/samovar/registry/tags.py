@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from samovar.errors import AWS, ClientError
 from samovar.model.arn import FunctionReference
@@ -10,14 +12,27 @@ from samovar.model.arn import FunctionReference
 # The other resources that the service model lets be tagged.
 _OTHERS = re.compile(
     r"arn:[^:]*:lambda:[^:]*:[^:]*:"
-    r"(event-source-mapping|capacity-provider|network-connector):.*"
+    r"(capacity-provider|network-connector):.*"
 )
-_CODE_SIGNING_CONFIG = re.compile(r"arn:[^:]*:lambda:[^:]*:[^:]*:code-signing-config:.*")
+_WITH_OWN_TAGS = re.compile(
+    r"arn:[^:]*:lambda:[^:]*:[^:]*:(code-signing-config|event-source-mapping):.*"
+)
 
 
-def is_code_signing_config(resource: str) -> bool:
-    """Whether a request means a code signing config, and not a function."""
-    return _CODE_SIGNING_CONFIG.fullmatch(resource) is not None
+class Tagged(Protocol):
+    """What keeps the tags of its resources itself."""
+
+    def tags_of(self, arn: str) -> Mapping[str, str]:
+        """Those of one resource; raises 404."""
+
+    async def retag(self, arn: str, change: Callable[[Mapping[str, str]], dict[str, str]]) -> None:
+        """Replace those of one resource by what `change` makes of them."""
+
+
+def kind_of(resource: str) -> str | None:
+    """The kind of what a request means, as its ARN has it; None for a function."""
+    match = _WITH_OWN_TAGS.fullmatch(resource)
+    return match and match[1]
 
 
 def tagged_function(resource: str, *, region: str, account: str) -> str:

@@ -1,0 +1,316 @@
+"""Event source mappings: what is kept of them, and the states that they go through.
+
+A mapping outlives its function, as in AWS: it names it, and finds it when there is something to
+invoke it with. Whoever reads sources follows the mappings (`Follower`), and what it is asked for is
+under way until it has done it: other requests are refused meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple, Protocol
+
+from samovar.clock import Clock
+from samovar.errors import AWS, ClientError, EngineError
+from samovar.model.event_source import EventSourceMapping, MappingState, ShownMapping, SourceKind
+from samovar.model.function import FunctionVersion
+from samovar.registry import event_source_rules as rules_of_sources
+from samovar.registry import transitions
+from samovar.registry.event_source_rules import refused
+from samovar.registry.index import Index
+from samovar.registry.pages import page
+from samovar.registry.underway import UnderWay
+from samovar.registry.writing import Writer
+from samovar.settings import Settings
+from samovar.stores.protocols import Put, Record, Remove
+
+KIND = "event-source-mapping"
+_USER = {SourceKind.SQS: "USER_INITIATED"}  # StateTransitionReason
+
+_log = logging.getLogger(__name__)
+
+Change = Callable[[EventSourceMapping], EventSourceMapping]
+
+
+class Follower(Protocol):
+    """Reads what mappings say."""
+
+    async def demand(self, mapping: EventSourceMapping, function: FunctionVersion) -> None:
+        """Raise ClientError unless the source is there, and the function may read it."""
+
+    async def follow(self, mapping: EventSourceMapping) -> None:
+        """Have a mapping be read, or not be read, as it says from now on; returns when it is so.
+        Raises nothing."""
+
+    async def leave(self, mapping: EventSourceMapping) -> None:
+        """Read it no more; returns when what was in hand is over. Raises nothing."""
+
+    def last_result(self, mapping_uuid: str) -> str | None:
+        """AWS's LastProcessingResult; None where there is none (queues have none)."""
+
+
+class Nobody:
+    """Reads nothing: where only the API is wanted."""
+
+    async def demand(self, mapping: EventSourceMapping, function: FunctionVersion) -> None:
+        """Everything is there."""
+
+    async def follow(self, mapping: EventSourceMapping) -> None:
+        """There is nothing to do."""
+
+    async def leave(self, mapping: EventSourceMapping) -> None:
+        """There is nothing to do."""
+
+    def last_result(self, mapping_uuid: str) -> str | None:
+        """Nothing was processed."""
+
+
+class MappingPage(NamedTuple):
+    """Mappings in the order of their UUIDs."""
+
+    mappings: Sequence[ShownMapping]
+    next_marker: str | None
+
+
+class _Entry:
+    __slots__ = ("mapping", "state")
+
+    def __init__(self, mapping: EventSourceMapping, state: MappingState) -> None:
+        self.mapping = mapping
+        self.state = state
+
+
+class EventSourceMappings:
+    """The mappings of one Region and account. Methods raise ClientError for what the caller did
+    wrong, EngineError if the disk fails; a call that raised has changed nothing."""
+
+    def __init__(
+        self, index: Index, underway: UnderWay, writer: Writer, clock: Clock, settings: Settings
+    ) -> None:
+        self.follower: Follower = Nobody()
+        self._index = index
+        self._underway = underway
+        self._writer = writer
+        self._clock = clock
+        self._region = settings.region
+        self._prefix = f"arn:aws:lambda:{settings.region}:{settings.account_id}:{KIND}:"
+        self._entries: dict[str, _Entry] = {}
+        self._new: set[tuple[str, str]] = set()  # pairs that are being created
+
+    def restore(self, records: Sequence[Record]) -> None:
+        """Take in what was stored; raises EngineError for a damaged record."""
+        for record in records:
+            if record.kind == KIND and record.key.startswith(self._prefix):
+                mapping = _read(record, record.key.removeprefix(self._prefix))
+                self._entries[mapping.uuid] = _Entry(mapping, mapping.target_state)
+
+    # Reading.
+
+    def all(self) -> list[EventSourceMapping]:
+        """Every mapping."""
+        return [entry.mapping for entry in self._entries.values()]
+
+    def get(self, mapping_uuid: str) -> ShownMapping:
+        """One mapping; raises 404."""
+        return self._shown(self._entry(mapping_uuid))
+
+    def list(
+        self,
+        *,
+        source_arn: str | None = None,
+        function_arn: str | None = None,
+        marker: str | None = None,
+        max_items: int | None = None,
+    ) -> MappingPage:
+        """A page of the mappings of a source, or of a function (as it was asked for), or of all."""
+        names = sorted(
+            key
+            for key, entry in self._entries.items()
+            if source_arn in (None, entry.mapping.source_arn)
+            and function_arn in (None, entry.mapping.function_arn)
+        )
+        found = page(names, marker, max_items, "ListEventSourceMappings")
+        shown = [self._shown(self._entries[name]) for name in found.names]
+        return MappingPage(shown, found.next_marker)
+
+    # Changing.
+
+    async def create(self, new: EventSourceMapping) -> ShownMapping:
+        """Keep a new mapping, and have it read; its UUID, time and revision are made here."""
+        return await self._underway.carry_out(self._create(new))
+
+    async def update(self, mapping_uuid: str, change: Change) -> ShownMapping:
+        """Replace a mapping by what `change` makes of it."""
+        return await self._underway.carry_out(self._update(mapping_uuid, change))
+
+    async def delete(self, mapping_uuid: str) -> ShownMapping:
+        """Delete a mapping; what it was."""
+        return await self._underway.carry_out(self._delete(mapping_uuid))
+
+    def tags_of(self, arn: str) -> Mapping[str, str]:
+        """The tags of a mapping; raises 404."""
+        return self._entry(arn.removeprefix(self._prefix)).mapping.tags
+
+    async def retag(self, arn: str, change: Callable[[Mapping[str, str]], dict[str, str]]) -> None:
+        """Replace a mapping's tags; no change of the mapping itself."""
+
+        async def retag() -> None:
+            entry = self._entry(arn.removeprefix(self._prefix))
+            tagged = replace(entry.mapping, tags=change(entry.mapping.tags))
+            rules_of_sources.check(tagged)
+            await self._keep(entry, tagged)
+
+        await self._underway.carry_out(retag())
+
+    async def resume(self) -> None:
+        """Have everything read that is to be, after a start."""
+        for entry in list(self._entries.values()):
+            self._underway.start(self._settle(entry))
+
+    async def _create(self, new: EventSourceMapping) -> ShownMapping:
+        pair = new.function_arn, new.source_arn
+        self._demand_one(new)
+        self._new.add(pair)
+        try:
+            await self._demand(new)
+            mapping = replace(new, uuid=str(uuid.uuid4()), last_modified=self._clock.wall())
+            state = MappingState.CREATING if mapping.enabled else MappingState.DISABLED
+            entry = _Entry(mapping, state)
+            await self._keep(entry, mapping)
+            self._entries[mapping.uuid] = entry
+        finally:
+            self._new.discard(pair)
+        return self._begin(entry)
+
+    async def _update(self, mapping_uuid: str, change: Change) -> ShownMapping:
+        entry = self._settled(mapping_uuid)
+        present, before = entry.mapping, entry.state
+        wanted = change(present)
+        self._demand_one(wanted)
+        entry.state = _on_the_way(present, wanted)
+        try:
+            await self._demand(wanted)
+            await self._keep(entry, replace(wanted, last_modified=self._clock.wall()))
+        except BaseException:
+            entry.state = before
+            raise
+        return self._begin(entry)
+
+    async def _delete(self, mapping_uuid: str) -> ShownMapping:
+        entry = self._settled(mapping_uuid)
+        before, entry.state = entry.state, MappingState.DELETING
+        mapping = entry.mapping
+        try:
+            await self._writer.write(
+                self._arn(mapping), Remove(KIND, self._arn(mapping), mapping.revision)
+            )
+        except BaseException:
+            entry.state = before
+            raise
+        shown = self._shown(entry)
+        self._underway.start(self._leave(entry))
+        return shown
+
+    def _begin(self, entry: _Entry) -> ShownMapping:
+        """What a request is answered with, while what it asked for begins."""
+        shown = self._shown(entry)
+        self._underway.start(self._settle(entry))
+        return shown
+
+    async def _settle(self, entry: _Entry) -> None:
+        await self.follower.follow(entry.mapping)
+        entry.state = entry.mapping.target_state
+
+    async def _leave(self, entry: _Entry) -> None:
+        await self.follower.leave(entry.mapping)
+        self._entries.pop(entry.mapping.uuid, None)
+
+    async def _demand(self, mapping: EventSourceMapping) -> None:
+        rules_of_sources.check(mapping)
+        try:
+            function = self._index.candidates(mapping.function_name, mapping.qualifier)[0]
+        except ClientError as error:
+            if error.error is AWS.RESOURCE_NOT_FOUND:
+                raise refused("Function does not exist") from None
+            function = self._index.shown(mapping.function_name, mapping.qualifier)
+        await self.follower.demand(mapping, function)
+
+    def _demand_one(self, mapping: EventSourceMapping) -> None:
+        """Raise 409 if there is another mapping of this source and function."""
+        same = mapping.function_arn, mapping.source_arn
+        for other in self._entries.values():
+            one = other.mapping
+            if one.uuid != mapping.uuid and (one.function_arn, one.source_arn) == same:
+                raise ClientError(
+                    AWS.RESOURCE_CONFLICT,
+                    f'An event source mapping with SQS arn (" {mapping.source_arn} ") and function '
+                    f'(" {mapping.function_name} ") already exists. Please update or delete the '
+                    f"existing mapping with UUID {one.uuid}",
+                )
+        if not mapping.uuid and same in self._new:
+            raise ClientError(
+                AWS.RESOURCE_CONFLICT,
+                f"An event source mapping of {mapping.source_arn} and {mapping.function_name} is "
+                "being created by another request.",
+            )
+
+    async def _keep(self, entry: _Entry, mapping: EventSourceMapping) -> None:
+        kept = replace(mapping, revision=transitions.new_revision())
+        arn = self._arn(kept)
+        document = json.dumps(kept.document(), ensure_ascii=False, separators=(",", ":"))
+        record = Record(KIND, arn, kept.revision, document, self._writer.node)
+        await self._writer.write(arn, Put(record, entry.mapping.revision or None))
+        entry.mapping = kept
+
+    def _entry(self, mapping_uuid: str) -> _Entry:
+        entry = self._entries.get(mapping_uuid)
+        if entry is None:
+            raise ClientError(AWS.RESOURCE_NOT_FOUND, "The resource you requested does not exist.")
+        return entry
+
+    def _settled(self, mapping_uuid: str) -> _Entry:
+        entry = self._entry(mapping_uuid)
+        if entry.state is MappingState.DELETING:
+            raise ClientError(
+                AWS.RESOURCE_IN_USE,
+                "Cannot delete the event source mapping because it is in use.",
+            )
+        if not entry.state.settled:
+            raise ClientError(
+                AWS.RESOURCE_IN_USE,
+                "The operation cannot be performed at this time. The event source mapping is "
+                "currently being updated.",
+            )
+        return entry
+
+    def _shown(self, entry: _Entry) -> ShownMapping:
+        mapping = entry.mapping
+        return ShownMapping(
+            mapping,
+            self._arn(mapping),
+            entry.state,
+            _USER[mapping.source.kind],
+            self.follower.last_result(mapping.uuid),
+        )
+
+    def _arn(self, mapping: EventSourceMapping) -> str:
+        return self._prefix + mapping.uuid
+
+
+def _on_the_way(present: EventSourceMapping, wanted: EventSourceMapping) -> MappingState:
+    if present.enabled == wanted.enabled:
+        return MappingState.UPDATING
+    return MappingState.ENABLING if wanted.enabled else MappingState.DISABLING
+
+
+def _read(record: Record, mapping_uuid: str) -> EventSourceMapping:
+    try:
+        mapping = EventSourceMapping.of(mapping_uuid, record.revision, json.loads(record.document))
+        _ = mapping.source, mapping.function_name
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise EngineError(f"The stored record of {record.key} is damaged: {error!r}") from error
+    return mapping
