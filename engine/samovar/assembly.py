@@ -19,6 +19,7 @@ from samovar.context.launch_plan import Family
 from samovar.context.nursery import Nursery
 from samovar.context.provision import Provisioner
 from samovar.errors import ClientError, EngineError
+from samovar.event_sources.sources import EventSources
 from samovar.invocation.asynchronous import AsyncInvocation
 from samovar.invocation.sync import Invoker
 from samovar.logs.journals import LogSink
@@ -50,6 +51,7 @@ class Parts:
     provisioning: Provisioning
     invoker: Invoker
     asynchronous: AsyncInvocation
+    sources: EventSources
     keeping: Keeping
     memory: MemoryGauge
     _observer: Observer
@@ -143,6 +145,7 @@ class Parts:
                 metrics,
                 node=node,
             )
+            sources = EventSources(settings, registry, scheduler, clock, metrics)
             provisioning = Provisioning(registry, scheduler)
             endings.callback(provisioning.close)
             parts = cls(
@@ -153,6 +156,7 @@ class Parts:
                 provisioning,
                 invoker,
                 asynchronous,
+                sources,
                 keeping,
                 memory,
                 metrics,
@@ -168,6 +172,8 @@ class Parts:
             provisioning.restore()
             await asynchronous.start()
             endings.push_async_callback(asynchronous.stop)
+            sources.start()
+            endings.push_async_callback(sources.stop)
             scheduler.version_over = registry.keep_what_runs(scheduler.versions)
             parts._endings = endings.pop_all()
             return parts

@@ -124,6 +124,7 @@ class Engine(FunctionsApi, EventsApi):
         if parts is None:
             return
         try:
+            parts.sources.pause()
             parts.asynchronous.pause()
             await parts.scheduler.stop(grace)
         finally:

@@ -70,7 +70,7 @@ class Shares:
         self._closed = False
         self._coming: set[str] = set()  # whose turn comes
         self._loop = asyncio.get_running_loop()
-        scheduler.headroom.room_again = self._told_of_room
+        scheduler.headroom.listen(self._told_of_room)
         scheduler.caller_throttled = self._caller_throttled
 
     @property
@@ -127,7 +127,7 @@ class Shares:
     def close(self) -> None:
         """Begin nothing any more, have what was claimed ahead wait again, and let go of timers."""
         self._closed = True
-        self._scheduler.headroom.room_again = lambda function: None
+        self._scheduler.headroom.forget(self._told_of_room)
         self._scheduler.caller_throttled = lambda function: None
         for timer in (self._tick, self._pace, *self._renewals.values(), *self._aging.values()):
             if timer is not None:

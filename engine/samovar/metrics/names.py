@@ -219,6 +219,25 @@ DELIVERY_FAILURES = Metric(
     "Records and dead letters that could not be sent and were given up.",
     _DELIVERED,
 )
+SOURCE_EVENTS = Metric(
+    "samovar_event_source_events_total",
+    Kind.COUNTER,
+    "Records of event source mappings, by what came of them: polled, filtered, invoked, failed, "
+    "deleted.",
+    ("mapping", "outcome"),
+)
+SOURCE_ERRORS = Metric(
+    "samovar_event_source_errors_total",
+    Kind.COUNTER,
+    "Times that the source of a mapping could not be read, by what it said.",
+    ("mapping", "error"),
+)
+SOURCE_POLLERS = Metric(
+    "samovar_event_source_pollers",
+    Kind.GAUGE,
+    "Pollers that read the source of a mapping at once.",
+    ("mapping",),
+)
 CONTEXTS = Metric("samovar_contexts", Kind.GAUGE, "Contexts that exist, by state.", ("state",))
 MEMORY_ROOM = Metric(
     "samovar_memory_room_bytes",
@@ -275,6 +294,9 @@ ALL = (
     DELIVERIES,
     DELIVERY_RETRIES,
     DELIVERY_FAILURES,
+    SOURCE_EVENTS,
+    SOURCE_ERRORS,
+    SOURCE_POLLERS,
     CONTEXTS,
     MEMORY_ROOM,
     ZYGOTES,

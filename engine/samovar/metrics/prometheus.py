@@ -23,6 +23,7 @@ from samovar.metrics.counts import (
     Traffic,
     traffic,
 )
+from samovar.metrics.event_sources import SourceNumbers, add_sources
 from samovar.metrics.families import Page, family_of
 from samovar.metrics.names import Metric
 from samovar.metrics.occupancy import NOTHING, Occupancy
@@ -45,6 +46,7 @@ class PrometheusObserver(AsynchronousCounts, Collector):
         self._contexts: Callable[[], Mapping[str, int]] = dict
         self._memory: Callable[[], int | None] = lambda: None
         self._occupancy: Callable[[], Occupancy] = lambda: NOTHING
+        self._sources: Callable[[], Mapping[str, SourceNumbers]] = dict
         self._zygotes: dict[tuple[str, str], int] = {}
         self._zygote_deaths: dict[tuple[str, str], int] = {}
         self._walls: dict[str, bool] = {}
@@ -58,6 +60,10 @@ class PrometheusObserver(AsynchronousCounts, Collector):
     def watch_memory(self, room: Callable[[], int | None]) -> None:
         """Ask `room` for the MB that new contexts may take (None: not known), at every scrape."""
         self._memory = room
+
+    def watch_sources(self, read: Callable[[], Mapping[str, SourceNumbers]]) -> None:
+        """Ask `read` for the numbers of all event source mappings, by UUID, at every scrape."""
+        self._sources = read
 
     def watch_occupancy(self, read: Callable[[], Occupancy]) -> None:
         """Ask `read` how much concurrency is taken, at every scrape, for the same reason."""
@@ -171,6 +177,7 @@ class PrometheusObserver(AsynchronousCounts, Collector):
         for name, counted in list(self._functions.items()):
             _add_function(page, name, counted)
         self.add_events(page)
+        add_sources(page, self._sources())
         _add_occupancy(page, self._occupancy(), self._invoked())
         page.histogram(names.DISPATCH_OVERHEAD, (), self._overhead)
         for state, count in self._contexts().items():

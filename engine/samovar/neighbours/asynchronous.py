@@ -65,8 +65,11 @@ class AsyncNeighbours:
         wall: Callable[[], float] = time.time,
         *,
         read_timeout: float = READ_TIMEOUT,
+        connections: int = _CONNECTIONS,
     ) -> None:
-        """`read_timeout` is seconds without a byte of a reply."""
+        """`read_timeout` is seconds without a byte of a reply; `connections` are those of one
+        client at the same time."""
+        self._connections = connections
         self._settings = settings
         self._wall = wall
         self._read_timeout = read_timeout
@@ -120,7 +123,7 @@ class AsyncNeighbours:
         await self._open.aclose()
 
     async def _client(self, service: str, region: str) -> Any:
-        endpoint = self._endpoint(service)
+        endpoint = self.endpoint(service)
         if not endpoint:
             raise NoEndpoint(service)
         key = service, region
@@ -130,9 +133,9 @@ class AsyncNeighbours:
                     self._clients[key] = await self._make(service, endpoint, region)
         return self._clients[key]
 
-    def _endpoint(self, service: str) -> str:
-        """Lambda is this engine. What an emulator at `aws_endpoint` plays beside it is not meant;
-        another one has to be named."""
+    def endpoint(self, service: str) -> str:
+        """Where a service is; empty where nobody has said it. Lambda is this engine: what an
+        emulator at `aws_endpoint` plays beside it is not meant; another one has to be named."""
         if service == "lambda":
             return self._settings.endpoints.get(service, "")
         return self._settings.endpoint(service)
@@ -151,7 +154,7 @@ class AsyncNeighbours:
         given = {
             "read_timeout": self._read_timeout,
             "retries": {"total_max_attempts": 1},
-            "max_pool_connections": _CONNECTIONS,
+            "max_pool_connections": self._connections,
             # Not every emulator knows the checksums that S3 does without.
             "request_checksum_calculation": "when_required",
         }

@@ -166,7 +166,7 @@ class EventSourceMappings:
 
         await self._underway.carry_out(retag())
 
-    async def resume(self) -> None:
+    def resume(self) -> None:
         """Have everything read that is to be, after a start."""
         for entry in list(self._entries.values()):
             self._underway.start(self._settle(entry))

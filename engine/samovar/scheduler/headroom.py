@@ -39,11 +39,23 @@ class HeadroomWatch:
         self._state = state
         # Functions by what they wait for, in the order of their turns. Never an empty dict within.
         self.awaited: dict[Allowance | None, dict[str, None]] = {}
-        # Called with the ARN of a function that there may be room for again; not on the way of an
-        # invocation that nobody waits behind.
-        self.room_again: Callable[[str], None] = lambda function: None
+        self._listeners: tuple[Callable[[str], None], ...] = ()
         # Called when somebody waits for a context, which more memory may let start.
         self.short_of_contexts: Callable[[], None] = lambda: None
+
+    def listen(self, room_again: Callable[[str], None]) -> None:
+        """Have `room_again` called with the ARN of each function that there may be room for again;
+        not on the way of an invocation that nobody waits behind."""
+        self._listeners += (room_again,)
+
+    def forget(self, room_again: Callable[[str], None]) -> None:
+        """Call it no more; idempotent."""
+        self._listeners = tuple(one for one in self._listeners if one != room_again)
+
+    def room_again(self, function: str) -> None:
+        """Tell whoever listens."""
+        for tell in self._listeners:
+            tell(function)
 
     def of(self, function: str, now: float) -> Headroom:
         """That of a function, by its unqualified ARN."""

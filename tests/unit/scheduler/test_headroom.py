@@ -22,7 +22,7 @@ def of(house: House, name: str = "f") -> Headroom:
 
 def listen(house: House) -> list[str]:
     told: list[str] = []
-    house.scheduler.headroom.room_again = lambda arn: told.append(arn.removeprefix(ARN))
+    house.scheduler.headroom.listen(lambda arn: told.append(arn.removeprefix(ARN)))
     return told
 
 

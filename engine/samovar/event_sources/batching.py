@@ -1,0 +1,66 @@
+"""Records in portions that a function takes, and what it says of one. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from samovar.model import limits
+
+_HEAD, _TAIL = b'{"Records":[', b"]}"
+_FRAME = len(_HEAD) + len(_TAIL)
+
+
+class Encoded(NamedTuple):
+    """A record: what its source knows it by, and its JSON."""
+
+    key: str
+    text: bytes
+
+
+def event_of(records: Sequence[Encoded]) -> bytes:
+    """The event that carries records."""
+    return b"%b%b%b" % (_HEAD, b",".join(record.text for record in records), _TAIL)
+
+
+def portions(
+    records: Sequence[Encoded], limit: int = limits.SYNC_PAYLOAD_SIZE
+) -> Iterator[Sequence[Encoded]]:
+    """The records, in their order, in as few events as hold them. AWS cuts a batch to fit 6 MB; a
+    record that is larger by itself (none of SQS is) comes alone, and is refused by its function."""
+    begin, size = 0, _FRAME
+    for at, record in enumerate(records):
+        more = len(record.text) + (at > begin)
+        if at > begin and size + more > limit:
+            yield records[begin:at]
+            begin, size, more = at, _FRAME, len(record.text)
+        size += more
+    if begin < len(records):
+        yield records[begin:]
+
+
+def failed_keys(payload: bytes, keys: Sequence[str]) -> frozenset[str]:
+    """Which of a batch's records a function says have failed (ReportBatchItemFailures).
+
+    All of them where it answers in another form, or names one that was not in the batch; none for
+    an answer that is empty (developer guide, «Reporting batch item failures»).
+    """
+    everything = frozenset(keys)
+    try:
+        answer = json.loads(payload or b"null")
+    except (ValueError, RecursionError):
+        return everything
+    if not answer:  # null, "", {}, [] (and 0, false: unconfirmed)
+        return frozenset()
+    # An answer about something else says nothing of failures (unconfirmed).
+    items = answer.get("batchItemFailures", []) if isinstance(answer, dict) else None
+    if items is None and isinstance(answer, dict):
+        return frozenset()
+    found = {_key(item) for item in items} if isinstance(items, list) else {None}
+    return frozenset(map(str, found)) if found <= everything else everything
+
+
+def _key(item: object) -> object:
+    key = item.get("itemIdentifier") if isinstance(item, dict) else None
+    return key if isinstance(key, str) else None

@@ -1,0 +1,162 @@
+"""All mappings that are read, and who reads them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from samovar.clock import Clock
+from samovar.errors import ClientError
+from samovar.event_sources.admission import Admission
+from samovar.event_sources.invoking import BatchInvoker
+from samovar.event_sources.sqs import Queue
+from samovar.event_sources.sqs_poller import SqsPoller
+from samovar.invocation.shares import Busy, busy_threads
+from samovar.metrics.event_sources import SourceNumbers
+from samovar.metrics.prometheus import PrometheusObserver
+from samovar.model.event_source import EventSourceMapping
+from samovar.model.function import FunctionVersion
+from samovar.neighbours import AsyncNeighbours, Caller
+from samovar.registry.functions import FunctionRegistry
+from samovar.scheduler.driver import Scheduler
+from samovar.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+_GRACE = 5.0  # seconds that what was invoked gets to be deleted when the engine stops
+_READ_TIMEOUT = 30.0  # seconds without a byte: a long poll is quiet for 20
+_CONNECTIONS = 1000  # a poller has one while it waits
+_VISIBILITY = 30  # seconds, SQS's default, where a queue can't be asked
+_TIMEOUT = 3  # seconds, Lambda's default, while there is no function
+
+
+class EventSources:
+    """Part of the registry as its mappings' `Follower`; one per engine."""
+
+    def __init__(  # noqa: PLR0917 - the parts in the order of the layers
+        self,
+        settings: Settings,
+        registry: FunctionRegistry,
+        scheduler: Scheduler,
+        clock: Clock,
+        metrics: PrometheusObserver,
+        busy: Busy = busy_threads,
+    ) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._numbers: dict[str, SourceNumbers] = {}
+        metrics.watch_sources(self._read_numbers)
+        self._neighbours = AsyncNeighbours(
+            settings, clock.wall, read_timeout=_READ_TIMEOUT, connections=_CONNECTIONS
+        )
+        self._admission = Admission(scheduler, clock)
+        self._invoker = BatchInvoker(registry.resolve, scheduler, clock)
+        processors = len(os.sched_getaffinity(0))
+        self._busy = lambda: busy() >= processors
+        self._pollers: dict[str, SqsPoller] = {}
+        self._ending: set[asyncio.Task[None]] = set()  # of mappings that were changed
+        self._closed = False
+
+    def start(self) -> None:
+        """Follow the mappings that there are, and those to come."""
+        self._registry.event_sources.follower = self
+        self._registry.event_sources.resume()
+
+    def pause(self) -> None:
+        """Fetch nothing more."""
+        self._closed = True
+        for poller in self._pollers.values():
+            poller.pause()
+
+    async def stop(self) -> None:
+        """Let what was invoked be deleted, and let go of everything; idempotent."""
+        self.pause()
+        pollers = list(self._pollers.values())
+        ending = {asyncio.ensure_future(poller.stop()) for poller in pollers} | self._ending
+        if ending:
+            await asyncio.wait(ending, timeout=_GRACE)
+            for poller in pollers:
+                poller.cancel()
+            for one in ending:
+                one.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
+        self._pollers.clear()
+        self._admission.close()
+        await self._neighbours.close()
+
+    def _read_numbers(self) -> Mapping[str, SourceNumbers]:
+        for uuid, numbers in list(self._numbers.items()):
+            poller = self._pollers.get(uuid)
+            numbers.pollers = 0 if poller is None else poller.pollers
+        return self._numbers
+
+    # -- part of `Follower`
+
+    async def demand(self, mapping: EventSourceMapping, function: FunctionVersion) -> None:
+        """Raise ClientError unless the queue is there, and the function may read it."""
+        configuration = function.configuration
+        caller = Caller(configuration.role, function.name)
+        queue = Queue(self._neighbours, mapping.source, lambda: caller)
+        await queue.demand_readable(configuration.timeout)
+
+    async def follow(self, mapping: EventSourceMapping) -> None:
+        """Have a mapping be read, or not be read, as it says."""
+        before = self._pollers.pop(mapping.uuid, None)
+        if not mapping.enabled or self._closed:
+            if before is not None:
+                await before.stop()
+            return
+        if before is not None:  # what it has in hand may take long, and holds up nothing
+            self._ending.add(ending := asyncio.ensure_future(before.stop()))
+            ending.add_done_callback(self._ending.discard)
+        queue = Queue(self._neighbours, mapping.source, lambda: self._caller(mapping))
+        try:
+            visibility = await queue.visibility_timeout()
+        except Exception as error:  # its pollers say so, again and again
+            _log.debug("%s can't be asked: %s", mapping.source_arn, error)
+            visibility = _VISIBILITY
+        if self._closed:
+            return
+        poller = self._pollers[mapping.uuid] = SqsPoller(
+            mapping,
+            queue,
+            self._admission,
+            _passes(mapping),
+            self._invoker.invoke,
+            self._clock,
+            self._numbers.setdefault(mapping.uuid, SourceNumbers()),
+            self._busy,
+            lambda: self._timeout(mapping),
+            visibility,
+        )
+        poller.start()
+
+    async def leave(self, mapping: EventSourceMapping) -> None:
+        """Read it no more; returns when what was in hand is over."""
+        poller = self._pollers.pop(mapping.uuid, None)
+        if poller is not None:
+            await poller.stop()
+        self._numbers.pop(mapping.uuid, None)
+
+    def last_result(self, mapping_uuid: str) -> str | None:
+        """Queues have none."""
+        return None
+
+    def _caller(self, mapping: EventSourceMapping) -> Caller:
+        """Raises ClientError once the function is deleted: nothing can be read for it, then."""
+        version = self._registry.get(mapping.function_name, mapping.qualifier)
+        return Caller(version.configuration.role, version.name)
+
+    def _timeout(self, mapping: EventSourceMapping) -> int:
+        try:
+            version = self._registry.get(mapping.function_name, mapping.qualifier)
+        except ClientError:
+            return _TIMEOUT
+        return version.configuration.timeout
+
+
+def _passes(mapping: EventSourceMapping) -> Any:
+    return lambda record: True

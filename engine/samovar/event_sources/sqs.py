@@ -1,0 +1,163 @@
+"""A queue of SQS as a poller sees it, with the rights of a function's role."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from samovar.errors import AWS, ClientError, SamovarError
+from samovar.model.event_source import Source
+from samovar.neighbours import AsyncNeighbours, Caller, NoEndpoint, RoleNotAssumed
+from samovar.registry.event_source_rules import refused
+
+MOST_AT_ONCE = 10  # messages in a request (SQS)
+LONGEST_POLL = 20  # seconds (SQS)
+
+# What SQS says to whoever may not do a thing; emulators have their own words.
+_DENIED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "InvalidClientTokenId",
+        "KMS.AccessDeniedException",
+        "SignatureDoesNotMatch",
+        "UnauthorizedOperation",
+    }
+)
+_NO_QUEUE = frozenset(
+    {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NonExistentQueue"}
+)
+
+
+class Queue:
+    """One queue. Methods raise what botocore does, NoEndpoint and RoleNotAssumed."""
+
+    def __init__(
+        self, neighbours: AsyncNeighbours, source: Source, caller: Callable[[], Caller]
+    ) -> None:
+        """`caller`: whose rights count now; what it raises, everything raises."""
+        self._neighbours = neighbours
+        self._source = source
+        self._caller = caller
+        self._url = ""
+
+    async def receive(
+        self, most: int, wait: int, visibility: int | None = None
+    ) -> Sequence[Mapping[str, Any]]:
+        """Up to `most` messages (10 at most); waits up to `wait` seconds (20 at most) for one. They
+        are nobody else's for `visibility` seconds, or for as long as the queue says."""
+        kept = {} if visibility is None else {"VisibilityTimeout": visibility}
+        reply = await self._call(
+            "receive_message",
+            MaxNumberOfMessages=most,
+            WaitTimeSeconds=wait,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["All"],
+            **kept,
+        )
+        found: Sequence[Mapping[str, Any]] = reply.get("Messages", ())
+        return found
+
+    async def delete(self, receipts: Sequence[str]) -> list[str]:
+        """Delete messages by their receipt handles; those that were not deleted."""
+        chunks = [receipts[at : at + MOST_AT_ONCE] for at in range(0, len(receipts), MOST_AT_ONCE)]
+        return [one for left in await asyncio.gather(*map(self._delete, chunks)) for one in left]
+
+    async def _delete(self, receipts: Sequence[str]) -> list[str]:
+        entries = [{"Id": f"{at}", "ReceiptHandle": receipt} for at, receipt in enumerate(receipts)]
+        reply = await self._call("delete_message_batch", Entries=entries)
+        return [receipts[int(failed["Id"])] for failed in reply.get("Failed", ())]
+
+    async def visibility_timeout(self) -> int:
+        """Seconds that a message is nobody else's after it was received."""
+        reply = await self._call("get_queue_attributes", AttributeNames=["VisibilityTimeout"])
+        return int(reply["Attributes"]["VisibilityTimeout"])
+
+    async def demand_readable(self, timeout: int) -> None:
+        """Raise ClientError, in AWS's words, unless this queue is there and its role may do what a
+        poller does, and a function with this timeout (seconds) is done before messages reappear."""
+        visibility = await self._try("GetQueueAttributes", self.visibility_timeout())
+        # Neither takes a message: for «no messages at all» and for a handle that is none there is
+        # an error of the request, which only comes after the question whether one may ask at all.
+        await self._try("ReceiveMessage", self._probe("receive_message", MaxNumberOfMessages=0))
+        await self._try("DeleteMessage", self._probe("delete_message", ReceiptHandle="none"))
+        if visibility is not None and visibility < timeout:
+            raise refused(
+                f"Queue visibility timeout: {visibility} seconds is less than Function timeout: "
+                f"{timeout} seconds"
+            )
+
+    async def _probe(self, operation: str, **given: Any) -> None:
+        try:
+            await self._call(operation, **given)
+        except Exception as error:
+            code = code_of(error)
+            if not code or code in _DENIED or code in _NO_QUEUE:
+                raise
+
+    async def _try(self, action: str, call: Any) -> Any:
+        try:
+            return await call
+        except NoEndpoint as error:
+            raise refused(f"The queue {self._source.arn} can't be read: {error}") from None
+        except RoleNotAssumed as error:
+            raise ClientError(
+                AWS.INVALID_PARAMETER,
+                f"The role defined for the function cannot be assumed by Lambda. {error}",
+            ) from error
+        except SamovarError:
+            raise
+        except Exception as error:
+            code = code_of(error)
+            if code in _DENIED:
+                raise refused(
+                    f"The function execution role does not have permissions to call {action} on SQS"
+                ) from error
+            if code in _NO_QUEUE:
+                raise refused(
+                    "Error occurred while ReceiveMessage. SQS Error Code: "
+                    "AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified "
+                    "queue does not exist."
+                ) from error
+            raise refused(
+                f"Error occurred while {action}. SQS Error Code: {code or type(error).__name__}. "
+                f"SQS Error Message: {error}"
+            ) from error
+
+    async def _call(self, operation: str, **given: Any) -> dict[str, Any]:
+        return await self._neighbours.call(
+            *("sqs", operation, self._caller()),
+            region=self._source.region,
+            QueueUrl=self._url or await self._find_url(),
+            **given,
+        )
+
+    async def _find_url(self) -> str:
+        """What the queue says of itself; a role that may not ask gets it from the ARN: AWS asks
+        only for the rights to receive, delete and look at attributes."""
+        name = self._source.resource
+        try:
+            reply = await self._neighbours.call(
+                *("sqs", "get_queue_url", self._caller()),
+                region=self._source.region,
+                QueueName=name,
+                QueueOwnerAWSAccountId=self._source.account,
+            )
+        except Exception as error:
+            if code_of(error) not in _DENIED:
+                raise
+            endpoint = self._neighbours.endpoint("sqs").rstrip("/")
+            return f"{endpoint}/{self._source.account}/{name}"
+        self._url = str(reply["QueueUrl"])
+        return self._url
+
+
+def code_of(error: Exception) -> str:
+    """The code of botocore's ClientError, which is not imported for this; else empty."""
+    answer: Any = getattr(error, "response", None)
+    if not isinstance(answer, dict):
+        return ""
+    # In SQS's newer protocol the old name is in a header, and botocore puts it here.
+    return str(answer.get("Error", {}).get("QueryErrorCode") or answer["Error"].get("Code", ""))

@@ -1,0 +1,32 @@
+"""What is counted of event source mappings, and read at a scrape."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from samovar.metrics import names
+from samovar.metrics.families import Page
+
+
+class SourceNumbers:
+    """Those of one mapping. `events`: records by what came of them (AWS's event metrics: polled,
+    filtered, invoked, failed, deleted); `errors`: failures to read, by what was said; `pollers`:
+    how many there are."""
+
+    __slots__ = ("errors", "events", "pollers")
+
+    def __init__(self) -> None:
+        self.events: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+        self.pollers = 0
+
+
+def add_sources(page: Page, numbers: Mapping[str, SourceNumbers]) -> None:
+    """Write those of all mappings, by UUID, on a scrape's page, from whichever thread."""
+    for mapping, one in list(numbers.items()):
+        page.add(names.SOURCE_POLLERS, (mapping,), one.pollers)
+        for what, count in list(one.events.items()):
+            page.add(names.SOURCE_EVENTS, (mapping, what), count)
+        for error, count in list(one.errors.items()):
+            page.add(names.SOURCE_ERRORS, (mapping, error), count)
