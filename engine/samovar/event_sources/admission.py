@@ -5,10 +5,27 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 
 from samovar.clock import Clock
 from samovar.scheduler.driver import Scheduler
 from samovar.scheduler.headroom import Headroom
+
+
+class Place:
+    """Kept for one batch, until it is used."""
+
+    __slots__ = ("_function", "_tell")
+
+    def __init__(self, tell: Callable[[str], None], function: str) -> None:
+        self._tell: Callable[[str], None] | None = tell
+        self._function = function
+
+    def use(self) -> None:
+        """An invocation takes it now, or nobody needs it; idempotent."""
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            tell(self._function)
 
 
 class Admission:
@@ -26,18 +43,17 @@ class Admission:
         """Give no more places."""
         self._headroom.forget(self._room_again)
 
-    async def place(self, function: str) -> None:
-        """Wait until a function can take another batch, and keep it a place until `use`."""
+    async def place(self, function: str) -> Place:
+        """Wait until a function can take another batch, and keep it a place."""
         while True:
             now = self._clock.monotonic()
             room = self._headroom.of(function, now)
             if _has_room(room, self._given[function]):
                 self._given[function] += 1
-                return
+                return Place(self._used, function)
             await self._again(function, room, now)
 
-    def use(self, function: str) -> None:
-        """A place is not kept any more: it is taken by an invocation now, or is not needed."""
+    def _used(self, function: str) -> None:
         self._given[function] -= 1
         if self._given[function] <= 0:
             del self._given[function]

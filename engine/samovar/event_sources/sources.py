@@ -57,7 +57,6 @@ class EventSources:
         processors = len(os.sched_getaffinity(0))
         self._busy = lambda: busy() >= processors
         self._pollers: dict[str, SqsPoller] = {}
-        self._ending: set[asyncio.Task[None]] = set()  # of mappings that were changed
         self._closed = False
 
     def start(self) -> None:
@@ -75,13 +74,11 @@ class EventSources:
         """Let what was invoked be deleted, and let go of everything; idempotent."""
         self.pause()
         pollers = list(self._pollers.values())
-        ending = {asyncio.ensure_future(poller.stop()) for poller in pollers} | self._ending
+        ending = [asyncio.ensure_future(poller.stop()) for poller in pollers]
         if ending:
             await asyncio.wait(ending, timeout=_GRACE)
             for poller in pollers:
                 poller.cancel()
-            for one in ending:
-                one.cancel()
             await asyncio.gather(*ending, return_exceptions=True)
         self._pollers.clear()
         self._admission.close()
@@ -104,15 +101,14 @@ class EventSources:
 
     async def follow(self, mapping: EventSourceMapping) -> None:
         """Have a mapping be read, or not be read, as it says."""
-        before = self._pollers.pop(mapping.uuid, None)
         if not mapping.enabled or self._closed:
-            if before is not None:
-                await before.stop()
+            await self._end(mapping)
             return
-        if before is not None:  # what it has in hand may take long, and holds up nothing
-            self._ending.add(ending := asyncio.ensure_future(before.stop()))
-            ending.add_done_callback(self._ending.discard)
-        queue = Queue(self._neighbours, mapping.source, lambda: self._caller(mapping))
+        before = self._pollers.get(mapping.uuid)
+        if before is not None:
+            before.change(mapping, _passes(mapping))
+            return
+        queue = Queue(self._neighbours, mapping.source, lambda: self._caller(mapping.uuid))
         try:
             visibility = await queue.visibility_timeout()
         except Exception as error:  # its pollers say so, again and again
@@ -129,33 +125,41 @@ class EventSources:
             self._clock,
             self._numbers.setdefault(mapping.uuid, SourceNumbers()),
             self._busy,
-            lambda: self._timeout(mapping),
+            lambda: self._timeout(mapping.uuid),
             visibility,
         )
         poller.start()
 
     async def leave(self, mapping: EventSourceMapping) -> None:
         """Read it no more; returns when what was in hand is over."""
-        poller = self._pollers.pop(mapping.uuid, None)
-        if poller is not None:
-            await poller.stop()
+        await self._end(mapping)
         self._numbers.pop(mapping.uuid, None)
 
     def last_result(self, mapping_uuid: str) -> str | None:
         """Queues have none."""
         return None
 
-    def _caller(self, mapping: EventSourceMapping) -> Caller:
+    async def _end(self, mapping: EventSourceMapping) -> None:
+        poller = self._pollers.get(mapping.uuid)
+        if poller is not None:
+            await poller.stop()
+            del self._pollers[mapping.uuid]
+
+    def _caller(self, mapping_uuid: str) -> Caller:
         """Raises ClientError once the function is deleted: nothing can be read for it, then."""
-        version = self._registry.get(mapping.function_name, mapping.qualifier)
+        version = self._function(mapping_uuid)
         return Caller(version.configuration.role, version.name)
 
-    def _timeout(self, mapping: EventSourceMapping) -> int:
+    def _timeout(self, mapping_uuid: str) -> int:
         try:
-            version = self._registry.get(mapping.function_name, mapping.qualifier)
+            return self._function(mapping_uuid).configuration.timeout
         except ClientError:
             return _TIMEOUT
-        return version.configuration.timeout
+
+    def _function(self, mapping_uuid: str) -> FunctionVersion:
+        """What a mapping names now."""
+        mapping = self._registry.event_sources.get(mapping_uuid).mapping
+        return self._registry.get(mapping.function_name, mapping.qualifier)
 
 
 def _passes(mapping: EventSourceMapping) -> Any:

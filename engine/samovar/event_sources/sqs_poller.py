@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import msgspec
 
 from samovar.clock import Clock
 from samovar.errors import AWS, ClientError, EngineError
-from samovar.event_sources.admission import Admission
+from samovar.event_sources.admission import Admission, Place
 from samovar.event_sources.batching import Encoded, event_of, failed_keys, portions
-from samovar.event_sources.sqs import LONGEST_POLL, MOST_AT_ONCE, code_of
+from samovar.event_sources.sqs import MOST_AT_ONCE, code_of
 from samovar.event_sources.sqs_records import record_of
 from samovar.metrics.event_sources import SourceNumbers
 from samovar.model.arn import function_arn
@@ -45,6 +46,8 @@ _encode = msgspec.json.Encoder().encode
 class ReadQueue(Protocol):
     """What is read; see `sqs.Queue`."""
 
+    longest_poll: int
+
     async def receive(self, most: int, wait: int, visibility: int | None) -> Sequence[Any]: ...
 
     async def delete(self, receipts: Sequence[str]) -> list[str]: ...
@@ -55,7 +58,8 @@ Passes = Callable[[dict[str, Any]], bool]
 
 
 class SqsPoller:
-    """The pollers of one mapping, from `start` to `stop`."""
+    """The pollers of one mapping, from `start` to `stop`; `change` has them go on with another form
+    of it."""
 
     def __init__(  # noqa: PLR0917 - the parts in the order in which a batch meets them
         self,
@@ -84,10 +88,9 @@ class SqsPoller:
         self._timeout = timeout
         self._visibility = visibility
         self._source = mapping.source
-        account = mapping.function_arn.split(":")[4]
-        self._function = function_arn(self._source.region, account, mapping.function_name)
         self._pollers: set[asyncio.Task[None]] = set()
-        self._fetching: set[asyncio.Task[None]] = set()  # those that have nothing in hand
+        self._idle: set[asyncio.Task[None]] = set()  # those that wait for a place, or a better time
+        self._fetching: set[asyncio.Task[None]] = set()  # those that may be given messages
         self._filling: set[asyncio.Future[list[Any]]] = set()  # waits for more of a batch
         self._more_from = 0.0  # when another poller may be added (monotonic seconds)
         self._failures = 0
@@ -103,19 +106,30 @@ class SqsPoller:
         """Begin to read."""
         self._add()
 
+    def change(self, mapping: EventSourceMapping, passes: Passes) -> None:
+        """Read for another form of the mapping, of the same source. What is being fetched is
+        handled by it already."""
+        self._mapping = mapping
+        self._passes = passes
+
     def pause(self) -> None:
-        """Fetch nothing more."""
-        self._stopping = True
+        """Fetch nothing more, and wait for no answer: what a queue is giving just now reappears."""
+        self._end()
         for poller in self._fetching:
+            poller.cancel()
+
+    async def stop(self) -> None:
+        """Fetch nothing more, and let what is in hand, or being given, be done; idempotent."""
+        self._end()
+        while self._pollers:
+            await asyncio.wait(self._pollers)
+
+    def _end(self) -> None:
+        self._stopping = True
+        for poller in self._idle:
             poller.cancel()
         for filling in self._filling:
             filling.cancel()
-
-    async def stop(self) -> None:
-        """Fetch nothing more, and let what is in hand be done; idempotent."""
-        self.pause()
-        while self._pollers:
-            await asyncio.wait(self._pollers)
 
     def cancel(self) -> None:
         """Leave what is in hand where it is: its messages reappear."""
@@ -128,12 +142,10 @@ class SqsPoller:
     def _add(self) -> None:
         task = asyncio.get_running_loop().create_task(self._poll())
         self._pollers.add(task)
-        self._fetching.add(task)
         task.add_done_callback(self._over)
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._pollers.discard(task)
-        self._fetching.discard(task)
         if not task.cancelled() and task.exception() is not None:
             _log.error(
                 "a poller of %s broke down, and another begins",
@@ -155,38 +167,51 @@ class SqsPoller:
         self._add()
 
     async def _poll(self) -> None:
-        me = asyncio.current_task()
-        assert me is not None
         while not self._stopping:
-            await self._admission.place(self._function)
-            messages: list[Any] = []
+            with self._among(self._idle):
+                place = await self._place()
             try:
-                messages, full = await self._fetch(me)
+                messages, full = await self._fetch()
                 if full:
                     self._grow()
+                if messages:
+                    await self._process(messages, place)
+                elif len(self._pollers) > 1:
+                    return
             finally:
-                if not messages:
-                    self._admission.use(self._function)
-            if messages:
-                await self._process(messages)
-            elif len(self._pollers) > 1:
-                return
-            self._fetching.add(me)
+                place.use()
+
+    async def _place(self) -> Place:
+        account = self._mapping.function_arn.split(":")[4]
+        function = function_arn(self._source.region, account, self._mapping.function_name)
+        return await self._admission.place(function)
+
+    @contextmanager
+    def _among(self, pollers: set[asyncio.Task[None]]) -> Iterator[None]:
+        """Have this poller be one of `pollers` for a while."""
+        me = asyncio.current_task()
+        assert me is not None
+        pollers.add(me)
+        try:
+            yield
+        finally:
+            pollers.discard(me)
 
     # -- fetching
 
-    async def _fetch(self, me: asyncio.Task[None]) -> tuple[list[Any], bool]:
+    async def _fetch(self) -> tuple[list[Any], bool]:
         """Messages for a batch, as many as come within its window, and whether the queue gave as
         many as it was asked for."""
         size = self._mapping.batch_size
         most = min(MOST_AT_ONCE, size)
         try:
-            messages = list(await self._receive(most, LONGEST_POLL))
+            with self._among(self._fetching):
+                messages = list(await self._receive(most, self._queue.longest_poll))
         except Exception as error:
-            await self._failed(error)
+            with self._among(self._idle):
+                await self._failed(error)
             return [], False
         self._failures = 0
-        self._fetching.discard(me)
         full = len(messages) == most
         until = self._clock.monotonic() + self._mapping.window
         while messages and len(messages) < size and not self._stopping:
@@ -202,7 +227,7 @@ class SqsPoller:
     async def _fill(self, most: int, left: float, full: bool) -> list[Any] | None:
         """More messages for a batch that may take `left` seconds still; None where it is to go as
         it is: reading fails, or everything comes to its end."""
-        wait = 0 if full else min(LONGEST_POLL, math.floor(left))
+        wait = 0 if full else min(self._queue.longest_poll, math.floor(left))
         work = self._receive_many(most, wait, full) if full or wait else self._rest(most, left)
         filling = asyncio.ensure_future(work)
         self._filling.add(filling)
@@ -239,44 +264,36 @@ class SqsPoller:
 
     # -- a batch
 
-    async def _process(self, messages: Sequence[Any]) -> None:
-        """Invoke with what passes the filters, and delete what is done. The place that is kept is
-        used, whatever comes of it."""
+    async def _process(self, messages: Sequence[Any], place: Place) -> None:
+        """Invoke with what passes the filters, and delete what is done."""
         receipts: dict[str, str] = {}
         records, filtered = [], []
-        placed = True
-        try:
-            for message in messages:
-                record = record_of(message, arn=self._source.arn, region=self._source.region)
-                receipts[record["messageId"]] = record["receiptHandle"]
-                if self._passes(record):
-                    records.append(Encoded(record["messageId"], _encode(record)))
-                else:
-                    filtered.append(record["receiptHandle"])
-            if filtered:
-                self._numbers.events["filtered"] += len(filtered)
-                await self._delete(filtered)
-            for portion in portions(records):
-                if not placed:
-                    await self._admission.place(self._function)
-                placed = False
-                done = await self._run(portion)
-                await self._delete([receipts[key] for key in done])
-                if len(done) < len(portion) and self._source.is_fifo:
-                    break  # what follows in the order comes after what failed
-        finally:
-            if placed:
-                self._admission.use(self._function)
+        for message in messages:
+            record = record_of(message, arn=self._source.arn, region=self._source.region)
+            receipts[record["messageId"]] = record["receiptHandle"]
+            if self._passes(record):
+                records.append(Encoded(record["messageId"], _encode(record)))
+            else:
+                filtered.append(record["receiptHandle"])
+        if filtered:
+            self._numbers.events["filtered"] += len(filtered)
+            await self._delete(filtered)
+        for portion in portions(records):
+            done = await self._run(portion, place)
+            await self._delete([receipts[key] for key in done])
+            if len(done) < len(portion) and self._source.is_fifo:
+                break  # what follows in the order comes after what failed
 
-    async def _run(self, portion: Sequence[Encoded]) -> list[str]:
-        """Invoke with records, in the place that is kept; the keys of those that are done."""
+    async def _run(self, portion: Sequence[Encoded], place: Place) -> list[str]:
+        """Invoke with records; the keys of those that are done. The first portion of a batch has a
+        place, and the others, which are rare, the one before them's."""
         mapping, count, events = self._mapping, len(portion), self._numbers.events
         keys = [record.key for record in portion]
         try:
             try:
                 invoked = self._invoke(mapping, event_of(portion))
             finally:
-                self._admission.use(self._function)
+                place.use()
             outcome = await invoked
         except (ClientError, EngineError) as error:
             events["failed"] += count
