@@ -32,8 +32,9 @@ class Writer(Protocol):
         """Do all that was asked for and make it durable: what comes of each, in their order; an
         exception among them is raised where it was asked for. Raises nothing itself."""
 
-    def tidy(self) -> bool:
-        """Do a step of what can wait; whether there is more."""
+    def tidy(self) -> float | None:
+        """Do a step of what can wait; in how many seconds the next one is due, None if there is
+        none."""
 
     def close(self) -> None:
         """Let go of everything."""
@@ -163,7 +164,7 @@ class GroupCommit:
                 try:
                     group = self._inbox.get(timeout=pause)
                 except Empty:
-                    pause = 0.0 if self._writer.tidy() else None
+                    pause = self._writer.tidy()
                     continue
                 if group is None:
                     return

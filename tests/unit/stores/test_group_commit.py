@@ -36,10 +36,10 @@ class Breakable:
             raise MemoryError
         return requests
 
-    def tidy(self) -> bool:
+    def tidy(self) -> float | None:
         if self.at == "tidy":
             raise RuntimeError("nobody thought of this")
-        return False
+        return None
 
     def close(self) -> None:
         self.closed = True
