@@ -60,6 +60,12 @@ def names(found: Any) -> list[str]:
     return [one.id for one in items]
 
 
+async def seen(queue: InvokeQueue, name: str) -> tuple[Item, ItemState] | None:
+    """An item as it is found, and where it is."""
+    found = await queue.find(name)
+    return None if found is None else (found.item, found.state)
+
+
 async def state(queue: InvokeQueue, name: str) -> ItemState | None:
     found = await queue.find(name)
     return None if found is None else found.state

@@ -22,6 +22,7 @@ from tests.contract.queue_house import (
     item,
     names,
     run,
+    seen,
     state,
 )
 
@@ -30,6 +31,7 @@ from samovar.stores.invoke_queue import (
     FORMAT_VERSION,
     Claimed,
     InvokeQueue,
+    ItemState,
     Lane,
 )
 from samovar.stores.memory_queue import MemoryInvokeQueue
@@ -59,9 +61,9 @@ def test_what_is_put_is_claimed_as_it_is(queue: InvokeQueue, body: bytes) -> Non
     async def check(queue: InvokeQueue) -> None:
         put = item("a", body=body, head=b"\x00\xff", accepted=NOW - 0.25, expires=NOW + 0.5)
         await queue.put(put)
-        assert await queue.find("a") == (put, WAITING)
+        assert await seen(queue, "a") == (put, WAITING)
         assert await claim(queue) == Claimed([replace(put, attempt=1)], None)
-        assert await queue.find("a") == (replace(put, attempt=1), CLAIMED)
+        assert await seen(queue, "a") == (replace(put, attempt=1), CLAIMED)
 
     run(queue, check)
 
@@ -71,7 +73,7 @@ def test_put_and_claimed_at_once(queue: InvokeQueue) -> None:
         put = item("a", body=LARGE)
         await queue.put(put, LATER)
         assert put.attempt == 1
-        assert await queue.find("a") == (put, CLAIMED)
+        assert await seen(queue, "a") == (put, CLAIMED)
         assert await claim(queue) == Claimed([], None)
         assert await queue.complete(put)
         assert await queue.find("a") is None
@@ -150,7 +152,7 @@ def test_only_the_holder_of_the_last_claim_settles(queue: InvokeQueue) -> None:
             assert not await queue.complete(stale, item("b"), dead=b"dead")
             assert not await queue.retry_at(stale, NOW, b"stale")
             assert not await queue.extend(stale, LATER)
-        assert await queue.find("a") == (second, CLAIMED)
+        assert await seen(queue, "a") == (second, CLAIMED)
         assert await state(queue, "b") is None
         assert await queue.complete(second)
 
@@ -165,7 +167,7 @@ def test_what_is_not_claimed_can_not_be_settled(queue: InvokeQueue) -> None:
             assert not await queue.complete(one)
             assert not await queue.retry_at(one, NOW, b"x")
             assert not await queue.extend(one, LATER)
-        assert await queue.find("a") == (waiting, WAITING)
+        assert await seen(queue, "a") == (waiting, WAITING)
 
     run(queue, check)
 
@@ -190,7 +192,7 @@ def test_what_follows_comes_in_the_place_of_what_is_completed(queue: InvokeQueue
             item("c", kind=DELIVERY, lane="topic"),
         ]
         assert await queue.complete(a, *following)
-        assert await queue.find("b") == (following[0], WAITING)
+        assert await seen(queue, "b") == (following[0], WAITING)
         assert names(await claim(queue, kind=DELIVERY, lane="topic")) == ["c"]
         assert queue.depths() == {(DELIVERY, WAITING): 1, (DELIVERY, CLAIMED): 1}
 
@@ -227,7 +229,7 @@ def test_dead_ones_are_kept_apart(queue: InvokeQueue) -> None:
     async def check(queue: InvokeQueue) -> None:
         a = await claimed(queue, "a", body=LARGE)
         assert await queue.complete(a, item("b"), dead=b"why")
-        assert await queue.find("a") == (replace(a, head=b"why"), DEAD)
+        assert await seen(queue, "a") == (replace(a, head=b"why"), DEAD)
         assert queue.depths() == {(EVENT, DEAD): 1, (EVENT, WAITING): 1}
         assert names(await claim(queue, now=NOW + 9999.0)) == ["b"]
         assert not await queue.complete(a)
@@ -244,7 +246,7 @@ def test_a_dead_one_lives_again(queue: InvokeQueue) -> None:
         assert await queue.revive("a", now=NOW + 5.0, expires=NOW + 9.0, head=b"new")
         assert not await queue.revive("a", now=NOW, expires=LATER, head=b"x")
         wanted = replace(a, accepted=NOW + 5.0, due=NOW + 5.0, expires=NOW + 9.0, head=b"new")
-        assert await queue.find("a") == (wanted, WAITING)
+        assert await seen(queue, "a") == (wanted, WAITING)
         assert await claim(queue) == Claimed([], NOW + 5.0)
         ((again,), _) = await claim(queue, now=NOW + 5.0)
         assert again == replace(wanted, attempt=2)
@@ -314,21 +316,95 @@ def test_looking_goes_in_the_order_of_coming(queue: InvokeQueue) -> None:
         found = await queue.look(WAITING, limit=2)
         assert names(found) == ["0", "1"]
         assert found[1].item.body == b"1" * 1024
-        assert names(await queue.look(WAITING, after="1", limit=3)) == ["2", "3", "4"]
-        assert names(await queue.look(WAITING, after="1", lane=LANE)) == ["2", "4"]
-        assert names(await queue.look(WAITING, after="5")) == []
-        # One that is not there any more: from the first on.
-        assert names(await queue.look(WAITING, after="gone", limit=1)) == ["0"]
+        zero, one = (look.number for look in found)
+        assert 0 < zero < one
+        assert names(await queue.look(WAITING, after=one, limit=3)) == ["2", "3", "4"]
+        assert names(await queue.look(WAITING, after=one, lane=LANE)) == ["2", "4"]
+        (*_, five) = await queue.look(WAITING)
+        assert await queue.look(WAITING, after=five.number) == []
         (four, two), _ = await claim(queue, 2)
         assert names(await queue.look(CLAIMED)) == ["2", "4"]
-        assert names(await queue.look(CLAIMED, after="2")) == ["4"]
+        at_two = (await queue.look(CLAIMED, limit=1))[0].number
+        assert names(await queue.look(CLAIMED, after=at_two)) == ["4"]
         assert names(await queue.look(CLAIMED, lane="odd")) == []
-        assert names(await queue.look(WAITING, after="2", lane="odd")) == ["3", "5"]
+        assert names(await queue.look(WAITING, after=at_two, lane="odd")) == ["3", "5"]
         await queue.complete(four, dead=b"")
         await queue.complete(two, dead=b"")
         assert names(await queue.look(DEAD)) == ["2", "4"]
-        assert names(await queue.look(DEAD, after="2", lane=LANE)) == ["4"]
+        assert names(await queue.look(DEAD, after=at_two, lane=LANE)) == ["4"]
         assert names(await queue.look(DEAD, lane="odd")) == []
+
+    run(queue, check)
+
+
+@pytest.mark.parametrize("page", [2, 100], ids=["more than a page", "few"])
+def test_looking_for_a_kind(queue: InvokeQueue, page: int) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        for number in range(12):
+            kind = DELIVERY if number % 3 == 0 else EVENT
+            lane = "even" if number % 2 == 0 else "odd"
+            # What comes later is due earlier: it is the order of coming that counts.
+            await queue.put(item(str(number), kind=kind, lane=lane, due=NOW - number))
+        for where in (WAITING, CLAIMED, DEAD):
+            found = await queue.look(where, kind=DELIVERY, limit=page)
+            assert names(found) == ["0", "3", "6", "9"][:page]
+            found = await queue.look(where, kind=DELIVERY, lane="odd", limit=page)
+            assert names(found) == ["3", "9"]
+            behind = await queue.look(where, lane="odd", limit=page, after=found[0].number)
+            assert names(behind) == ["5", "7", "9", "11"][:page]
+            if where is WAITING:
+                for kind, lane in ((EVENT, "even"), (EVENT, "odd"), (DELIVERY, "even")):
+                    await claim(queue, kind=kind, lane=lane)
+                await claim(queue, kind=DELIVERY, lane="odd")
+            elif where is CLAIMED:
+                for one in await queue.look(CLAIMED):
+                    assert await queue.complete(one.item, dead=b"why")
+
+    run(queue, check)
+
+
+def test_an_item_keeps_its_number_whatever_becomes_of_it(queue: InvokeQueue) -> None:
+    async def check(queue: InvokeQueue) -> None:
+        numbers = []
+
+        async def look(state: ItemState) -> None:
+            (found,) = await queue.look(state)
+            again = await queue.find("a")
+            assert again is not None
+            assert (again.state, again.number) == (state, found.number)
+            numbers.append(found.number)
+
+        await queue.put(item("a"))
+        await look(WAITING)
+        ((a,), _) = await claim(queue)
+        await look(CLAIMED)
+        await queue.retry_at(a, NOW, b"again")
+        await look(WAITING)
+        ((a,), _) = await claim(queue)
+        await queue.complete(a, dead=b"why")
+        await look(DEAD)
+        await queue.revive("a", now=NOW, expires=LATER, head=b"")
+        await look(WAITING)
+        assert len(set(numbers)) == 1
+
+    run(queue, check)
+
+
+def test_pages_go_on_behind_an_item_that_is_gone(queue: InvokeQueue) -> None:
+    """Each page's last ends before the next one is asked for."""
+
+    async def check(queue: InvokeQueue) -> None:
+        for number in range(9):
+            await queue.put(item(str(number), due=NOW if number % 3 == 2 else LATER))
+        shown: list[str] = []
+        after = 0
+        while page := await queue.look(WAITING, after=after, limit=3):
+            shown += names(page)
+            after = page[-1].number
+            ((last,), _) = await claim(queue, 1)
+            assert last.id == shown[-1]
+            assert await queue.complete(last)
+        assert shown == [str(number) for number in range(9)]
 
     run(queue, check)
 
@@ -347,7 +423,7 @@ def test_what_was_claimed_waits_again_after_a_restart(queue: InvokeQueue) -> Non
 
     async def after(queue: InvokeQueue) -> None:
         assert queue.depths() == {(EVENT, WAITING): 3, (EVENT, DEAD): 1}
-        assert await queue.find("a") == (replace(put, attempt=1), WAITING)
+        assert await seen(queue, "a") == (replace(put, attempt=1), WAITING)
         assert not await queue.complete(replace(put, attempt=1))
         found = await claim(queue)
         assert found.items == [replace(put, attempt=2), replace(large, attempt=2)]
@@ -398,8 +474,9 @@ def test_a_format_of_the_future_is_left_alone(
         assert (await queue.lanes())[0].waiting == 2
         found = await claim(queue)
         assert (names(found), found.next_due) == (["b"], None)
-        assert await queue.find("a") == (future, WAITING)
+        assert await seen(queue, "a") == (future, WAITING)
         assert names(await queue.look(WAITING)) == ["a"]
+        assert names(await queue.look(WAITING, kind=EVENT, lane=LANE)) == ["a"]
 
     run(queue, before)
     run(queue, after)
@@ -453,5 +530,10 @@ def test_use_of_a_queue_that_is_not_open(queue: InvokeQueue) -> None:
             queue.put(item("a"))
         with pytest.raises(EngineError, match="not open"):
             await claim(queue)
+        with pytest.raises(EngineError, match="not open"):
+            await queue.find("a")
+        for where in (WAITING, CLAIMED):
+            with pytest.raises(EngineError, match="not open"):
+                await queue.look(where)
 
     run(queue, check)

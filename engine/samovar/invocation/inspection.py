@@ -5,6 +5,7 @@ Filters are looked for page by page, in the order in which items came in: for pe
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from enum import StrEnum
@@ -29,6 +30,8 @@ from samovar.stores.invoke_queue import Found, InvokeQueue, Item, ItemKind, Item
 MOST = 1000  # entries of one page, and items that are looked through at a time
 # What is in hand comes first, then what waits, then what was given up.
 _ORDER = (ItemState.CLAIMED, ItemState.WAITING, ItemState.DEAD)
+
+_NUMBER = re.compile(r"[0-9]{1,18}")  # of an item, as SQLite can count
 
 Choice = TypeVar("Choice", bound=StrEnum)
 Find = Callable[[str, str | None], object]
@@ -88,28 +91,27 @@ class Inspection:
         if not 1 <= limit <= MOST:
             raise ClientError(AWS.VALIDATION, f"limit is {limit}; it is from 1 to {MOST}.")
         states, behind = _from(after, _ORDER if of_state is None else (of_state,))
+        few = limit + 1 if condition is None else MOST
 
         def wanted(entry: Entry) -> bool:
             named = function in (None, entry["function"])
             return named and condition in (None, entry["condition"])
 
         entries: list[Entry] = []
-        cursor: str | None = None
+        last = cursor = None
         for one in states:
-            exact = function is None and condition is None and kind is None
-            async for found in self._of(
-                one, of_kind, function, behind, limit + 1 if exact else MOST
-            ):
+            async for found in self._of(one, of_kind, function, behind, few):
                 entry = entry_of(found)
                 if not wanted(entry):
                     continue
                 if len(entries) == limit:
-                    cursor = f"{entries[-1]['state']}:{entries[-1]['id']}"
+                    cursor = last
                     break
                 entries.append(entry)
+                last = f"{one.value}:{found.number}"
             if cursor is not None:
                 break
-            behind = ""
+            behind = 0
         return {
             "schema": SCHEMA,
             "time": iso(self._clock.wall()),
@@ -129,7 +131,7 @@ class Inspection:
             deliveries = [
                 shown
                 for state in _ORDER
-                async for one in self._of(state, ItemKind.DELIVERY, None, "", MOST)
+                async for one in self._of(state, ItemKind.DELIVERY, None, 0, MOST)
                 if (shown := delivery_of(one))["event"] == item_id
             ]
         return {
@@ -157,7 +159,7 @@ class Inspection:
             raise _alive(item_id, None)  # somebody else was quicker
         self._arrived(item.kind, item.lane, now)
         again = replace(item, head=head, accepted=now, due=now, expires=expires)
-        return entry_of(Found(again, ItemState.WAITING))
+        return entry_of(Found(again, ItemState.WAITING, found.number))
 
     async def forget(self, item_id: str) -> None:
         """Delete a dead event or delivery; raises ClientError as `redrive` does."""
@@ -193,26 +195,28 @@ class Inspection:
         return found
 
     async def _of(
-        self, state: ItemState, kind: ItemKind | None, function: str | None, after: str, step: int
+        self, state: ItemState, kind: ItemKind | None, function: str | None, after: int, few: int
     ) -> AsyncIterator[Found]:
-        """Items in a state; where that saves anything, a function's alone."""
+        """Items of a kind in a state; where that saves anything, a function's alone. They are read
+        `few` at a time where every one of them is of what is looked for."""
         depths = self._queue.depths()
         there = {one for one in ItemKind if depths.get((one, state))}
         if kind is not None:
             there &= {kind}
         if not there:
             return
+        kind = next(iter(there)) if len(there) == 1 else None
         lane = None
         if function is not None and there == {ItemKind.EVENT}:
             lane = self._arn + function
+        step = min(few if function is None or lane is not None else MOST, MOST)
         while True:
-            page = await self._queue.look(state, lane=lane, after=after, limit=min(step, MOST))
+            page = await self._queue.look(state, kind=kind, lane=lane, after=after, limit=step)
             for found in page:
-                if found.item.kind in there:
-                    yield found
-            if len(page) < min(step, MOST):
+                yield found
+            if len(page) < step:
                 return
-            after = page[-1].item.id
+            after = page[-1].number
 
 
 def _choice(of: type[Choice], name: str, text: str | None) -> Choice | None:
@@ -225,16 +229,16 @@ def _choice(of: type[Choice], name: str, text: str | None) -> Choice | None:
         raise ClientError(AWS.VALIDATION, f"{name}={text[:100]!r} is none of {known}.") from None
 
 
-def _from(after: str | None, order: tuple[ItemState, ...]) -> tuple[tuple[ItemState, ...], str]:
+def _from(after: str | None, order: tuple[ItemState, ...]) -> tuple[tuple[ItemState, ...], int]:
     if not after:
-        return order, ""
-    state, found, item_id = after.partition(":")
-    if not found or state not in order:
+        return order, 0
+    state, _, number = after.partition(":")
+    if state not in order or _NUMBER.fullmatch(number) is None:
         raise ClientError(
             AWS.VALIDATION,
             f"after={after[:100]!r} is not the «next» of a page that was asked for in this way.",
         )
-    return order[order.index(ItemState(state)) :], item_id
+    return order[order.index(ItemState(state)) :], int(number)
 
 
 def _alive(item_id: str, state: ItemState | None) -> ClientError:

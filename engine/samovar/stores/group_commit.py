@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
@@ -32,8 +32,9 @@ class Writer(Protocol):
         """Do all that was asked for and make it durable: what comes of each, in their order; an
         exception among them is raised where it was asked for. Raises nothing itself."""
 
-    def tidy(self) -> bool:
-        """Do a step of what can wait; whether there is more."""
+    def tidy(self) -> float | None:
+        """Do a step of what can wait; in how many seconds the next one is due, None if there is
+        none."""
 
     def close(self) -> None:
         """Let go of everything."""
@@ -53,6 +54,7 @@ class GroupCommit:
         self._futures: list[Future[Any]] = []
         self._requests: list[Any] = []
         self._busy = False  # a group is in the thread, or will be before the loop waits again
+        self._broken: str | None = None  # what broke the thread down, and what to do
 
     async def start(self) -> None:
         """Start the thread; raises what opening raises."""
@@ -68,6 +70,7 @@ class GroupCommit:
         )
         self._thread.start()
         self._loop = loop
+        self._broken = None
         try:
             await asyncio.shield(opened)
         except BaseException:
@@ -75,10 +78,11 @@ class GroupCommit:
             raise
 
     def ask(self, request: Any) -> Future[Any]:
-        """Have a request carried out with those that come while the last commit runs."""
+        """Have a request carried out with those that come while the last commit runs. Raises
+        EngineError if it is not open, or its thread broke down."""
         loop = self._loop
         if loop is None:
-            raise EngineError("the queue is not open")
+            raise EngineError(self._broken or "the queue is not open")
         future: Future[Any] = loop.create_future()
         self._futures.append(future)
         self._requests.append(request)
@@ -118,38 +122,72 @@ class GroupCommit:
             else:
                 future.set_result(result)
 
+    def _break_down(self, error: Exception, futures: list[Future[Any]]) -> None:
+        """Leave nobody waiting for a thread that is no more: neither those whose requests it had
+        (`futures`), nor those that were still to come to it, nor whoever asks from now on."""
+        self._loop = None
+        self._busy = False
+        self._broken = (
+            f"{self._name} broke down ({error!r}): the engine must be restarted. Nothing that was "
+            "accepted is lost."
+        )
+        waiting = [*futures, *self._futures]
+        self._futures, self._requests = [], []
+        while not self._inbox.empty():
+            group = self._inbox.get_nowait()
+            if group is not None:
+                waiting += group[0]
+        for future in waiting:
+            _fail(future, EngineError(self._broken))
+
     # -- in the thread
 
     def _run(self, loop: AbstractEventLoop, opened: Future[None], ended: Future[None]) -> None:
         try:
-            try:
-                self._writer.open()
-                loop.call_soon_threadsafe(_succeed, opened)
+            self._writer.open()
+        except Exception as error:
+            self._tell(loop, _fail, opened, error)
+        else:
+            if self._tell(loop, _succeed, opened):
                 self._serve(loop)
-            except Exception as error:
-                # Of opening. Else the loop was closed with this open: then nobody hears of it.
-                loop.call_soon_threadsafe(_fail, opened, error)
-            finally:
-                self._writer.close()
-                loop.call_soon_threadsafe(_succeed, ended)
-        except RuntimeError:
-            _log.debug("the loop of %s is closed", self._name, exc_info=True)
+        try:
+            self._writer.close()
+        except Exception:  # whoever waits for the end must hear of it all the same
+            _log.exception("%s did not end well", self._name)
+        self._tell(loop, _succeed, ended)
 
     def _serve(self, loop: AbstractEventLoop) -> None:
+        futures: list[Future[Any]] = []
         pause: float | None = self._quiet
-        while True:
-            try:
-                group = self._inbox.get(timeout=pause)
-            except Empty:
-                pause = 0.0 if self._writer.tidy() else None
-                continue
-            if group is None:
-                return
-            futures, requests = group
-            results = self._writer.carry_out(requests)
-            loop.call_soon_threadsafe(self._settle, futures, results)
-            del group, futures, requests, results  # they hold bodies
-            pause = self._quiet
+        try:
+            while True:
+                try:
+                    group = self._inbox.get(timeout=pause)
+                except Empty:
+                    pause = self._writer.tidy()
+                    continue
+                if group is None:
+                    return
+                futures, requests = group
+                results = self._writer.carry_out(requests)
+                if not self._tell(loop, self._settle, futures, results):
+                    return
+                futures = []
+                del group, requests, results  # they hold bodies
+                pause = self._quiet
+        except Exception as error:  # which no Writer promises to raise: no memory, or a mistake
+            _log.exception("%s broke down: the engine must be restarted", self._name)
+            self._tell(loop, self._break_down, error, futures)
+
+    def _tell(self, loop: AbstractEventLoop, call: Callable[..., object], *told: object) -> bool:
+        """Have the loop's thread call something; False if the loop was closed with this open: then
+        there is nobody to hear of it."""
+        try:
+            loop.call_soon_threadsafe(call, *told)
+        except RuntimeError:
+            _log.debug("the loop of %s is closed", self._name, exc_info=True)
+            return False
+        return True
 
 
 def _succeed(future: Future[None]) -> None:

@@ -82,10 +82,12 @@ class Lane(NamedTuple):
 
 
 class Found(NamedTuple):
-    """An item as it is looked at from outside, and where it is."""
+    """An item as it is looked at from outside, and where it is. `number` says where it stands in
+    the order in which items came in: above 0, another one for each, and the same until it ends."""
 
     item: Item
     state: ItemState
+    number: int
 
 
 class InvokeQueue(Protocol):
@@ -141,14 +143,23 @@ class InvokeQueue(Protocol):
         """How many items there are. Costs nothing: metrics ask."""
 
     async def find(self, item_id: str) -> Found | None:
-        """One item, in whatever state."""
+        """One item, in whatever state, as it was when this was asked or later. For people, as
+        `look`: it may read everything, and what changes things does not wait for it."""
 
     async def look(
-        self, state: ItemState, *, lane: str | None = None, after: str = "", limit: int = 100
+        self,
+        state: ItemState,
+        *,
+        kind: ItemKind | None = None,
+        lane: str | None = None,
+        after: int = 0,
+        limit: int = 100,
     ) -> Sequence[Found]:
-        """Items in a state in the order in which they came in, from behind the id `after` (from the
-        first if it is not there any more); their bodies are cut to 1 KB. For people, not for
-        work: it may read everything."""
+        """Items in a state (of a kind, of a lane) in the order in which they came in, from behind
+        the number `after`, whether its item is still there or not; their bodies are cut to 1 KB.
+
+        All that was durable when this was asked. For people, not for work: where few are of what
+        is asked for it may read everything, but what changes things does not wait for it."""
 
     async def revive(self, item_id: str, *, now: float, expires: float, head: bytes) -> bool:
         """Have a dead item wait again, accepted and due now, with another head; False if there is

@@ -27,6 +27,7 @@ _SHOWN_BODY = 1024
 
 @dataclass(slots=True)
 class _Kept:
+    number: int
     item: Item
     state: ItemState
     until: float = 0.0
@@ -39,6 +40,7 @@ class MemoryInvokeQueue:
     def __init__(self, node: str = "node") -> None:
         self._node = node
         self._kept: dict[str, _Kept] = {}
+        self._last = 0
         self._closed = False
         self._told_unknown = False
 
@@ -137,19 +139,27 @@ class MemoryInvokeQueue:
         return Counter((kept.item.kind, kept.state) for kept in self._kept.values())
 
     async def find(self, item_id: str) -> Found | None:
+        self._need_open()
         kept = self._kept.get(item_id)
-        return None if kept is None else Found(replace(kept.item), kept.state)
+        return None if kept is None else Found(replace(kept.item), kept.state, kept.number)
 
     async def look(
-        self, state: ItemState, *, lane: str | None = None, after: str = "", limit: int = 100
+        self,
+        state: ItemState,
+        *,
+        kind: ItemKind | None = None,
+        lane: str | None = None,
+        after: int = 0,
+        limit: int = 100,
     ) -> Sequence[Found]:
-        ids = list(self._kept)
-        behind = ids[ids.index(after) + 1 :] if after in self._kept else ids
+        self._need_open()
         found = []
-        for kept in map(self._kept.__getitem__, behind):
-            if kept.state is state and lane in (None, kept.item.lane):
+        for kept in self._kept.values():
+            if kept.state is not state or kept.number <= after:
+                continue
+            if kind in (None, kept.item.kind) and lane in (None, kept.item.lane):
                 body = kept.item.body[:_SHOWN_BODY]
-                found.append(Found(replace(kept.item, body=body), kept.state))
+                found.append(Found(replace(kept.item, body=body), kept.state, kept.number))
         return found[:limit]
 
     async def revive(self, item_id: str, *, now: float, expires: float, head: bytes) -> bool:
@@ -176,7 +186,9 @@ class MemoryInvokeQueue:
                 self._told_unknown = True
                 _log.warning("%s has a format that is not known: it waits", item.id)
         state = ItemState.WAITING if until is None else ItemState.CLAIMED
-        self._kept[item.id] = _Kept(replace(item, node=self._node), state, until or 0.0)
+        self._last += 1
+        kept = _Kept(self._last, replace(item, node=self._node), state, until or 0.0)
+        self._kept[item.id] = kept
 
     def _need_open(self) -> None:
         if self._closed:

@@ -3,7 +3,8 @@
 An item that is put only appends to its table: no index has it before it waits or is dead, so that
 one which is claimed as it comes in costs least. There is none on the id, either. What is claimed is
 known by its id in memory (it is no more than what can be in hand), what is dead has an
-index of its own, and who looks for another one is a person, for whom the table is read through.
+index of its own, and who looks for another one is a person, for whom the table is read through,
+on a connection that no commit waits for (`samovar.stores.queue_reads`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from samovar.stores.invoke_queue import Found, Item, ItemKind, ItemState, Lane
 
@@ -62,6 +63,7 @@ SCHEMA = (
 KEPT_FREE = 4096
 STEP = 512
 CHECKPOINT = 4096
+READING = 1.0  # seconds until the log is tried to be emptied again, where somebody reads it
 
 WIDTH = 15
 _ONE = f"({', '.join('?' * WIDTH)})"
@@ -74,11 +76,17 @@ _FIELDS = (
 )
 _WHOLE = _FIELDS.format(body="coalesce(items.body, bodies.body)")
 _CUT = _FIELDS.format(body=f"substr(coalesce(items.body, bodies.body), 1, {SHOWN_BODY})")
-_FROM = "FROM items LEFT JOIN bodies USING (seq)"
+_BODIES = "LEFT JOIN bodies USING (seq)"
+_FROM = f"FROM items {_BODIES}"
 
 CLAIM = (
     f"SELECT {_WHOLE} {_FROM}"
     " WHERE state = 0 AND kind = ? AND lane = ? AND due <= ? ORDER BY due, items.seq LIMIT ?"
+)
+# Told which index: the planner takes the other one of the dead, and reads them all.
+EXHUME = (
+    "SELECT seq, kind, format, size + length(head) FROM items INDEXED BY dead_id"
+    " WHERE id = ? AND state = 2"
 )
 NEXT = "SELECT due FROM items WHERE state = 0 AND kind = ? AND lane = ? ORDER BY due LIMIT 1"
 
@@ -113,46 +121,82 @@ def lanes(database: sqlite3.Connection) -> Sequence[Lane]:
     return [Lane(KINDS[kind], *rest) for kind, *rest in rows]
 
 
-def find(database: sqlite3.Connection, seq: int) -> Found | None:
-    """See `InvokeQueue.find`."""
-    row = database.execute(f"SELECT {_WHOLE} {_FROM} WHERE items.seq = ?", (seq,)).fetchone()
-    return row and _found(row)
+def find(database: sqlite3.Connection, item_id: str, held: int | None) -> Found | None:
+    """See `InvokeQueue.find`; `held` is where the item was when it was claimed, if it was.
 
-
-def seq_of(database: sqlite3.Connection, item_id: str) -> int | None:
-    """Where an item is that is not claimed; reads the table through unless it is dead."""
-    for where in ("items WHERE id = ? AND state = 2", "items NOT INDEXED WHERE id = ?"):
-        sql = f"SELECT seq FROM {where} LIMIT 1"
-        row = database.execute(sql, (item_id,)).fetchone()
+    Reads the table through for what is neither there nor dead. An item keeps its place whatever
+    becomes of it, so it is found even if it changes between two of these looks.
+    """
+    looks: list[tuple[str, tuple[Any, ...]]] = [
+        ("items INDEXED BY dead_id {} WHERE id = ? AND state = 2", (item_id,)),
+        ("items NOT INDEXED {} WHERE id = ? LIMIT 1", (item_id,)),
+    ]
+    if held is not None:
+        looks.insert(0, ("items {} WHERE items.seq = ? AND id = ?", (held, item_id)))
+    for source, values in looks:
+        sql = f"SELECT {_WHOLE} FROM {source.format(_BODIES)}"
+        row = database.execute(sql, values).fetchone()
         if row is not None:
-            return int(row[0])
+            return _found(row)
     return None
 
 
-def look(
-    database: sqlite3.Connection,
-    state: ItemState,
-    lane: str | None,
-    *,
-    behind: int,
-    limit: int,
-    held: Iterable[int],
-) -> Sequence[Found]:
-    """See `InvokeQueue.look`; `held` are the seqs of what is claimed."""
-    source, where = _FROM, "state = 2"
+class Look(NamedTuple):
+    """What `InvokeQueue.look` is asked for; `held` are the seqs of what is claimed, `unknown` says
+    whether items of a format of the future may be there."""
+
+    state: ItemState
+    kind: ItemKind | None
+    lane: str | None
+    after: int
+    limit: int
+    held: Sequence[int] = ()
+    unknown: bool = False
+
+
+def look(database: sqlite3.Connection, asked: Look) -> Sequence[Found]:
+    """See `InvokeQueue.look`. A page costs its own size where neither kind nor lane is given, or
+    where few are of them."""
+    # By seq from `after` on, so that it ends with the last that is wanted.
+    source, where = "items NOT INDEXED", "state IN (0, 3)"
     values: list[Any] = []
-    if state is ItemState.WAITING:
-        # By seq from the first on, so that it ends with the last that is wanted.
-        source, where = _FROM.replace("items", "items NOT INDEXED", 1), "state IN (0, 3)"
-    elif state is ItemState.CLAIMED:
-        where = "items.seq IN (SELECT value FROM json_each(?))"
-        values.append(listed(held))
+    if asked.state is ItemState.DEAD:
+        source, where = "items INDEXED BY dead", "state = 2"
+    elif asked.state is ItemState.CLAIMED:
+        source, where = "items", "state = 1 AND items.seq IN (SELECT value FROM json_each(?))"
+        values.append(listed(asked.held))
+    elif not asked.unknown and _are_few(database, asked):
+        source, where = "items INDEXED BY waiting", "state = 0"
+    of, which = _of(asked)
     rows = database.execute(
-        f"SELECT {_CUT} {source} WHERE {where} AND items.seq > ?"
-        " AND lane = coalesce(?, lane) ORDER BY items.seq LIMIT ?",
-        (*values, behind, lane, limit),
+        f"SELECT {_CUT} FROM {source} {_BODIES} WHERE {where} AND {of} AND items.seq > ?"
+        " ORDER BY items.seq LIMIT ?",
+        (*values, *which, asked.after, asked.limit),
     )
     return [_found(row) for row in rows]
+
+
+def _are_few(database: sqlite3.Connection, asked: Look) -> bool:
+    """Whether what waits and is asked for fits on a page: then it is cheaper to have it all from
+    the index and to sort it than to look for it among everything else."""
+    if asked.kind is None and asked.lane is None:
+        return False
+    of, which = _of(asked)
+    (count,) = database.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM items INDEXED BY waiting"
+        f" WHERE state = 0 AND {of} LIMIT ?)",
+        (*which, asked.limit + 1),
+    ).fetchone()
+    return bool(count <= asked.limit)
+
+
+def _of(asked: Look) -> tuple[str, tuple[Any, ...]]:
+    kinds = KINDS if asked.kind is None else (asked.kind,)
+    of = f"kind IN ({', '.join('?' * len(kinds))})"
+    numbers = tuple(NUMBER[kind] for kind in kinds)
+    if asked.lane is None:
+        return of, numbers
+    return f"{of} AND lane = ?", (*numbers, asked.lane)
 
 
 def at(kind: int, state: int) -> int:
@@ -181,4 +225,4 @@ def item_of(row: tuple[Any, ...]) -> Item:
 
 
 def _found(row: tuple[Any, ...]) -> Found:
-    return Found(item_of(row), STATES[row[-1]])
+    return Found(item_of(row), STATES[row[-1]], row[0])

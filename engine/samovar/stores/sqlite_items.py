@@ -11,18 +11,20 @@ from typing import Any, NamedTuple
 from samovar.errors import EngineError
 from samovar.stores.databases import open_database, transaction
 from samovar.stores.faults import told
-from samovar.stores.invoke_queue import FORMAT_VERSION, Claimed, Found, ItemState, Lane
+from samovar.stores.invoke_queue import FORMAT_VERSION, Claimed, Lane
 from samovar.stores.queue_statements import (
     CHECKPOINT,
     CLAIM,
     CLAIMED,
     DEAD,
+    EXHUME,
     INLINE,
     KEPT_FREE,
     KINDS,
     LONGEST_RUN,
     NEVER,
     NEXT,
+    READING,
     SCHEMA,
     SCHEMA_VERSION,
     STATES,
@@ -30,13 +32,10 @@ from samovar.stores.queue_statements import (
     UNKNOWN,
     WAITING,
     at,
-    find,
     insert,
     item_of,
     lanes,
     listed,
-    look,
-    seq_of,
 )
 
 _log = logging.getLogger(__name__)
@@ -118,20 +117,21 @@ class SqliteItems:
                 return [error]
         return [self.carry_out([request])[0] for request in requests]
 
-    def tidy(self) -> bool:
-        """Give free pages back to the disk, a few at a time."""
+    def tidy(self) -> float | None:
+        """Give free pages back to the disk, a few at a time. In how many seconds there is more."""
         try:
             (free,) = self._database.execute("PRAGMA freelist_count").fetchone()
             if free > KEPT_FREE:
                 self._database.execute(f"PRAGMA incremental_vacuum({STEP})").fetchall()
                 self._vacuumed = True
-                return True
+                return 0.0
             if self._vacuumed:  # the file is as long as ever until this is written back
+                if not self._write_back():
+                    return READING
                 self._vacuumed = False
-                self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except sqlite3.Error as error:
             _log.warning("free pages of %s can't be given back: %s", self.path, error)
-        return False
+        return None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -141,6 +141,17 @@ class SqliteItems:
             except sqlite3.Error as error:
                 _log.warning("%s was not closed well: %s", self.path, error)
             self._connection = None
+
+    # -- asked from the loop's thread
+
+    def place(self, item_id: str) -> int | None:
+        """The seq of an item that is claimed. Only a hint: its claim may not be committed."""
+        held = self._held.get(item_id)
+        return None if held is None else held.seq
+
+    def has_unknown(self) -> bool:
+        """Whether items of a format of the future are there."""
+        return any(self.counts[at(kind, UNKNOWN)] for kind in range(len(KINDS)))
 
     # -- requests
 
@@ -222,18 +233,9 @@ class SqliteItems:
         self._flush()
         return lanes(self._database)
 
-    def find(self, item_id: str) -> Found | None:
-        """See `InvokeQueue.find`."""
-        self._flush()
-        seq = self._seq(item_id)
-        return None if seq is None else find(self._database, seq)
-
-    def look(self, state: ItemState, lane: str | None, after: str, limit: int) -> Sequence[Found]:
-        """See `InvokeQueue.look`."""
-        self._flush()
-        behind = (self._seq(after) if after else None) or 0
-        held = [held.seq for held in self._held.values()]
-        return look(self._database, state, lane, behind=behind, limit=limit, held=held)
+    def held(self) -> Sequence[int]:
+        """The seqs of what is claimed."""
+        return [held.seq for held in self._held.values()]
 
     def revive(self, item_id: str, now: float, expires: float, head: bytes) -> bool:
         """See `InvokeQueue.revive`."""
@@ -404,10 +406,7 @@ class SqliteItems:
     def _exhume(self, item_id: str) -> tuple[int, int, int] | None:
         """Count a dead item as none any more: its seq, kind and format."""
         self._flush()
-        row = self._database.execute(
-            "SELECT seq, kind, format, size + length(head) FROM items WHERE id = ? AND state = 2",
-            (item_id,),
-        ).fetchone()
+        row = self._database.execute(EXHUME, (item_id,)).fetchone()
         if row is None:
             return None
         seq, kind, format_, size = row
@@ -416,6 +415,17 @@ class SqliteItems:
         return seq, kind, format_
 
     # -- the table as a whole
+
+    def _write_back(self) -> bool:
+        """Empty the write-ahead log; False if somebody reads what is only there."""
+        # Without SQLite's own patience: events would wait as long as somebody reads.
+        (patience,) = self._database.execute("PRAGMA busy_timeout").fetchone()
+        self._database.execute("PRAGMA busy_timeout = 0")
+        try:
+            (busy, _, _) = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            self._database.execute(f"PRAGMA busy_timeout = {patience}")
+        return not busy
 
     def _give_back(self, database: sqlite3.Connection) -> None:
         database.execute(
@@ -450,12 +460,6 @@ class SqliteItems:
             )
         }
         self._earliest = min((held.until for held in self._held.values()), default=NEVER)
-
-    def _seq(self, item_id: str) -> int | None:
-        held = self._held.get(item_id)
-        if held is not None:
-            return held.seq
-        return seq_of(self._database, item_id)
 
     def _tell_unknown(self) -> None:
         if not self._told_unknown:

@@ -17,7 +17,16 @@ from samovar.stores.invoke_queue import (
     ItemState,
     Lane,
 )
-from samovar.stores.queue_statements import CLAIMED, NUMBER, UNKNOWN, WAITING, depths, row_of
+from samovar.stores.queue_reads import QueueReads
+from samovar.stores.queue_statements import (
+    CLAIMED,
+    NUMBER,
+    UNKNOWN,
+    WAITING,
+    Look,
+    depths,
+    row_of,
+)
 from samovar.stores.sqlite_items import Call, SqliteItems
 
 FILE_NAME = "queue.db"
@@ -38,6 +47,7 @@ class SqliteInvokeQueue:
         self._node = node
         self._items = SqliteItems(self.path, node, dead_size)
         self._commits = GroupCommit("samovar-queue", self._items, quiet)
+        self._reads = QueueReads(self.path)
 
     @property
     def dead_dropped(self) -> int:
@@ -46,9 +56,14 @@ class SqliteInvokeQueue:
 
     async def open(self) -> None:
         await self._commits.start()
+        self._reads.open()
 
     async def close(self) -> None:
-        await self._commits.close()
+        try:
+            # First: the connection that closes last puts the log away, and must be able to write.
+            await self._reads.close()
+        finally:
+            await self._commits.close()
 
     def put(self, item: Item, claim_until: float | None = None) -> Future[None]:
         if claim_until is not None:
@@ -80,15 +95,22 @@ class SqliteInvokeQueue:
         return depths(self._items.counts)
 
     async def find(self, item_id: str) -> Found | None:
-        found: Found | None = await self._commits.ask(Call(self._items.find, (item_id,)))
-        return found
+        return await self._reads.find(item_id, self._items.place(item_id))
 
     async def look(
-        self, state: ItemState, *, lane: str | None = None, after: str = "", limit: int = 100
+        self,
+        state: ItemState,
+        *,
+        kind: ItemKind | None = None,
+        lane: str | None = None,
+        after: int = 0,
+        limit: int = 100,
     ) -> Sequence[Found]:
-        call = Call(self._items.look, (state, lane, after, limit))
-        found: Sequence[Found] = await self._commits.ask(call)
-        return found
+        asked = Look(state, kind, lane, after, limit, unknown=self._items.has_unknown())
+        if state is ItemState.CLAIMED:
+            # Of the thread that claims: what is claimed now and still is when it is read.
+            asked = asked._replace(held=await self._commits.ask(Call(self._items.held, ())))
+        return await self._reads.look(asked)
 
     async def revive(self, item_id: str, *, now: float, expires: float, head: bytes) -> bool:
         return await self._ask(self._items.revive, item_id, now, expires, head)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -16,7 +16,7 @@ from samovar.invocation import lineage
 from samovar.invocation.inspection import Inspection
 from samovar.model import event_entries
 from samovar.model.event import Channel, Delivery, EventInvokeConfig, QueuedEvent
-from samovar.stores.invoke_queue import Item, ItemKind, ItemState
+from samovar.stores.invoke_queue import Found, Item, ItemKind, ItemState
 from samovar.stores.memory_queue import MemoryInvokeQueue
 from samovar.testing.manual_clock import ManualClock
 
@@ -171,6 +171,46 @@ def test_pages_have_everything_once(limit: int) -> None:
     play(scene)
 
 
+def test_a_page_goes_on_behind_an_event_that_is_gone() -> None:
+    """Under a load that works off what is shown, pages come to an end all the same."""
+
+    async def scene(desk: Desk) -> None:
+        for number in range(6):
+            await desk.event(f"{number}", state=ItemState.DEAD)
+        page = await desk.inspection.list(limit=2)
+        await desk.inspection.forget("1")
+        assert await desk.ids(limit=2, after=page["next"]) == ["2", "3"]
+
+    play(scene)
+
+
+class Watched(MemoryInvokeQueue):
+    """Counts what was looked at."""
+
+    seen = 0
+
+    async def look(self, *asked: Any, **of: Any) -> Sequence[Found]:
+        found = await super().look(*asked, **of)
+        self.seen += len(found)
+        return found
+
+
+@pytest.mark.parametrize("state", ItemState)
+def test_one_is_shown_without_a_look_at_what_waits_besides(state: ItemState) -> None:
+    async def scene(desk: Desk) -> None:
+        desk.queue = desk.inspection._queue = queue = Watched()
+        for number in range(20):
+            await desk.event(f"{number}", state=state)
+        await desk.delivery("one", "7", state=state)
+        shown = await desk.inspection.show("7")
+        assert [one["id"] for one in shown["deliveries"]] == ["one"]
+        assert queue.seen == 1
+        assert await desk.ids(kind="delivery") == ["one"]
+        assert queue.seen == 2
+
+    play(scene)
+
+
 @pytest.mark.parametrize("function", ["f", "g", None])
 def test_more_than_one_look_into_the_queue_is_one_page(function: str | None) -> None:
     async def scene(desk: Desk) -> None:
@@ -194,6 +234,10 @@ def test_more_than_one_look_into_the_queue_is_one_page(function: str | None) -> 
         {"limit": 1001},
         {"after": "x"},
         {"after": "dead"},
+        {"after": "dead:"},
+        {"after": "dead:8f507cfc-9b1c-4697-b07a-ac58fc914c95"},
+        {"after": "dead:-1"},
+        {"after": f"dead:{10**18}"},
     ],
 )
 def test_what_is_asked_wrongly(asked: dict[str, object]) -> None:
@@ -208,7 +252,7 @@ def test_what_is_asked_wrongly(asked: dict[str, object]) -> None:
 def test_a_cursor_is_for_the_state_that_was_asked_for() -> None:
     async def scene(desk: Desk) -> None:
         with pytest.raises(ClientError, match="next"):
-            await desk.ids(state=ItemState.WAITING, after="dead:x")
+            await desk.ids(state=ItemState.WAITING, after="dead:1")
 
     play(scene)
 

@@ -61,11 +61,10 @@ class Events:
         after = None
         while True:
             page = self.page(filters, _PAGE, after)
-            news = {entry["id"]: entry for entry in page["events"] if entry["id"] not in found}
-            found |= news
+            for entry in page["events"]:  # one that moves meanwhile may be on two pages
+                found.setdefault(entry["id"], entry)
             after = page["next"]
-            # Where a page's last is gone meanwhile, the next one begins anew.
-            if after is None or not news:
+            if after is None:
                 return list(found.values())
 
     def details(self, item_id: str) -> EventDetails:
