@@ -7,7 +7,6 @@ Equality goes by how a number is written (300 is not 300.0: developer guide, fil
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -55,13 +54,11 @@ def written(value: object) -> str:
 
 def decimal(value: object) -> Decimal | None:
     """A JSON number's exact value; None for anything else, strings of digits among it."""
-    if isinstance(value, bool) or not isinstance(value, (Number, int, float)):
-        return None
-    if isinstance(value, float) and not math.isfinite(value):
+    if not isinstance(value, (Number, int, float)):
         return None
     try:
         number = Decimal(written(value))
-    except InvalidOperation:  # an exponent of twenty digits
+    except InvalidOperation:  # a boolean, or an exponent of twenty digits
         return None
     return number if number.is_finite() else None
 

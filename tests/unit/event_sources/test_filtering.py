@@ -102,7 +102,7 @@ def test_a_record_from_kinesis_is_dropped_when_its_data_are_no_json(
 
 def test_data_that_are_no_text_match_no_pattern_for_them() -> None:
     record = kinesis("")
-    for raw in ("/w==", "%%%"):  # no UTF-8, no base64
+    for raw in ("/w==", "a"):  # no UTF-8, no base64
         record["kinesis"]["data"] = raw
         assert not passes(record, Source.KINESIS, {"data": JSON_PATTERN})
         assert passes(record, Source.KINESIS, {"partitionKey": ["p1"]})

@@ -79,6 +79,11 @@ def matches(pattern: str, event: str) -> bool:
             ['[{"b":1},{"c":1}]', '[{"c":1},{"b":1}]'],
             ['[{"b":1,"c":1}]', "[]"],
         ),
+        (
+            '{"c":[1],"b":[{"exists":false}]}',  # in any order
+            ['[{"b":1},{"c":1}]', '[{"c":1},{"b":1}]'],
+            ['[{"b":1,"c":1}]', "[]"],
+        ),
     ],
 )
 def test_a_rule(rule: str, good: list[str], bad: list[str]) -> None:
