@@ -52,3 +52,7 @@ LIST_PAGE = 50
 
 # Resource policies (quotas page: 20 KB; the number stands in the error text).
 POLICY_SIZE = 20480
+
+# Filters of an event source mapping (developer guide; the pattern's length: the service model).
+FILTERS = 10  # as the quota may be raised to; 5 unless it was
+FILTER_PATTERN_LENGTH = 4096
