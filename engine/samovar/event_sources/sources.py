@@ -6,18 +6,19 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
-from typing import Any
 
 from samovar.clock import Clock
 from samovar.errors import ClientError
+from samovar.event_sources import filtering
 from samovar.event_sources.admission import Admission
+from samovar.event_sources.filtering import FilterSet
 from samovar.event_sources.invoking import BatchInvoker
 from samovar.event_sources.sqs import Queue
-from samovar.event_sources.sqs_poller import SqsPoller
+from samovar.event_sources.sqs_poller import Passes, SqsPoller
 from samovar.invocation.shares import Busy, busy_threads
 from samovar.metrics.event_sources import SourceNumbers
 from samovar.metrics.prometheus import PrometheusObserver
-from samovar.model.event_source import EventSourceMapping
+from samovar.model.event_source import EventSourceMapping, SourceKind
 from samovar.model.function import FunctionVersion
 from samovar.neighbours import AsyncNeighbours, Caller
 from samovar.registry.functions import FunctionRegistry
@@ -31,6 +32,11 @@ _READ_TIMEOUT = 30.0  # seconds without a byte: a long poll is quiet for 20
 _CONNECTIONS = 1000  # a poller has one while it waits
 _VISIBILITY = 30  # seconds, SQS's default, where a queue can't be asked
 _TIMEOUT = 3  # seconds, Lambda's default, while there is no function
+_FILTERED = {
+    SourceKind.SQS: filtering.Source.SQS,
+    SourceKind.KINESIS: filtering.Source.KINESIS,
+    SourceKind.DYNAMODB: filtering.Source.DYNAMODB,
+}
 
 
 class EventSources:
@@ -93,7 +99,9 @@ class EventSources:
     # -- part of `Follower`
 
     async def demand(self, mapping: EventSourceMapping, function: FunctionVersion) -> None:
-        """Raise ClientError unless the queue is there, and the function may read it."""
+        """Raise ClientError unless the filters are patterns, the queue is there, and the function
+        may read it."""
+        FilterSet.compile(mapping.filters).check_for(_FILTERED[mapping.source.kind])
         configuration = function.configuration
         caller = Caller(configuration.role, function.name)
         queue = Queue(self._neighbours, mapping.source, lambda: caller)
@@ -162,5 +170,6 @@ class EventSources:
         return self._registry.get(mapping.function_name, mapping.qualifier)
 
 
-def _passes(mapping: EventSourceMapping) -> Any:
-    return lambda record: True
+def _passes(mapping: EventSourceMapping) -> Passes:
+    filters, kind = FilterSet.compile(mapping.filters), _FILTERED[mapping.source.kind]
+    return lambda record: filters.matches_record(record, kind)

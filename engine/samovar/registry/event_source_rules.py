@@ -6,6 +6,7 @@ Where AWS's own words are not known, the text says what is wrong in ours: «unco
 from __future__ import annotations
 
 from samovar.errors import AWS, ClientError
+from samovar.model import limits
 from samovar.model.event_source import (
     BATCH_WITHOUT_WINDOW,
     FIFO_BATCH_SIZE,
@@ -66,5 +67,9 @@ def check(mapping: EventSourceMapping) -> None:
         raise refused(
             "Maximum batch window in seconds must be greater than 0 if maximum batch size is "
             "greater than 10"
+        )
+    if len(mapping.filters) > limits.FILTERS:  # unconfirmed
+        raise refused(
+            f"There may be {limits.FILTERS} filters, and {len(mapping.filters)} are given."
         )
     rules.check_tags(mapping.tags)
