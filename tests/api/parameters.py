@@ -25,8 +25,11 @@ TAKEN_APART = frozenset(
         "DestinationConfig.OnSuccess",
         "Environment",
         "EphemeralStorage",
+        "FilterCriteria",
         "LoggingConfig",
+        "MetricsConfig",
         "RoutingConfig",
+        "ScalingConfig",
         "SnapStart",
     }
 )
@@ -70,6 +73,16 @@ _EVENT_INVOKE_CONFIG = {
     "MaximumEventAgeInSeconds",
     "DestinationConfig.OnSuccess.Destination",
     "DestinationConfig.OnFailure.Destination",
+}
+_EVENT_SOURCE_MAPPING = {
+    "FunctionName",
+    "Enabled",
+    "BatchSize",
+    "MaximumBatchingWindowInSeconds",
+    "FilterCriteria.Filters",
+    "FunctionResponseTypes",
+    "MetricsConfig.Metrics",
+    "ScalingConfig.MaximumConcurrency",
 }
 CARRIED: dict[str, set[str]] = {
     "CreateFunction": _CONFIGURATION
@@ -161,6 +174,11 @@ CARRIED: dict[str, set[str]] = {
     "GetFunctionEventInvokeConfig": {"FunctionName", "Qualifier"},
     "DeleteFunctionEventInvokeConfig": {"FunctionName", "Qualifier"},
     "ListFunctionEventInvokeConfigs": {"FunctionName", "Marker", "MaxItems"},
+    "CreateEventSourceMapping": _EVENT_SOURCE_MAPPING | {"EventSourceArn", "Tags"},
+    "GetEventSourceMapping": {"UUID"},
+    "ListEventSourceMappings": {"EventSourceArn", "FunctionName", "Marker", "MaxItems"},
+    "UpdateEventSourceMapping": _EVENT_SOURCE_MAPPING | {"UUID"},
+    "DeleteEventSourceMapping": {"UUID"},
     "PutProvisionedConcurrencyConfig": {
         "FunctionName",
         "Qualifier",
@@ -224,6 +242,24 @@ _CODE_REFUSED: dict[str, Any] = {
     "Architectures": ["arm64" if ARCHITECTURE == "x86_64" else "x86_64"],
 }
 
+_SCHEMAS = {"SchemaRegistryURI": "https://registry.example", "EventRecordFormat": "JSON"}
+_MAPPING_REFUSED: dict[str, Any] = {
+    "KMSKeyArn": _KMS,
+    "LoggingConfig.SystemLogLevel": "DEBUG",
+    "ParallelizationFactor": 2,
+    "DestinationConfig.OnSuccess.Destination": "arn:aws:sqs:us-east-1:000000000000:q",
+    "DestinationConfig.OnFailure.Destination": "arn:aws:sqs:us-east-1:000000000000:q",
+    "MaximumRecordAgeInSeconds": 60,
+    "BisectBatchOnFunctionError": True,
+    "MaximumRetryAttempts": 1,
+    "TumblingWindowInSeconds": 1,
+    "SourceAccessConfigurations": [{"Type": "BASIC_AUTH", "URI": "arn:aws:secret"}],
+    "AmazonManagedKafkaEventSourceConfig": {"ConsumerGroupId": "g"},
+    "SelfManagedKafkaEventSourceConfig": {"SchemaRegistryConfig": _SCHEMAS},
+    "DocumentDBEventSourceConfig": {"DatabaseName": "d"},
+    "ProvisionedPollerConfig": {"MinimumPollers": 2},
+}
+
 # With a value that the API model allows, and that asks for something.
 REFUSED: dict[str, dict[str, Any]] = {
     "CreateFunction": {
@@ -242,6 +278,15 @@ REFUSED: dict[str, dict[str, Any]] = {
         "S3ObjectStorageMode": "REFERENCE",
     },
     "UpdateFunctionConfiguration": _CONFIGURATION_REFUSED,
+    "CreateEventSourceMapping": {
+        **_MAPPING_REFUSED,
+        "StartingPosition": "LATEST",
+        "StartingPositionTimestamp": 1.0,
+        "Topics": ["tea"],
+        "Queues": ["queue"],
+        "SelfManagedEventSource": {"Endpoints": {"KAFKA_BOOTSTRAP_SERVERS": ["h:9092"]}},
+    },
+    "UpdateEventSourceMapping": _MAPPING_REFUSED,
     "ListFunctions": {"MasterRegion": "us-east-1"},
     "PublishVersion": {"PublishTo": "LATEST_PUBLISHED"},
     "PublishLayerVersion": {"Content.S3ObjectStorageMode": "REFERENCE"},

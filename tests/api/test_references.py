@@ -135,13 +135,13 @@ def test_tags_of_what_is_not_there(tmp_path: Path) -> None:
             ):
                 refused = await it.refused(operation, Resource=resource, **params)
                 assert (refused[0], refused[2]) == (status, message)
-            other = ARN.replace("function:", "event-source-mapping:")
-            resource = f"{other}00000000-0000-0000-0000-000000000000"
+            other = ARN.replace("function:", "capacity-provider:")
+            resource = f"{other}c"
             refused = await it.refused(operation, Resource=resource, **params)
             assert refused == (
                 501,
                 "NotImplementedException",
-                "Samovar does not carry out the tags of event-source-mapping resources yet: "
+                "Samovar does not carry out the tags of capacity-provider resources yet: "
                 + resource,
             )
 

@@ -36,6 +36,12 @@ KNOWN: dict[str, list[Any]] = {
     "Content": [{"ZipFile": ZIP}],
     "ZipFile": [ZIP],
     "Description": ["", "d" * 256, "Größe \U0001fad6"],
+    "EventSourceArn": [f"arn:aws:sqs:us-east-1:{ACCOUNT}:{name}" for name in ("q", "r")],
+    "BatchSize": [1, 10, 10000],
+    "MaximumBatchingWindowInSeconds": [0, 1, 300],
+    "FilterCriteria": [{}, {"Filters": [{"Pattern": '{"body": ["tea"]}'}]}],
+    "FunctionResponseTypes": [[], ["ReportBatchItemFailures"]],
+    "ScalingConfig": [{}, {"MaximumConcurrency": 2}],
     "ReservedConcurrentExecutions": [0, 1, 900],
     "ProvisionedConcurrentExecutions": [1, 2],  # contexts, which are really forked
     "Timeout": [1, 900],

@@ -64,7 +64,7 @@ def test_tags(tmp_path: Path) -> None:
         )
         await refused(registry.tag(f"{arn}:1", {"a": "b"}), AWS.INVALID_PARAMETER, qualified)
         with pytest.raises(ClientError) as caught:
-            registry.tags_of(arn.replace("function:f", "event-source-mapping:x"))
+            registry.tags_of(arn.replace("function:f", "capacity-provider:x"))
         assert caught.value.error is AWS.NOT_CARRIED_OUT
 
     run(tmp_path, check)
