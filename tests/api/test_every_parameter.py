@@ -12,7 +12,6 @@ from tests.api import parameters
 from tests.api.coverage import members
 from tests.api.house import ARN, ROLE, House, package, run
 
-
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:q"
 
 

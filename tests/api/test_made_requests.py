@@ -170,8 +170,8 @@ def test_an_operation_that_is_carried_out(
         try_out(bench, name, EXAMPLES)
     statuses = {status for _, status in bench.replies}
     shape = operation_models()[name].input_shape
-    # A code signing configuration and a mapping have names that nobody can know beforehand; and what
-    # a mapping reads is a neighbour's, of which there is none here.
+    # A code signing configuration and a mapping have names that nobody can know beforehand, and
+    # what a mapping reads is a neighbour's, of which there is none here.
     unknown = {"CodeSigningConfigArn", "UUID"} & set(shape.required_members)
     if not unknown and name != "CreateEventSourceMapping":
         assert any(status < 300 for status in statuses), f"none went through: {bench.replies}"

@@ -167,6 +167,8 @@ class SqsPoller:
         self._add()
 
     async def _poll(self) -> None:
+        me = asyncio.current_task()
+        assert me is not None
         while not self._stopping:
             with self._among(self._idle):
                 place = await self._place()
@@ -177,6 +179,8 @@ class SqsPoller:
                 if messages:
                     await self._process(messages, place)
                 elif len(self._pollers) > 1:
+                    # At once: in its callback it would be too late for others that look just now.
+                    self._pollers.discard(me)
                     return
             finally:
                 place.use()

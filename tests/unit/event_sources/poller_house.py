@@ -1,0 +1,148 @@
+"""A poller on a queue in memory, a function that the test plays, and a clock that stands still."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from tests.unit.scheduler.driver_house import ARN, House, version
+
+from samovar.event_sources.admission import Admission
+from samovar.event_sources.sqs_poller import SqsPoller
+from samovar.metrics.event_sources import SourceNumbers
+from samovar.model.event_source import EventSourceMapping
+from samovar.model.invocation import Invocation, Outcome
+
+QUEUE = "arn:aws:sqs:us-east-1:000000000000:q"
+_VISIBILITY = 30
+
+
+class Queue:
+    """As SQS: what was received is in flight until it is deleted; `reappear` has it wait again."""
+
+    longest_poll = 2
+
+    def __init__(self) -> None:
+        self.waiting: deque[str] = deque()
+        self.in_flight: dict[str, str] = {}
+        self.asked: list[tuple[int, int, int | None]] = []
+        self.errors: list[Exception] = []
+        self.undeletable = 0
+        self._more = asyncio.Event()
+
+    def put(self, *bodies: str) -> None:
+        self.waiting.extend(bodies)
+        self._more.set()
+
+    def reappear(self) -> None:
+        self.put(*self.in_flight.values())
+        self.in_flight.clear()
+
+    async def receive(self, most: int, wait: int, visibility: int | None) -> Sequence[Any]:
+        self.asked.append((most, wait, visibility))
+        if self.errors:
+            raise self.errors.pop(0)
+        if not self.waiting and wait:
+            self._more.clear()
+            await self._more.wait()
+        found = []
+        while self.waiting and len(found) < most:
+            body = self.waiting.popleft()
+            receipt = f"{body}/{len(self.asked)}"
+            self.in_flight[receipt] = body
+            found.append(
+                {"MessageId": body, "ReceiptHandle": receipt, "Body": body, "MD5OfBody": ""}
+            )
+        return found
+
+    async def delete(self, receipts: Sequence[str]) -> list[str]:
+        if self.undeletable:
+            self.undeletable -= 1
+            return list(receipts)
+        for receipt in receipts:
+            del self.in_flight[receipt]
+        return []
+
+    def give_up(self) -> None:
+        """Answer whoever waits with nothing, as after a long poll."""
+        self._more.set()
+
+
+class PollerHouse:
+    """Functions wait for `end`."""
+
+    def __init__(self, *, reserved: int | None = None, fifo: bool = False, **mapped: Any) -> None:
+        self.house = House(max_contexts=100)
+        if reserved is not None:
+            self.house.scheduler.reserve(ARN + "f", reserved)
+        self.clock = self.house.clock
+        self.queue = Queue()
+        self.admission = Admission(self.house.scheduler, self.clock)
+        self.numbers = SourceNumbers()
+        self.processors_are_busy = False
+        self.batches: list[list[str]] = []
+        self.refuses: Exception | None = None
+        self._invocations = 0
+        source = QUEUE + ".fifo" if fifo else QUEUE
+        mapping = EventSourceMapping("uuid", ARN + "f", source, **mapped)
+        self.poller = SqsPoller(
+            mapping,
+            self.queue,
+            self.admission,
+            lambda record: not record["body"].startswith("out"),
+            self._invoke,
+            self.clock,
+            self.numbers,
+            lambda: self.processors_are_busy,
+            lambda: 3,
+            _VISIBILITY,
+        )
+
+    def _invoke(self, mapping: EventSourceMapping, payload: bytes) -> asyncio.Future[Outcome]:
+        self.batches.append([record["body"] for record in json.loads(payload)["Records"]])
+        if self.refuses is not None:
+            raise self.refuses
+        self._invocations += 1
+        invocation = Invocation(f"b{self._invocations}", mapping.function_arn, b'"wait"')
+        return self.house.scheduler.submit(invocation, version())
+
+    def end(self, number: int, error: bool = False) -> None:
+        """End an invocation, by its number from 1 on."""
+        future = self.house.inside.pop(f"b{number}")
+        if error:
+            future.set_exception(ValueError("no luck"))
+        else:
+            future.set_result(None)
+
+    async def turns(self, count: int = 60) -> None:
+        for _ in range(count):
+            await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        ending = asyncio.ensure_future(self.poller.stop())
+        await self.turns()
+        self.queue.give_up()
+        for number in [int(name[1:]) for name in self.house.inside]:
+            self.end(number)
+        await self.turns()
+        self.clock.advance(100)
+        await ending
+        self.admission.close()
+        await self.house.stop()
+
+
+def play(scene: Callable[[PollerHouse], Awaitable[None]], **given: Any) -> None:
+    async def run() -> None:
+        it = PollerHouse(**given)
+        it.poller.start()
+        await it.turns()
+        try:
+            await scene(it)
+        finally:
+            await it.close()
+        assert it.clock.pending == 0, "no timer is left"
+
+    asyncio.run(run())

@@ -1,0 +1,251 @@
+"""Pollers of a queue: places before messages, batches, deletions, growth, failures, the end."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from tests.unit.event_sources.poller_house import PollerHouse, play
+
+from samovar.errors import AWS, ClientError
+from samovar.event_sources.sqs_poller import FIRST, MOST
+
+FIVE = [f"m{number}" for number in range(5)]
+
+
+def test_what_is_done_is_deleted_and_what_is_not_stays() -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.queue.put("a", "b")
+        await it.turns()
+        assert it.batches == [["a", "b"]]
+        assert sorted(it.queue.in_flight.values()) == ["a", "b"]
+        it.end(1)
+        await it.turns()
+        assert it.queue.in_flight == {}
+        it.queue.put("c")
+        await it.turns()
+        it.end(2, error=True)
+        await it.turns()
+        assert list(it.queue.in_flight.values()) == ["c"]
+        assert it.numbers.events == {"polled": 3, "invoked": 3, "deleted": 2, "failed": 1}
+
+    play(scene)
+
+
+def test_nothing_is_fetched_that_no_function_can_take() -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.house.scheduler.reserve(it.poller._mapping.function_arn, 0)
+        it.queue.put("late")
+        await it.turns()
+        assert it.batches == []
+        it.house.scheduler.reserve(it.poller._mapping.function_arn, None)
+        await it.turns()
+        assert it.batches == [["late"]]
+
+    # With nothing reserved from the start, not even the first poll is made.
+    play(scene, reserved=0)
+
+
+def test_a_place_stays_free_for_calls() -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.queue.put(*map(str, range(100)))
+        await it.turns(400)
+        assert len(it.house.inside) == 2
+        call = it.house.submit("now")
+        await it.turns()
+        assert call.future.done() and call.future.exception() is None
+
+    play(scene, reserved=3, batch_size=1)
+
+
+def test_pollers_grow_with_what_waits_and_shrink_with_silence() -> None:
+    async def scene(it: PollerHouse) -> None:
+        assert it.poller.pollers == 1
+        it.queue.put(*map(str, range(1000)))
+        await it.turns(200)
+        assert it.poller.pollers == FIRST + 1
+        it.end(1)
+        await it.turns(200)
+        assert it.poller.pollers == FIRST + 1, "the next one has its time"
+        it.clock.advance(1.0)
+        it.end(2)
+        await it.turns(200)
+        assert it.poller.pollers == FIRST + 2
+        it.processors_are_busy = True
+        it.clock.advance(1.0)
+        it.end(3)
+        await it.turns(200)
+        assert it.poller.pollers == FIRST + 2
+        it.queue.waiting.clear()
+        for _ in range(4):
+            for name in list(it.house.inside):
+                it.end(int(name[1:]))
+            await it.turns()
+            it.queue.give_up()
+            await it.turns()
+        assert it.poller.pollers == 1
+
+    play(scene)
+
+
+def test_no_more_run_at_once_than_the_mapping_says() -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.queue.put(*map(str, range(1000)))
+        for _ in range(5):
+            it.clock.advance(1.0)
+            await it.turns(100)
+        assert len(it.house.inside) == 2
+        assert MOST > 2
+
+    play(scene, maximum_concurrency=2)
+
+
+def test_a_batch_fills_up_to_its_size_or_its_window() -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.queue.put(*map(str, range(25)))
+        await it.turns()
+        assert it.batches == [], "the window is not over"
+        it.clock.advance(3.0)
+        it.queue.give_up()
+        await it.turns()
+        assert it.batches == [[*map(str, range(25))]]
+        it.end(1)
+        it.queue.put(*map(str, range(90)))
+        await it.turns(200)
+        assert len(it.batches[1]) == 40, "it is full, and waits for nothing"
+
+    play(scene, batch_size=40, window=3)
+
+
+def test_what_the_filters_keep_out_is_deleted() -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.queue.put("in", "out1", "out2")
+        await it.turns()
+        assert it.batches == [["in"]]
+        assert list(it.queue.in_flight.values()) == ["in"]
+        it.queue.put("out3")
+        await it.turns()
+        it.end(1)
+        await it.turns()
+        assert it.queue.in_flight == {}
+        assert it.numbers.events["filtered"] == 3
+
+    play(scene)
+
+
+def test_messages_are_kept_for_as_long_as_the_batch_may_take() -> None:
+    async def scene(it: PollerHouse) -> None:
+        assert it.queue.asked[0] == (10, 2, 60 + 3 + 30)
+
+    play(scene, window=60)
+
+
+def test_a_throttle_slows_the_poller_and_leaves_the_messages() -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.refuses = ClientError(AWS.TOO_MANY_REQUESTS, "Rate Exceeded.")
+        it.queue.put("a")
+        await it.turns()
+        it.queue.put("b")
+        await it.turns()
+        assert it.batches == [["a"]]
+        it.refuses = None
+        it.clock.advance(1.0)
+        await it.turns()
+        assert it.batches == [["a"], ["b"]]
+        assert "a" in it.queue.in_flight.values()
+
+    play(scene)
+
+
+def test_a_queue_that_can_not_be_read_is_asked_less_and_less_often(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.queue.errors = [OSError("refused")] * 4
+        it.queue.give_up()
+        await it.turns()
+        for wait in (1.0, 2.0, 4.0, 8.0):
+            asked = len(it.queue.asked)
+            it.clock.advance(wait - 0.01)
+            await it.turns()
+            assert len(it.queue.asked) == asked
+            it.clock.advance(0.01)
+            await it.turns()
+            assert len(it.queue.asked) == asked + 1
+        assert it.numbers.errors == {"OSError": 4}
+        it.queue.put("a")
+        await it.turns()
+        assert it.batches == [["a"]]
+        assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+    play(scene)
+
+
+def test_a_deletion_is_tried_again_and_then_the_messages_reappear(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.queue.undeletable = 1
+        it.queue.put("a")
+        await it.turns()
+        it.end(1)
+        await it.turns()
+        assert it.queue.in_flight
+        it.clock.advance(1.0)
+        await it.turns()
+        assert not it.queue.in_flight
+        it.queue.undeletable = 99
+        it.queue.put("b")
+        await it.turns()
+        it.end(2)
+        for wait in (1.0, 2.0):
+            await it.turns()
+            it.clock.advance(wait)
+        await it.turns()
+        assert "could not be deleted" in caplog.text
+        assert it.queue.undeletable == 99 - 3
+
+    play(scene)
+
+
+def test_a_bug_ends_one_batch_and_not_the_reading(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.refuses = RuntimeError("a bug")
+        it.queue.put("a")
+        await it.turns()
+        it.refuses = None
+        it.queue.put("b")
+        await it.turns()
+        assert it.batches == [["a"], ["b"]]
+        assert it.poller.pollers >= 1
+        assert "broke down" in caplog.text
+
+    play(scene)
+
+
+def test_a_stop_lets_what_is_in_hand_be_done_and_deleted() -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.queue.put("a")
+        await it.turns()
+        it.poller.pause()
+        it.queue.put("b")
+        await it.turns()
+        assert it.poller.pollers == 1
+        it.end(1)
+        await it.turns()
+        assert (it.poller.pollers, it.queue.in_flight) == (0, {})
+        assert it.batches == [["a"]]
+
+    play(scene)
+
+
+def test_a_batch_that_fills_goes_as_it_is_when_all_comes_to_an_end() -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.queue.put("a")
+        await it.turns()
+        assert it.batches == []
+        it.poller.pause()
+        await it.turns()
+        assert it.batches == [["a"]]
+
+    play(scene, batch_size=100, window=300)
