@@ -8,19 +8,18 @@ from asyncio import Future
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from samovar.clock import Clock
-from samovar.errors import ClientError, SamovarError
+from samovar.errors import SamovarError
 from samovar.invocation import retries
-from samovar.invocation.destinations import Undeliverable
+from samovar.invocation.delivery_errors import may_pass
 from samovar.invocation.error_text import shortened
 from samovar.invocation.pump import Pump
 from samovar.invocation.target_places import TargetPlaces
 from samovar.metrics.observer import Observer
 from samovar.model.event import Delivery
 from samovar.model.target import Target
-from samovar.neighbours import NoEndpoint, RoleNotAssumed
 from samovar.stores.invoke_queue import Item
 
 _log = logging.getLogger(__name__)
@@ -32,29 +31,6 @@ _PER_TARGET, _PER_NEIGHBOUR = 8, 16
 _LIMIT = 60.0
 # Seconds before the next try, at least: a neighbour comes back no sooner on a shorter time scale.
 _LEAST_WAIT = 0.1
-# HTTP statuses after which trying again may help; a 4xx other than these says that it won't.
-_TRANSIENT = frozenset({408, 409, 425, 429})
-# Codes that say so with any status.
-_NOT_NOW = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "OverLimit",
-        "RequestLimitExceeded",
-        "RequestTimeout",
-        "SlowDown",
-        "TooManyRequestsException",
-    }
-)
-# What botocore raises before it sends anything, by name: it is not imported for this.
-_NEVER_SENT = frozenset(
-    {
-        "InvalidRegionError",
-        "NoCredentialsError",
-        "ParamValidationError",
-        "PartialCredentialsError",
-    }
-)
 
 
 class Sender(Protocol):
@@ -198,22 +174,6 @@ class DeliveryConsumer:
     def _leave(self, item: Item) -> None:
         self.give_back(item.lane, 1)
         self.pump.room_again(item.lane)
-
-
-def may_pass(error: BaseException | None) -> bool:
-    """Whether a failure may be over by the next time."""
-    if isinstance(error, RoleNotAssumed):
-        error = error.__cause__
-    if isinstance(error, Undeliverable | NoEndpoint | ClientError):
-        return False
-    if isinstance(error, LookupError | TypeError | UnicodeError):  # nothing that anybody said
-        return False
-    answer: Any = getattr(error, "response", None)  # botocore's ClientError
-    if not isinstance(answer, dict):
-        return type(error).__name__ not in _NEVER_SENT
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    code = str(answer.get("Error", {}).get("Code"))
-    return status >= 500 or status in _TRANSIENT or code in _NOT_NOW or "Throttl" in code
 
 
 def _reason(error: BaseException) -> str:

@@ -111,6 +111,13 @@ class AsyncNeighbours:
         finally:
             _caller.reset(before)
 
+    def endpoint(self, service: str) -> str:
+        """Where a service is; empty where nobody has said. Lambda is this engine: what an emulator
+        at `aws_endpoint` plays beside it is not meant; another one has to be named."""
+        if service == "lambda":
+            return self._settings.endpoints.get(service, "")
+        return self._settings.endpoint(service)
+
     async def close(self) -> None:
         """Close all clients; idempotent."""
         self._clients.clear()
@@ -120,7 +127,7 @@ class AsyncNeighbours:
         await self._open.aclose()
 
     async def _client(self, service: str, region: str) -> Any:
-        endpoint = self._endpoint(service)
+        endpoint = self.endpoint(service)
         if not endpoint:
             raise NoEndpoint(service)
         key = service, region
@@ -129,13 +136,6 @@ class AsyncNeighbours:
                 if key not in self._clients:
                     self._clients[key] = await self._make(service, endpoint, region)
         return self._clients[key]
-
-    def _endpoint(self, service: str) -> str:
-        """Lambda is this engine. What an emulator at `aws_endpoint` plays beside it is not meant;
-        another one has to be named."""
-        if service == "lambda":
-            return self._settings.endpoints.get(service, "")
-        return self._settings.endpoint(service)
 
     async def _make(self, service: str, endpoint: str, region: str) -> Any:
         if self._base is None:

@@ -15,7 +15,7 @@ from tests.api.house import until
 
 from samovar.errors import AWS, ClientError
 from samovar.invocation.deliveries import DeliveryConsumer
-from samovar.invocation.destinations import Undeliverable
+from samovar.invocation.delivery_errors import Undeliverable
 from samovar.invocation.pump import Pump
 from samovar.metrics.observer import SilentObserver
 from samovar.model.event import Channel, Delivery
