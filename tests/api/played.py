@@ -42,7 +42,8 @@ class Reply(NamedTuple):
     status: int
     body: bytes
     kind: str = AMZ_JSON
-    headers: str = ""
+    etag: bool = False  # S3 has one for what it has taken
+    dribbles: bool = False  # a byte now and then: no timeout of a client's ever comes
 
 
 def as_json(document: object, status: int = 200) -> Reply:
@@ -86,8 +87,11 @@ class Played:
                 asked = await _request(reader, writer)
                 self.asked.append(asked)
                 reply = await self._answer(asked)
+                if reply.dribbles:
+                    await _dribble(writer)
                 head = f"HTTP/1.1 {reply.status} So\r\nContent-Type: {reply.kind}\r\n"
-                head += f"{reply.headers}Content-Length: {len(reply.body)}\r\n\r\n"
+                head += 'ETag: "e"\r\n' if reply.etag else ""
+                head += f"Content-Length: {len(reply.body)}\r\n\r\n"
                 writer.write(head.encode() + reply.body)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -95,6 +99,14 @@ class Played:
         finally:
             self._conversations.discard(task)
             writer.close()
+
+
+async def _dribble(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    while True:
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(SOON / 10)
 
 
 async def _request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Asked:

@@ -13,6 +13,7 @@ from samovar.invocation.delivery_errors import NotTaken, Undeliverable, is_refus
 from samovar.model.event import Channel, Condition, Delivery
 from samovar.model.target import Service, Target
 from samovar.neighbours import AsyncNeighbours, Caller
+from samovar.neighbours.recent import Recent
 from samovar.stores.invoke_queue import Item
 
 # Recorded in November 2025; the newest pages say aws.lambda.
@@ -25,6 +26,7 @@ _NAMES = {
     Service.S3: "S3",
     Service.LAMBDA: "Lambda",
 }
+_MOST_URLS = 500  # of queues, that are kept
 _ACCEPTED = 202  # Lambda's status for an event
 # What EventBridge says of single entries that it may well take the next time.
 _NOT_NOW = frozenset({"InternalException", "InternalFailure", "ThrottlingException"})
@@ -41,7 +43,7 @@ class Senders:
 
     def __init__(self, neighbours: AsyncNeighbours) -> None:
         self._neighbours = neighbours
-        self._queue_urls: dict[str, str] = {}
+        self._queue_urls: Recent[str, str] = Recent(_MOST_URLS)
         self._ways: dict[Service, Send] = {
             Service.SQS: self._to_queue,
             Service.SNS: self._to_topic,
@@ -61,7 +63,8 @@ class Senders:
     async def _to_queue(self, item: Item, delivery: Delivery, target: Target) -> None:
         url = self._queue_urls.get(target.arn)
         if url is None:
-            url = self._queue_urls[target.arn] = await self._queue_url(delivery, target)
+            url = await self._queue_url(delivery, target)
+            self._queue_urls.put(target.arn, url)
         system: dict[str, Any] = {}
         if delivery.trace:
             header = {"DataType": "String", "StringValue": delivery.trace}
@@ -78,7 +81,7 @@ class Senders:
         except Exception:
             # It may be another one by now: a deleted queue, an emulator on another port. That it
             # has to be asked for again costs less than to know all the words for it.
-            self._queue_urls.pop(target.arn, None)
+            self._queue_urls.forget(target.arn)
             raise
 
     async def _queue_url(self, delivery: Delivery, target: Target) -> str:
