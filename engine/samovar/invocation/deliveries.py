@@ -29,8 +29,9 @@ _PER_TARGET, _PER_NEIGHBOUR = 8, 16
 # Seconds that sending may take in all, in whatever steps (keys, a queue's URL, the message): one
 # that sends a byte now and then is not waited for either.
 _LIMIT = 60.0
-# Seconds before the next try, at least: a neighbour comes back no sooner on a shorter time scale.
-_LEAST_WAIT = 0.1
+# Seconds before the next try, at least: the first, doubled each time, to the last. A neighbour
+# comes back no sooner on a shorter time scale.
+_FIRST_LEAST, _LAST_LEAST = 0.1, 5.0
 
 
 class Sender(Protocol):
@@ -60,7 +61,7 @@ class _Sent(NamedTuple):
 
 class DeliveryConsumer:
     """Sends deliveries. `pump` is set before the first comes; `accepted` is told of each event that
-    a delivery to a function became."""
+    a delivery to a function became; `own` is what the ARNs of the engine's functions begin with."""
 
     def __init__(
         self,
@@ -71,6 +72,7 @@ class DeliveryConsumer:
         observer: Observer,
         *,
         time_scale: float,
+        own: str,
     ) -> None:
         self.pump: Pump
         self._sender = sender
@@ -79,7 +81,7 @@ class DeliveryConsumer:
         self._clock = clock
         self._observer = observer
         self._time_scale = time_scale
-        self._places = TargetPlaces(_PER_TARGET, _PER_NEIGHBOUR, self._room_again)
+        self._places = TargetPlaces(_PER_TARGET, _PER_NEIGHBOUR, self._room_again, own)
         self._sending: set[asyncio.Task[Item | None]] = set()
         self._loop = asyncio.get_running_loop()
 
@@ -155,7 +157,7 @@ class DeliveryConsumer:
         reason = shortened(_reason(error))
         now = self._clock.wall()
         failed = replace(delivery, failures=delivery.failures + 1, failure=reason)
-        wait = max(_LEAST_WAIT, retries.backoff(delivery.failures) * self._time_scale)
+        wait = _wait(delivery.failures, self._time_scale)
         if may_pass(error) and now + wait < item.expires:
             self._observer.delivery_retried(*sent.names)
             self.pump.retry_at(item, now + wait, failed.pack())
@@ -174,6 +176,13 @@ class DeliveryConsumer:
     def _leave(self, item: Item) -> None:
         self.give_back(item.lane, 1)
         self.pump.room_again(item.lane)
+
+
+def _wait(failures: int, time_scale: float) -> float:
+    """Seconds until the next try of what had failed so often before."""
+    # The exponent is bounded: it may be tried for six hours.
+    least = min(_LAST_LEAST, _FIRST_LEAST * 2.0 ** min(failures, 10))
+    return max(least, retries.backoff(failures) * time_scale)
 
 
 def _reason(error: BaseException) -> str:
