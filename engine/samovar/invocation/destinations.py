@@ -5,6 +5,7 @@ Forms: recorded messages (reference, section 4); the S3 key and permissions: dev
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -28,6 +29,9 @@ _NAMES = {
 }
 _MOST_URLS = 500  # of queues, that are kept
 _ACCEPTED = 202  # Lambda's status for an event
+# A trace header as services take it; one that they do not know would cost the message.
+_TRACE = re.compile(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24}(;[!-:<>-~]+=[!-:<-~]*)*", re.IGNORECASE)
+_LONGEST_TRACE = 500
 # What EventBridge says of single entries that it may well take the next time.
 _NOT_NOW = frozenset({"InternalException", "InternalFailure", "ThrottlingException"})
 
@@ -66,14 +70,14 @@ class Senders:
             url = await self._queue_url(delivery, target)
             self._queue_urls.put(target.arn, url)
         system: dict[str, Any] = {}
-        if delivery.trace:
+        if _is_trace(delivery.trace):
             header = {"DataType": "String", "StringValue": delivery.trace}
             system["MessageSystemAttributes"] = {"AWSTraceHeader": header}
         try:
             reply = await self._call(
                 *("send_message", delivery, target),
                 QueueUrl=url,
-                MessageBody=item.body.decode(),
+                MessageBody=_text(item.body),
                 MessageAttributes=_attributes(delivery),
                 **system,
             )
@@ -104,7 +108,7 @@ class Senders:
         reply = await self._call(
             *("publish", delivery, target),
             TopicArn=target.arn,
-            Message=item.body.decode(),
+            Message=_text(item.body),
             MessageAttributes=_attributes(delivery),
         )
         _demanded(reply, "MessageId", target)
@@ -118,7 +122,7 @@ class Senders:
             "Resources": [target.arn, delivery.function_arn],
             "Detail": item.body.decode(),
         }
-        if delivery.trace:
+        if _is_trace(delivery.trace):
             entry["TraceHeader"] = delivery.trace
         reply = await self._call("put_events", delivery, target, Entries=[entry])
         told: dict[str, Any] = next(iter(reply.get("Entries") or ()), {})
@@ -130,9 +134,10 @@ class Senders:
             raise _no_answer(reply, target)
 
     async def _to_bucket(self, item: Item, delivery: Delivery, target: Target) -> None:
-        # Of the delivery's own time and id: sent twice, it is one object.
+        # Of the end's time and the delivery's id: sent twice, or redriven, it is one object.
         name = delivery.function_arn.split(":")[6]
-        moment = time.strftime("%Y/%m/%d/%Y-%m-%dT%H.%M.%S", time.gmtime(item.accepted))
+        ended = time.gmtime(delivery.ended or item.accepted)
+        moment = time.strftime("%Y/%m/%d/%Y-%m-%dT%H.%M.%S", ended)
         reply = await self._call(
             *("put_object", delivery, target),
             Bucket=target.name,
@@ -184,6 +189,15 @@ def _no_answer(reply: dict[str, Any], target: Target) -> NotTaken:
     status = reply.get("ResponseMetadata", {}).get("HTTPStatusCode", 200)
     name = _NAMES[target.service]
     return NotTaken(f"{name} answered {status}, but not as {name} does")
+
+
+def _is_trace(trace: str) -> bool:
+    return len(trace) <= _LONGEST_TRACE and _TRACE.fullmatch(trace) is not None
+
+
+def _text(body: bytes) -> str:
+    """JSON as SQS and SNS take it: these two characters of it they do not, but their escapes."""
+    return body.decode().replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
 def _attributes(delivery: Delivery) -> dict[str, Any]:
