@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from tests.api.played import Asked, Reply, Street, as_json, on_a_street
 
 from samovar.invocation.delivery_errors import NotTaken, may_pass
+from samovar.neighbours import NoEndpoint
 
 ACCOUNT = "111111111111"
 QUEUE = f"arn:aws:sqs:us-east-1:{ACCOUNT}:q"
@@ -118,3 +120,34 @@ def test_what_does_not_say_that_it_took_it_did_not(
             await it.send(target)
 
     on_a_street(answer, tmp_path, scene)
+
+
+# A function that is not this engine's.
+
+
+async def accepts(_: Asked) -> Reply:
+    return Reply(202, b"")
+
+
+@pytest.mark.parametrize("arn", [FOREIGN, FOREIGN.removesuffix(":live")])
+def test_a_function_elsewhere_is_invoked_as_it_is_named(arn: str, tmp_path: Path) -> None:
+    async def scene(it: Street) -> None:
+        await it.send(arn, b'{"version": "1.0"}', trace="Root=1-a")
+        (asked,) = it.played.asked
+        assert unquote(asked.operation) == f"POST /2015-03-31/functions/{arn}/invocations"
+        assert asked.headers["x-amz-invocation-type"] == "Event"
+        assert asked.headers["x-amzn-trace-id"] == "Root=1-a"
+        assert "/eu-west-1/lambda/aws4_request" in asked.headers["authorization"]
+        assert asked.body == b'{"version": "1.0"}'
+
+    on_a_street(accepts, tmp_path, scene, "lambda")
+
+
+def test_a_function_elsewhere_is_not_sought_where_all_else_is(tmp_path: Path) -> None:
+    async def scene(it: Street) -> None:
+        with pytest.raises(NoEndpoint, match="give --endpoints lambda=URL") as caught:
+            await it.send(FOREIGN)
+        assert not may_pass(caught.value)
+        assert it.played.asked == []
+
+    on_a_street(accepts, tmp_path, scene)

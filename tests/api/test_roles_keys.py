@@ -8,7 +8,7 @@ import pytest
 from tests.api.played import Asked, Reply, Street, as_json, on_a_street
 
 from samovar.invocation.delivery_errors import may_pass
-from samovar.neighbours import RoleNotAssumed, asynchronous, roles
+from samovar.neighbours import NoEndpoint, RoleNotAssumed, asynchronous, roles
 
 QUEUE = "arn:aws:sqs:us-east-1:111111111111:q"
 BUCKET = "arn:aws:s3:::bucket"
@@ -97,6 +97,48 @@ def test_an_sts_that_never_comes_to_an_end_is_asked_again(
         assert it.played.operations[-1] == "SendMessage"
 
     on_a_street(cloud.answer, tmp_path, scene, "sts")
+
+
+def says(status: int, text: str) -> Reply:
+    error = f"<ErrorResponse><Error><Code>{text}</Code></Error></ErrorResponse>"
+    return Reply(status, error.encode(), "text/xml")
+
+
+@pytest.mark.parametrize(
+    ("reply", "passes"),
+    [
+        (says(403, "AccessDenied"), False),
+        (says(400, "ValidationError"), False),
+        (says(400, "Throttling"), True),
+        (says(500, "InternalFailure"), True),
+        (Reply(502, b"<html>Bad Gateway</html>", "text/html"), True),
+        (Reply(200, b"<html>Back soon</html>", "text/html"), True),
+        (Reply(200, b"<AssumeRoleResponse/>", "text/xml"), True),
+        (Reply(200, b"tea"), True),
+    ],
+    ids=["denied", "not valid", "busy", "broken", "no gateway", "a page", "no keys", "no XML"],
+)
+def test_whether_a_role_may_be_assumed_later_goes_by_what_its_sts_said(
+    reply: Reply, passes: bool, tmp_path: Path
+) -> None:
+    async def answer(_: Asked) -> Reply:
+        return reply
+
+    async def scene(it: Street) -> None:
+        with pytest.raises(RoleNotAssumed, match="role/r could not be assumed: ") as caught:
+            await it.send(QUEUE, role=ROLE)
+        assert may_pass(caught.value) is passes
+        assert it.played.operations == ["AssumeRole"]  # and nothing was sent without it
+
+    on_a_street(answer, tmp_path, scene, "sts")
+
+
+def test_an_sts_that_is_not_there_may_come() -> None:
+    error = RoleNotAssumed("the role could not be assumed")
+    error.__cause__ = ConnectionRefusedError()
+    assert may_pass(error)
+    error.__cause__ = NoEndpoint("sts")
+    assert not may_pass(error)
 
 
 def test_so_many_roles_keys_are_kept_and_no_more(
