@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import pytest
 from tests.api.played import Asked, Reply, Street, as_json, on_a_street
 
+from samovar.invocation import destinations
 from samovar.invocation.delivery_errors import NotTaken, may_pass
 from samovar.neighbours import NoEndpoint
 
@@ -61,6 +62,21 @@ def test_a_queue_whose_name_is_not_told_now_is_asked_for_again(
         assert it.played.operations == ["GetQueueUrl"] * 2
 
     on_a_street(denying(status, code), tmp_path, scene)
+
+
+def test_so_many_queues_urls_are_kept_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(destinations, "_MOST_URLS", 2)
+
+    async def scene(it: Street) -> None:
+        for name in "abca":
+            await it.send(QUEUE + name)
+        assert it.played.operations == ["GetQueueUrl", "SendMessage"] * 4
+        await it.send(f"{QUEUE}c")
+        assert it.played.operations[-2:] == ["SendMessage"] * 2
+
+    on_a_street(denying(403, "AccessDenied"), tmp_path, scene)
 
 
 async def is_no_neighbour(_: Asked) -> Reply:
