@@ -172,8 +172,8 @@ class Inspection:
             if item.kind is ItemKind.DELIVERY:
                 delivery = Delivery.unpack(item.head)
                 ended = delivery.ended or item.accepted
-                again = replace(delivery, failures=0, failure="", ended=ended)
-                return again.pack(), PATIENCE
+                unsent = replace(delivery, failures=0, failure="", ended=ended)
+                return unsent.pack(), PATIENCE
             event = QueuedEvent.unpack(item.head)
         except (ValueError, TypeError) as error:
             raise ClientError(
