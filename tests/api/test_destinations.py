@@ -164,6 +164,25 @@ def test_to_sns(serve: Serve, moto: Neighbour, beside: Beside) -> None:
     play(serve, moto, scene)
 
 
+def test_a_dead_letter_to_sns(serve: Serve, moto: Neighbour, beside: Beside) -> None:
+    beside.ask("sns", "create_topic", Name=beside.name)
+    beside.ask("sns", "subscribe", TopicArn=beside.topic, Protocol="sqs", Endpoint=beside.queue)
+
+    async def scene(it: ServedHouse) -> None:
+        await deploy(it, "bad", dead_letter=beside.topic)
+        request_id = await send(it, "bad", why="tea")
+        notice = json.loads((await asyncio.to_thread(beside.message))["Body"])
+        assert (notice["Type"], notice["TopicArn"]) == ("Notification", beside.topic)
+        assert json.loads(notice["Message"]) == {"why": "tea"}
+        assert notice["MessageAttributes"] == {
+            "RequestID": {"Type": "String", "Value": request_id},
+            "ErrorCode": {"Type": "Number", "Value": "200"},
+            "ErrorMessage": {"Type": "String", "Value": "no: tea"},
+        }
+
+    play(serve, moto, scene)
+
+
 def test_to_eventbridge(serve: Serve, moto: Neighbour, beside: Beside) -> None:
     beside.ask("events", "create_event_bus", Name=beside.name)
     beside.ask(

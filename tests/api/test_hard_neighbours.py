@@ -31,6 +31,7 @@ from samovar.stores.memory_queue import MemoryInvokeQueue
 
 QUEUE = "arn:aws:sqs:us-east-1:111111111111:q"
 FUNCTION = "arn:aws:lambda:us-east-1:111111111111:function:f:$LATEST"
+OWN = "arn:aws:lambda:us-east-1:111111111111:function:"
 SOON = 0.5  # seconds without a byte after which a neighbour is not waited for
 
 Answer = Callable[["Sqs", asyncio.StreamWriter], Awaitable[None]]
@@ -154,6 +155,7 @@ class House:
             clock,
             self.told,
             time_scale=0.001,
+            own=OWN,
         )
         self.consumer.pump = self.pump
         self.pump.consumer = self.consumer

@@ -96,6 +96,7 @@ class AsyncInvocation:
             clock,
             observer,
             time_scale=scale,
+            own=self._arn,
         )
         self.events = Pump(queue, ItemKind.EVENT, clock)
         self.deliveries = Pump(queue, ItemKind.DELIVERY, clock)

@@ -8,19 +8,18 @@ from asyncio import Future
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from samovar.clock import Clock
-from samovar.errors import ClientError, SamovarError
+from samovar.errors import SamovarError
 from samovar.invocation import retries
-from samovar.invocation.destinations import Undeliverable
+from samovar.invocation.delivery_errors import may_pass
 from samovar.invocation.error_text import shortened
 from samovar.invocation.pump import Pump
 from samovar.invocation.target_places import TargetPlaces
 from samovar.metrics.observer import Observer
 from samovar.model.event import Delivery
 from samovar.model.target import Target
-from samovar.neighbours import NoEndpoint, RoleNotAssumed
 from samovar.stores.invoke_queue import Item
 
 _log = logging.getLogger(__name__)
@@ -30,31 +29,9 @@ _PER_TARGET, _PER_NEIGHBOUR = 8, 16
 # Seconds that sending may take in all, in whatever steps (keys, a queue's URL, the message): one
 # that sends a byte now and then is not waited for either.
 _LIMIT = 60.0
-# Seconds before the next try, at least: a neighbour comes back no sooner on a shorter time scale.
-_LEAST_WAIT = 0.1
-# HTTP statuses after which trying again may help; a 4xx other than these says that it won't.
-_TRANSIENT = frozenset({408, 409, 425, 429})
-# Codes that say so with any status.
-_NOT_NOW = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "OverLimit",
-        "RequestLimitExceeded",
-        "RequestTimeout",
-        "SlowDown",
-        "TooManyRequestsException",
-    }
-)
-# What botocore raises before it sends anything, by name: it is not imported for this.
-_NEVER_SENT = frozenset(
-    {
-        "InvalidRegionError",
-        "NoCredentialsError",
-        "ParamValidationError",
-        "PartialCredentialsError",
-    }
-)
+# Seconds before the next try, at least: the first, doubled each time, to the last. A neighbour
+# comes back no sooner on a shorter time scale.
+_FIRST_LEAST, _LAST_LEAST = 0.1, 5.0
 
 
 class Sender(Protocol):
@@ -84,7 +61,7 @@ class _Sent(NamedTuple):
 
 class DeliveryConsumer:
     """Sends deliveries. `pump` is set before the first comes; `accepted` is told of each event that
-    a delivery to a function became."""
+    a delivery to a function became; `own` is what the ARNs of the engine's functions begin with."""
 
     def __init__(
         self,
@@ -95,6 +72,7 @@ class DeliveryConsumer:
         observer: Observer,
         *,
         time_scale: float,
+        own: str,
     ) -> None:
         self.pump: Pump
         self._sender = sender
@@ -103,7 +81,7 @@ class DeliveryConsumer:
         self._clock = clock
         self._observer = observer
         self._time_scale = time_scale
-        self._places = TargetPlaces(_PER_TARGET, _PER_NEIGHBOUR, self._room_again)
+        self._places = TargetPlaces(_PER_TARGET, _PER_NEIGHBOUR, self._room_again, own)
         self._sending: set[asyncio.Task[Item | None]] = set()
         self._loop = asyncio.get_running_loop()
 
@@ -179,7 +157,7 @@ class DeliveryConsumer:
         reason = shortened(_reason(error))
         now = self._clock.wall()
         failed = replace(delivery, failures=delivery.failures + 1, failure=reason)
-        wait = max(_LEAST_WAIT, retries.backoff(delivery.failures) * self._time_scale)
+        wait = _wait(delivery.failures, self._time_scale)
         if may_pass(error) and now + wait < item.expires:
             self._observer.delivery_retried(*sent.names)
             self.pump.retry_at(item, now + wait, failed.pack())
@@ -200,20 +178,11 @@ class DeliveryConsumer:
         self.pump.room_again(item.lane)
 
 
-def may_pass(error: BaseException | None) -> bool:
-    """Whether a failure may be over by the next time."""
-    if isinstance(error, RoleNotAssumed):
-        error = error.__cause__
-    if isinstance(error, Undeliverable | NoEndpoint | ClientError):
-        return False
-    if isinstance(error, LookupError | TypeError | UnicodeError):  # nothing that anybody said
-        return False
-    answer: Any = getattr(error, "response", None)  # botocore's ClientError
-    if not isinstance(answer, dict):
-        return type(error).__name__ not in _NEVER_SENT
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    code = str(answer.get("Error", {}).get("Code"))
-    return status >= 500 or status in _TRANSIENT or code in _NOT_NOW or "Throttl" in code
+def _wait(failures: int, time_scale: float) -> float:
+    """Seconds until the next try of what had failed so often before."""
+    # The exponent is bounded: it may be tried for six hours.
+    least = min(_LAST_LEAST, _FIRST_LEAST * 2.0 ** min(failures, 10))
+    return max(least, retries.backoff(failures) * time_scale)
 
 
 def _reason(error: BaseException) -> str:

@@ -174,7 +174,9 @@ class Inspection:
         try:
             if item.kind is ItemKind.DELIVERY:
                 delivery = Delivery.unpack(item.head)
-                return replace(delivery, failures=0, failure="").pack(), PATIENCE
+                ended = delivery.ended or item.accepted
+                unsent = replace(delivery, failures=0, failure="", ended=ended)
+                return unsent.pack(), PATIENCE
             event = QueuedEvent.unpack(item.head)
         except (ValueError, TypeError) as error:
             raise ClientError(

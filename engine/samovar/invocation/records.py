@@ -102,6 +102,7 @@ def deliveries(
             event.trace,
             f"{error_code(event, ending)}" if dead_letter else "",
             _message(event, ending) if dead_letter else "",
+            ended=now,
         )
         body = item.body if dead_letter else record(item, event, ending, now)
         yield Item(

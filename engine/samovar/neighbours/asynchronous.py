@@ -11,15 +11,25 @@ from typing import Any, NamedTuple
 
 from samovar.errors import SamovarError
 from samovar.neighbours.access import ANYBODY, options, without_metadata
+from samovar.neighbours.recent import Recent
 from samovar.neighbours.roles import RoleKeys
 from samovar.settings import Settings, is_loopback
 
 READ_TIMEOUT = 20.0  # seconds
 _CONNECTIONS = 32  # of one client at the same time
+_MOST_KEYS = 500  # of roles, that are kept
 _SESSION_NAME = 64  # characters that a session's name may have (STS)
 # Neighbours say this of keys that they do not know, or do not know any more.
 _STALE_KEYS = frozenset(
-    {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidToken",
+        "InvalidTokenId",
+        "UnrecognizedClientException",
+    }
 )
 
 
@@ -76,7 +86,9 @@ class AsyncNeighbours:
         self._base: Any = None
         self._own_keys: dict[str, str] = {}
         self._clients: dict[tuple[str, str], Any] = {}
-        self._keys: dict[tuple[str, str], RoleKeys] = {}
+        self._keys: Recent[tuple[str, str], RoleKeys] = Recent(
+            _MOST_KEYS, lambda keys: keys.renewing
+        )
         self._making = asyncio.Lock()
         self._open = AsyncExitStack()
 
@@ -114,10 +126,17 @@ class AsyncNeighbours:
         finally:
             _caller.reset(before)
 
+    def endpoint(self, service: str) -> str:
+        """Where a service is; empty where nobody has said. Lambda is this engine: what an emulator
+        at `aws_endpoint` plays beside it is not meant; another one has to be named."""
+        if service == "lambda":
+            return self._settings.endpoints.get(service, "")
+        return self._settings.endpoint(service)
+
     async def close(self) -> None:
         """Close all clients; idempotent."""
         self._clients.clear()
-        for keys in self._keys.values():
+        for keys in self._keys:
             await keys.close()
         self._keys.clear()
         await self._open.aclose()
@@ -132,13 +151,6 @@ class AsyncNeighbours:
                 if key not in self._clients:
                     self._clients[key] = await self._make(service, endpoint, region)
         return self._clients[key]
-
-    def endpoint(self, service: str) -> str:
-        """Where a service is; empty where nobody has said it. Lambda is this engine: what an
-        emulator at `aws_endpoint` plays beside it is not meant; another one has to be named."""
-        if service == "lambda":
-            return self._settings.endpoints.get(service, "")
-        return self._settings.endpoint(service)
 
     async def _make(self, service: str, endpoint: str, region: str) -> Any:
         if self._base is None:
@@ -194,7 +206,8 @@ class AsyncNeighbours:
                 found: dict[str, Any] = reply["Credentials"]
                 return found
 
-            keys = self._keys[key] = RoleKeys(caller.role, assume, self._wall)
+            keys = RoleKeys(caller.role, assume, self._wall)
+            self._keys.put(key, keys)
         return keys
 
     def _endpoints(self) -> list[str]:

@@ -11,6 +11,10 @@ from samovar.errors import SamovarError
 # Seconds before the end of keys from which new ones are asked for, and from which the old ones are
 # not used any more where that fails: botocore's own numbers.
 RENEWAL, TOO_LATE = 900.0, 600.0
+# Of a session's length, what these are at most: STS gives sessions of 15 minutes, too, and with an
+# hour's numbers each request would ask for new ones.
+_RENEWAL_PART, _TOO_LATE_PART = 1 / 4, 1 / 6
+_LIMIT = 30.0  # seconds that assuming a role may take, however many bytes come meanwhile
 
 
 class RoleNotAssumed(SamovarError):
@@ -18,12 +22,14 @@ class RoleNotAssumed(SamovarError):
 
 
 class Keys(NamedTuple):
-    """What requests are signed with; the names are botocore's. `expires` is epoch seconds."""
+    """What requests are signed with; the names are botocore's. From `renewed` (epoch seconds) new
+    ones are asked for, and from `too_late` these are not used any more."""
 
     access_key: str
     secret_key: str
     token: str
-    expires: float
+    renewed: float
+    too_late: float
 
 
 Assume = Callable[[], Awaitable[dict[str, Any]]]
@@ -46,9 +52,8 @@ class RoleKeys:
 
     async def get_frozen_credentials(self) -> Keys:
         """Keys that are good for a while. Raises RoleNotAssumed."""
-        keys = self._keys
-        left = keys.expires - self._wall() if keys is not None else 0.0
-        if keys is not None and left > RENEWAL:
+        keys, now = self._keys, self._wall()
+        if keys is not None and now < keys.renewed:
             return keys
         if self._renewing is None:
             self._renewing = asyncio.create_task(self._renew())
@@ -57,9 +62,14 @@ class RoleKeys:
             # Who asked first may be cancelled; the others still wait.
             return await asyncio.shield(self._renewing)
         except RoleNotAssumed:
-            if keys is not None and left > TOO_LATE:
+            if keys is not None and now < keys.too_late:
                 return keys
             raise
+
+    @property
+    def renewing(self) -> bool:
+        """Whether new ones are asked for just now."""
+        return self._renewing is not None
 
     def forget(self) -> None:
         """They are refused, whatever the clock says."""
@@ -73,19 +83,28 @@ class RoleKeys:
 
     async def _renew(self) -> Keys:
         try:
-            given = await self._assume()
+            async with asyncio.timeout(_LIMIT):
+                given = await self._assume()
+            expires = given["Expiration"].timestamp()
+            length = max(0.0, expires - self._wall())
             self._keys = Keys(
                 given["AccessKeyId"],
                 given["SecretAccessKey"],
                 given["SessionToken"],
-                given["Expiration"].timestamp(),
+                expires - min(RENEWAL, length * _RENEWAL_PART),
+                expires - min(TOO_LATE, length * _TOO_LATE_PART),
             )
+        except TimeoutError as error:
+            raise self._not_assumed(f"it took longer than {_LIMIT:g} s") from error
         except Exception as error:
-            raise RoleNotAssumed(f"the role {self._role} could not be assumed: {error}") from error
+            raise self._not_assumed(error) from error
         else:
             return self._keys
         finally:
             self._renewing = None
+
+    def _not_assumed(self, why: object) -> RoleNotAssumed:
+        return RoleNotAssumed(f"the role {self._role} could not be assumed: {why}")
 
 
 def _looked_at(task: asyncio.Task[Keys]) -> None:

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from samovar.doors.cli.demo import story
 from samovar.doors.cli.demo.s3_event import object_created
 from samovar.doors.cli.demo.told import shortened
+from samovar.doors.cli.exits import Failure
+from samovar.settings import Settings
 
 
 def test_an_upload_is_told_as_s3_tells_it() -> None:
@@ -51,3 +60,51 @@ def test_a_message_is_shortened_where_nobody_reads_on() -> None:
         "responsePayload": [{"picture": "a.jpg", "deep": {"er": "{…}"}}],
         "text": "y" * 59 + "…",
     }
+
+
+class Waiting(threading.Event):
+    """Nobody waits for it: its time passes at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.now += timeout or 0.0
+        return False
+
+
+class Failing:
+    """The page of an event that fails three times, at these seconds."""
+
+    def __init__(self, time: Waiting, *fails: float) -> None:
+        self._time = time
+        self._fails = fails
+
+    def details(self, _: str) -> Any:
+        errors = sum(moment <= self._time.now for moment in self._fails)
+        state = "dead" if errors == len(self._fails) else "waiting"
+        told = {"error_type": "ValueError", "error_message": "no"}
+        return {"event": {"kind": "event", "errors": errors, "state": state, **told}}
+
+
+def attempts(tmp_path: Path, *fails: float) -> list[float | None]:
+    """The waits that are told of those of an event, on the time scale 1."""
+    time = Waiting()
+    settings = Settings(data_dir=tmp_path, aws_endpoint="http://127.0.0.1:9", time_scale=1.0)
+    stage = story.Stage(settings, "http://127.0.0.1:9", time, lambda: time.now)
+    stage._events = Failing(time, *fails)  # type: ignore[assignment]
+    try:
+        found = list(stage.attempts(story.Sent({}, "id", 202, 0.0, 0.0)))
+    finally:
+        stage.close()
+    return [attempt.wait for attempt in found]
+
+
+def test_attempts_are_waited_for_as_long_as_they_take(tmp_path: Path) -> None:
+    assert attempts(tmp_path, 1.0, 62.0, 190.0) == [60.0, 120.0, None]
+
+
+def test_what_does_not_come_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="attempt 2 did not come within 120 s"):
+        attempts(tmp_path, 1.0, 200.0, 300.0)

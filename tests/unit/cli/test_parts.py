@@ -251,6 +251,36 @@ def test_the_ready_line_for_programs_is_one_line_of_json() -> None:
     assert document["walls_missing"] == {"private /tmp": "mount: EPERM"}
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, ""),
+        (
+            {"aws_endpoint": "http://a:1"},
+            "http://a:1; with the rights of the engine (no sts is given)",
+        ),
+        (
+            {"aws_endpoint": "http://a:1", "endpoints": {"sqs": "http://b:2", "sts": "http://c:3"}},
+            "http://a:1, sqs http://b:2, sts http://c:3; with the rights of execution roles",
+        ),
+        (
+            {"endpoints": {"sqs": "http://b:2"}},
+            "sqs http://b:2; with the rights of the engine (no sts is given)",
+        ),
+    ],
+    ids=["none", "one place", "with an sts", "one service"],
+)
+def test_it_says_where_neighbours_are_and_with_whose_rights_they_are_asked(
+    given: dict[str, Any], said: str
+) -> None:
+    settings = Settings(data_dir=Path("/data"), **given)
+    lines = start_text(settings, "http://127.0.0.1:1", Told()).splitlines()
+    told = [line for line in lines if line.startswith("  neighbours ")]
+    assert told == ([f"  neighbours    {said}"] if said else [])
+    document = json.loads(start_line_json(settings, "http://127.0.0.1:1", Told()))
+    assert document["neighbours"] == said
+
+
 def test_doctor_tells_a_refused_wall_from_one_left_out_by_will() -> None:
     def wall(isolation: Isolation) -> Fact:
         facts = inside.walls(Told(), Settings(isolation=isolation))

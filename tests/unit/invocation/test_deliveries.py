@@ -15,7 +15,7 @@ from tests.api.house import until
 
 from samovar.errors import AWS, ClientError
 from samovar.invocation.deliveries import DeliveryConsumer
-from samovar.invocation.destinations import Undeliverable
+from samovar.invocation.delivery_errors import Undeliverable
 from samovar.invocation.pump import Pump
 from samovar.metrics.observer import SilentObserver
 from samovar.model.event import Channel, Delivery
@@ -67,7 +67,9 @@ class Sender:
 
 
 class House:
-    def __init__(self, own: Callable[..., Item | None] = lambda *_: None) -> None:
+    def __init__(
+        self, own: Callable[..., Item | None] = lambda *_: None, time_scale: float = 1.0
+    ) -> None:
         self.clock = ManualClock()
         self.queue = MemoryInvokeQueue()
         self.sender = Sender()
@@ -80,7 +82,8 @@ class House:
             lambda item: self.accepted.append(item.id),
             self.clock,
             self.told,
-            time_scale=1.0,
+            time_scale=time_scale,
+            own="arn:aws:lambda:us-east-1:111111111111:function:",
         )
         self.consumer.pump = self.pump
         self.pump.consumer = self.consumer
@@ -119,6 +122,21 @@ def refusal(status: int, code: str = "Code") -> Exception:
     return Refused(answer, "SendMessage")
 
 
+async def fails_and_waits(it: House, *waits: float) -> None:
+    """Each try fails, and the next one comes after so many seconds and no sooner."""
+    waiting = {(DELIVERY, ItemState.WAITING): 1}
+    for number, wait in enumerate(waits, start=1):
+        await until(lambda: len(it.told.heard) == number)  # noqa: B023 - awaited in its turn
+        await until(lambda: it.queue.depths() == waiting)
+        found = await it.state()
+        assert found is not None
+        assert found[1].failures == number == it.sender.begun
+        it.clock.advance(wait - 0.001)
+        await asyncio.sleep(0)
+        assert it.sender.begun == number
+        it.clock.advance(0.002)
+
+
 def test_what_is_sent_is_gone() -> None:
     async def scene(it: House) -> None:
         await it.put()
@@ -146,21 +164,22 @@ def test_what_may_pass_is_tried_again_with_longer_and_longer_waits(error: Except
     async def scene(it: House) -> None:
         it.sender.errors = [error] * 3
         await it.put()
-        waiting = {(DELIVERY, ItemState.WAITING): 1}
-        for number, wait in enumerate((1.0, 2.0, 4.0), start=1):
-            await until(lambda: len(it.told.heard) == number)  # noqa: B023 - awaited in its turn
-            await until(lambda: it.queue.depths() == waiting)
-            found = await it.state()
-            assert found is not None
-            assert found[1].failures == number == it.sender.begun
-            it.clock.advance(wait - 0.001)
-            await asyncio.sleep(0)
-            assert it.sender.begun == number
-            it.clock.advance(0.001)
+        await fails_and_waits(it, 1.0, 2.0, 4.0)
         await until(lambda: not it.queue.depths())
         assert [one[0] for one in it.told.heard] == ["retried"] * 3 + ["delivered"]
 
     play(scene)
+
+
+@pytest.mark.parametrize("time_scale", [0.0, 0.0001])
+def test_a_neighbour_comes_back_no_sooner_on_a_short_time_scale(time_scale: float) -> None:
+    async def scene(it: House) -> None:
+        it.sender.errors = [refusal(500)] * 9
+        await it.put()
+        await fails_and_waits(it, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0)
+        await until(lambda: it.sender.sent == ["d"])
+
+    play(scene, time_scale=time_scale)
 
 
 @pytest.mark.parametrize(

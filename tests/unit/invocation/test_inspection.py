@@ -306,6 +306,23 @@ def test_what_nobody_can_read_is_shown_all_the_same_and_not_redriven() -> None:
     play(scene)
 
 
+@pytest.mark.parametrize(("ended", "kept"), [(5.0, 5.0), (0.0, 3.0)], ids=["new", "old"])
+def test_a_delivery_that_begins_again_knows_when_its_event_ended(ended: float, kept: float) -> None:
+    async def scene(desk: Desk) -> None:
+        delivery = Delivery(
+            *("e", f"{ARN}f:live", Channel.ON_FAILURE, QUEUE, "role", "RetriesExhausted"),
+            ended=ended,
+        )
+        item = Item("d", ItemKind.DELIVERY, QUEUE, delivery.pack(), b"{}", 3, 7, 99, "node")
+        await desk._put(item, ItemState.DEAD, "")
+        await desk.inspection.redrive("d")
+        found = await desk.queue.find("d")
+        assert found is not None and found.item.accepted == desk.clock.wall()
+        assert Delivery.unpack(found.item.head).ended == kept
+
+    play(scene)
+
+
 @pytest.mark.parametrize(("function", "life"), [("f", 21600), ("short", 90)])
 def test_a_dead_event_begins_again(function: str, life: int) -> None:
     async def scene(desk: Desk) -> None:

@@ -94,6 +94,7 @@ def test_a_dead_letter_is_the_event_itself_with_its_attributes_beside_it() -> No
         trace="Root=1",
         error_code="200",
         error_message="no",
+        ended=NOW,
     )
 
 

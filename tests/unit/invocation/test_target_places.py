@@ -5,11 +5,12 @@ from __future__ import annotations
 from samovar.invocation.target_places import TargetPlaces
 
 SQS = "arn:aws:sqs:us-east-1:000000000000:"
+OWN = "arn:aws:lambda:us-east-1:000000000000:function:"
 SNS = "arn:aws:sns:us-east-1:000000000000:t"
 
 
 def test_a_target_has_its_own_and_no_more() -> None:
-    places = TargetPlaces(3, 5, [].append)
+    places = TargetPlaces(3, 5, [].append, OWN)
     assert places.take(f"{SQS}a", 2) == 2
     assert places.take(f"{SQS}a", 2) == 1
     assert places.take(f"{SQS}a", 2) == 0
@@ -19,7 +20,7 @@ def test_a_target_has_its_own_and_no_more() -> None:
 
 def test_who_was_refused_for_the_neighbour_s_sake_asks_again_in_turn() -> None:
     told: list[str] = []
-    places = TargetPlaces(2, 2, told.append)
+    places = TargetPlaces(2, 2, told.append, OWN)
     assert places.take(f"{SQS}a", 2) == 2
     for name in "bc":
         assert places.take(f"{SQS}{name}", 1) == 0
@@ -31,3 +32,14 @@ def test_who_was_refused_for_the_neighbour_s_sake_asks_again_in_turn() -> None:
     assert told == [f"{SQS}b", f"{SQS}c"]
     places.give_back(f"{SQS}b", 1)
     assert places.take(f"{SQS}d", 2) == 2  # what is free is nobody's
+
+
+def test_own_functions_wait_for_no_lambda_elsewhere() -> None:
+    places = TargetPlaces(2, 3, [].append, OWN)
+    for account in ("1", "2"):
+        places.take(OWN.replace("000000000000", account * 12) + "f", 2)
+    assert places.take("arn:aws:lambda:eu-west-1:000000000000:function:f", 2) == 0
+    assert places.take(f"{OWN}f", 2) == 2
+    assert places.take(f"{OWN}g", 2) == 1
+    places.give_back(f"{OWN}f", 1)
+    assert places.take(f"{OWN}g", 2) == 1

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgpack
 import pytest
 
 from samovar.model.event import Channel, Delivery, QueuedEvent
 
 EVENT = QueuedEvent("f", "arn:f:live", "live", "Root=1", 3, 2, 1, "Success", "E", "m")
-DELIVERY = Delivery("id", "arn:f", Channel.DEAD_LETTER, "arn:q", "arn:r", "Success", failures=3)
+DELIVERY = Delivery(
+    "id", "arn:f", Channel.DEAD_LETTER, "arn:q", "arn:r", "Success", failures=3, ended=7.5
+)
 
 
 def test_what_was_packed_is_unpacked() -> None:
     assert QueuedEvent.unpack(EVENT.pack()) == EVENT
     assert Delivery.unpack(DELIVERY.pack()) == DELIVERY
+
+
+def test_a_delivery_that_was_kept_before_its_end_was_is_read() -> None:
+    fields = msgpack.unpackb(DELIVERY.pack())
+    assert Delivery.unpack(msgpack.packb(fields[:-1])) == replace(DELIVERY, ended=0.0)
 
 
 def test_a_new_event_is_packed_as_any_other() -> None:

@@ -22,6 +22,7 @@ class Sts:
         self.now = 1_700_000_000.0
         self.asked = 0
         self.broken = False
+        self.length = HOUR
         self.gate = asyncio.Event()
         self.gate.set()
         self.keys = RoleKeys("arn:aws:iam::000000000000:role/r", self.assume, lambda: self.now)
@@ -35,7 +36,7 @@ class Sts:
             "AccessKeyId": f"ASIA{self.asked}",
             "SecretAccessKey": "secret",
             "SessionToken": "token",
-            "Expiration": datetime.fromtimestamp(self.now + HOUR, UTC),
+            "Expiration": datetime.fromtimestamp(self.now + self.length, UTC),
         }
 
     async def key(self) -> str:
@@ -97,6 +98,22 @@ def test_old_ones_do_while_they_are_good_and_no_longer() -> None:
             await sts.key()
         sts.broken = False
         assert (await sts.key()).startswith("ASIA")
+
+    play(scene)
+
+
+def test_short_sessions_are_used_for_most_of_their_time() -> None:
+    async def scene(sts: Sts) -> None:
+        sts.length = HOUR / 4  # STS's least
+        assert [await sts.key(), await sts.key()] == ["ASIA1", "ASIA1"]
+        sts.now += sts.length * 0.75 - 1
+        assert await sts.key() == "ASIA1"
+        sts.now += 1
+        sts.broken = True
+        assert await sts.key() == "ASIA1"
+        sts.now += sts.length / 4
+        with pytest.raises(RoleNotAssumed):
+            await sts.key()
 
     play(scene)
 

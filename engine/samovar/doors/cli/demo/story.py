@@ -79,9 +79,16 @@ class Stage:
     Methods block, and raise Interrupted after `stopping` was set. Not for several threads.
     """
 
-    def __init__(self, settings: Settings, endpoint: str, stopping: Signal) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        endpoint: str,
+        stopping: Signal,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
         self._stopping = stopping
+        self._monotonic = monotonic
         self._closing = ExitStack()
         self.aws_lambda = self._kept(lambda_client(endpoint))
         self._s3, self._dynamodb, self._sqs = (
@@ -147,7 +154,7 @@ class Stage:
         over = time.perf_counter()
         told = accepted["ResponseMetadata"]
         waited = (over - began) * 1000
-        return Sent(event, told["RequestId"], accepted["StatusCode"], waited, time.monotonic())
+        return Sent(event, told["RequestId"], accepted["StatusCode"], waited, self._monotonic())
 
     def message(self, queue: str, sent: Sent) -> Message:
         """The next message of a queue."""
@@ -159,7 +166,7 @@ class Stage:
             return next(iter(found.get("Messages", ())), None)
 
         got = self._awaited(look, f"a message in the queue {queue}")
-        after = time.monotonic() - sent.accepted
+        after = self._monotonic() - sent.accepted
         self._sqs.delete_message(QueueUrl=self._urls[queue], ReceiptHandle=got["ReceiptHandle"])
         attributes = {
             name: value["StringValue"] for name, value in got.get("MessageAttributes", {}).items()
@@ -168,7 +175,7 @@ class Stage:
 
     def attempts(self, sent: Sent) -> Iterator[Attempt]:
         """The attempts of an event that fails, each as it is over."""
-        seen = 0
+        seen, wait = 0, 0.0
         while True:
 
             def look(seen: int = seen) -> EventEntry | None:
@@ -179,17 +186,17 @@ class Stage:
                         return entry
                 return None
 
-            entry = self._awaited(look, f"attempt {seen + 1}")
+            entry = self._awaited(look, f"attempt {seen + 1}", wait)
             seen = entry["errors"]
             over = entry["state"] == "dead"
-            yield Attempt(
-                seen,
-                f"{entry['error_type']}: {entry['error_message']}",
-                time.monotonic() - sent.accepted,
-                None if over else ERROR_WAITS[seen - 1],
-            )
+            text = f"{entry['error_type']}: {entry['error_message']}"
+            after = self._monotonic() - sent.accepted
             if over:
+                yield Attempt(seen, text, after, None)
                 return
+            next_one = ERROR_WAITS[seen - 1]
+            yield Attempt(seen, text, after, next_one)
+            wait = next_one * self._settings.time_scale
 
     def thumbnail(self, message: Message, directory: Path) -> tuple[Path, dict[str, Any]]:
         """The thumbnail that a record tells of, as a file; and its row."""
@@ -216,15 +223,17 @@ class Stage:
             made.append(call)
         return made
 
-    def _awaited(self, look: Callable[[], Found | None], what: str) -> Found:
-        deadline = time.monotonic() + _PATIENCE
+    def _awaited(self, look: Callable[[], Found | None], what: str, expected: float = 0.0) -> Found:
+        """What `look` finds, which is not to be had before `expected` seconds."""
+        within = expected + _PATIENCE
+        deadline = self._monotonic() + within
         while True:
             self._go_on()
             found = look()
             if found is not None:
                 return found
-            if time.monotonic() > deadline:
-                raise Failure(Exit.ENGINE, f"{what} did not come within {_PATIENCE:.0f} s")
+            if self._monotonic() > deadline:
+                raise Failure(Exit.ENGINE, f"{what} did not come within {within:.0f} s")
             self._stopping.wait(_STEP)
 
     def _go_on(self) -> None:

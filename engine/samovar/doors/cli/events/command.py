@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import click
 from rich.text import Text
 
 from samovar.doors.cli.events import shown
-from samovar.doors.cli.events.asking import Events, Refusal, events_at
+from samovar.doors.cli.events.asking import Events, events_at
+from samovar.doors.cli.events.each import do_each
 from samovar.doors.cli.exits import Exit, Failure
-from samovar.doors.cli.progress import progress_bar
 from samovar.doors.cli.remote import endpoint_option
 from samovar.doors.cli.screen import console, print_rows, say
 from samovar.model.event import Condition
 from samovar.model.event_entries import Entry
 from samovar.stores.invoke_queue import ItemKind, ItemState
 
-_AT_ONCE = 8
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def _filters(command: Command) -> Command:
     kinds = click.Choice([kind.value for kind in ItemKind])
-    conditions = click.Choice([one.value for one in Condition if one is not Condition.SUCCESS])
+    conditions = click.Choice([one.value for one in Condition])
     for option in (
         click.option(
             "--condition", type=conditions, metavar="CONDITION", help="those that ended so"
@@ -84,7 +81,8 @@ Examples:
 
 \b
 CONDITION is RetriesExhausted, EventAgeExceeded, ZeroReservedConcurrency,
-RecursiveInvocation, FunctionDeleted or InvalidEvent.
+RecursiveInvocation, FunctionDeleted or InvalidEvent; or Success, of a
+delivery that tells of one.
 
 \b
 what   event, or what it is sent to: on-success, on-failure, dead-letter
@@ -114,7 +112,7 @@ def list_(
     with events_at(endpoint_url) as asked:
         page = asked.page(filters, limit, after)
     if as_json:
-        click.echo(json.dumps(page, indent=2, ensure_ascii=False))
+        click.echo(shown.as_json(page, _encoding()))
         return
     if page["events"]:
         rows = shown.rows(page["events"], page["time"])
@@ -135,8 +133,9 @@ Examples:
   samovar events show 8f507cfc-xmpl-4697-b07a-ac58fc914c95
   samovar events show 8f507cfc-xmpl-4697-b07a-ac58fc914c95 --json | jq .event
 
-The payload goes to stdout, the rest to stderr: «> event.json» keeps the event alone. What an
-attempt logged: samovar logs FUNCTION --request-id ID.""",
+The payload goes to stdout, the rest to stderr: «> event.json» keeps the event alone, as it came. A
+terminal gets it with line breaks. What an attempt logged: samovar logs FUNCTION --request-id
+ID.""",
 )
 @click.argument("event_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="print everything as one JSON object")
@@ -146,14 +145,16 @@ def show(event_id: str, as_json: bool, endpoint_url: str | None) -> None:
     with events_at(endpoint_url) as asked:
         found = asked.details(event_id)
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        click.echo(shown.as_json(found, _encoding()))
         return
     screen = console(stderr=True)
     for name, text in shown.details(found):
         screen.print(Text.assemble((f"{name:<15}", "bold"), text), soft_wrap=True)
     entry = found["event"]
-    payload = shown.pretty(entry.get("payload", ""))
-    click.echo(payload)
+    # To be read; a file, or the next program, gets what is kept: JSON that was read and written
+    # again need not be the same.
+    shape = shown.pretty if sys.stdout.isatty() else shown.plain
+    click.echo(shape(entry.get("payload", ""), _encoding()))
     if entry["state"] == ItemState.DEAD:
         say(f"to have it {_verb(entry)} again: samovar events redrive {entry['id']}")
 
@@ -169,7 +170,7 @@ Examples:
 An event runs again under its request id, as if it had just come in: it has all its retries before
 it, and its function runs as it is now. A delivery is sent again. Those that are chosen by a filter
 are counted, and asked about; without a terminal that wants --yes. --json prints `redriven` (a list
-of ids) and `failed` (messages by id).""",
+of ids) and `failed` (messages by id), also where the engine goes away before all of it is done.""",
 )
 @_of_the_dead
 def redrive(
@@ -184,7 +185,7 @@ def redrive(
     """Have dead events run again, and dead deliveries sent again."""
     with events_at(endpoint_url) as asked:
         chosen = _chosen(asked, ids, filters, everything=everything, yes=yes, what="redrive")
-        _each(chosen, asked.redrive, "redriven", as_json=as_json)
+        do_each(chosen, asked.redrive, "redriven", as_json=as_json)
 
 
 @events.command(
@@ -210,7 +211,11 @@ def forget(
     """Delete dead events and deliveries for good."""
     with events_at(endpoint_url) as asked:
         chosen = _chosen(asked, ids, filters, everything=everything, yes=yes, what="forget")
-        _each(chosen, asked.forget, "forgotten", as_json=as_json)
+        do_each(chosen, asked.forget, "forgotten", as_json=as_json)
+
+
+def _encoding() -> str:
+    return sys.stdout.encoding or "utf-8"
 
 
 def _verb(entry: Entry) -> str:
@@ -254,40 +259,3 @@ def _confirm(found: Sequence[Entry], what: str) -> None:
         say(f"  {count:,} of {function}: {kind}, {condition}")
     if not click.confirm(f"{what} these {len(found):,}?", err=True):
         raise click.Abort
-
-
-def _each(ids: Sequence[str], act: Callable[[str], object], done: str, *, as_json: bool) -> None:
-    """Do it with each, some at a time, and say what came of it; ends with REFUSED if one failed."""
-    failed: dict[str, Refusal] = {}
-    screen = console(stderr=True)
-    progress = progress_bar(screen)
-
-    def one(item_id: str) -> None:
-        try:
-            act(item_id)
-        except Refusal as refusal:
-            failed[item_id] = refusal
-
-    with progress, ThreadPoolExecutor(_AT_ONCE) as threads:
-        step = progress.add_task(done, total=len(ids))
-        try:
-            for _ in threads.map(one, ids):
-                progress.advance(step)
-        except BaseException:
-            threads.shutdown(cancel_futures=True)
-            raise
-    went = [item_id for item_id in ids if item_id not in failed]
-    if as_json:
-        messages = {item_id: refusal.message for item_id, refusal in failed.items()}
-        click.echo(json.dumps({done: went, "failed": messages}, indent=2))
-    if failed:
-        _end(failed, went, done)
-    say(f"{done}: {len(went):,}" if ids else "nothing is dead there")
-
-
-def _end(failed: dict[str, Refusal], went: Sequence[str], done: str) -> NoReturn:
-    (first, *others) = failed.values()
-    for refusal in others:
-        say(f"{refusal.code}: {refusal.message}")
-    say(f"{done}: {len(went):,}; not: {len(failed):,}")
-    raise first.as_failure()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from samovar.model.event_entries import Entry, EventDetails, QueueDepths
 
 LEFT_OUT_FIRST = ("accepted (UTC)", "next try", "tries", "function")
 RIGHT = ("tries",)
+_NO_ASCII = re.compile(r"[^\x00-\x7f]")
 _WHY = 48  # characters of it in a table
 
 
@@ -121,9 +123,34 @@ def _attempts(invoked: int, errors: int, puts_off: int) -> str:
     return "; ".join(texts)
 
 
-def pretty(payload: str) -> str:
-    """JSON with line breaks; any other text as it is."""
+def pretty(payload: str, encoding: str) -> str:
+    """JSON with line breaks, as `encoding` can show it; any other text as it is."""
     try:
-        return json.dumps(json.loads(payload), indent=2, ensure_ascii=False)
-    except ValueError:
+        document = json.loads(payload)
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+        if not _can_show(text, encoding):
+            text = json.dumps(document, indent=2)
+    except (ValueError, RecursionError):
+        return plain(payload, encoding)
+    return text
+
+
+def plain(payload: str, encoding: str) -> str:
+    """A text as it is; where `encoding` does not have all of it, the rest as JSON's escapes."""
+    if _can_show(payload, encoding):
         return payload
+    return _NO_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], payload)
+
+
+def as_json(document: object, encoding: str) -> str:
+    """A page, as `encoding` can show it."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    return text if _can_show(text, encoding) else json.dumps(document, indent=2)
+
+
+def _can_show(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:  # half a character, too, has no place in UTF-8
+        return False
+    return True
