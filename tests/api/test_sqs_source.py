@@ -249,3 +249,67 @@ def test_an_update_takes_effect_and_a_deletion_ends_it(
         assert await asyncio.to_thread(beside.left) == (1, 0)
 
     play(serve, moto, scene)
+
+
+def test_messages_of_a_group_keep_their_order(
+    serve: Serve, moto: Neighbour, beside: Beside
+) -> None:
+    beside.arn, beside.url = beside.queue(
+        ".fifo", FifoQueue="true", ContentBasedDeduplication="true"
+    )
+
+    async def scene(it: ServedHouse) -> None:
+        await deploy(it, beside)
+        await mapped(it, beside)
+
+        def send() -> None:
+            for number in range(12):
+                for group in "abc":
+                    beside.send(f"{group}{number}", MessageGroupId=group)
+
+        await asyncio.to_thread(send)
+        await until(lambda: len(beside.told.bodies) >= 36)
+        for group in "abc":
+            found = [body for body in beside.told.bodies if body[0] == group]
+            assert found == [f"{group}{number}" for number in range(12)]
+        await left(beside, 0, 0)
+
+    play(serve, moto, scene)
+
+
+def test_filtered_messages_are_deleted_and_never_seen(
+    serve: Serve, moto: Neighbour, beside: Beside
+) -> None:
+    async def scene(it: ServedHouse) -> None:
+        await deploy(it, beside)
+        pattern = json.dumps({"body": {"kind": ["tea"]}})
+        made = await mapped(it, beside, FilterCriteria={"Filters": [{"Pattern": pattern}]})
+        assert made["FilterCriteria"] == {"Filters": [{"Pattern": pattern}]}
+        await asyncio.to_thread(
+            beside.send, '{"kind": "coffee"}', '{"kind": "tea"}', "plain text", '{"kind": ["tea"]}'
+        )
+        await until(lambda: len(beside.told.bodies) == 2)
+        await left(beside, 0, 0)
+        assert sorted(beside.told.bodies) == ['{"kind": "tea"}', '{"kind": ["tea"]}']
+
+    play(serve, moto, scene)
+
+
+def test_a_restart_reads_on_and_what_was_in_hand_reappears(
+    serve: Serve, moto: Neighbour, beside: Beside
+) -> None:
+    beside.arn, beside.url = beside.queue("-short", VisibilityTimeout="40")
+
+    async def first(it: ServedHouse) -> None:
+        await deploy(it, beside)
+        await mapped(it, beside)
+
+    async def second(it: ServedHouse) -> None:
+        (one,) = (await it.call("list_event_source_mappings"))["EventSourceMappings"]
+        assert one["EventSourceArn"] == beside.arn
+        await asyncio.to_thread(beside.send, "after")
+        await until(lambda: beside.told.bodies == ["after"])
+        await left(beside, 0, 0)
+
+    play(serve, moto, first)
+    play(serve, moto, second)

@@ -69,8 +69,17 @@ class Queue:
 
     async def delete(self, receipts: Sequence[str]) -> list[str]:
         """Delete messages by their receipt handles; those that were not deleted."""
-        chunks = [receipts[at : at + MOST_AT_ONCE] for at in range(0, len(receipts), MOST_AT_ONCE)]
-        return [one for left in await asyncio.gather(*map(self._delete, chunks)) for one in left]
+        deleting = map(self._delete, _tens(receipts))
+        return [one for left in await asyncio.gather(*deleting) for one in left]
+
+    async def give_back(self, receipts: Sequence[str]) -> None:
+        """Have messages be anybody's again at once."""
+        for chunk in _tens(receipts):
+            entries = [
+                {"Id": f"{at}", "ReceiptHandle": receipt, "VisibilityTimeout": 0}
+                for at, receipt in enumerate(chunk)
+            ]
+            await self._call("change_message_visibility_batch", Entries=entries)
 
     async def _delete(self, receipts: Sequence[str]) -> list[str]:
         entries = [{"Id": f"{at}", "ReceiptHandle": receipt} for at, receipt in enumerate(receipts)]
@@ -159,6 +168,10 @@ class Queue:
             return f"{endpoint}/{self._source.account}/{name}"
         self._url = str(reply["QueueUrl"])
         return self._url
+
+
+def _tens(receipts: Sequence[str]) -> list[Sequence[str]]:
+    return [receipts[at : at + MOST_AT_ONCE] for at in range(0, len(receipts), MOST_AT_ONCE)]
 
 
 def code_of(error: Exception) -> str:

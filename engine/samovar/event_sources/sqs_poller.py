@@ -52,6 +52,8 @@ class ReadQueue(Protocol):
 
     async def delete(self, receipts: Sequence[str]) -> list[str]: ...
 
+    async def give_back(self, receipts: Sequence[str]) -> None: ...
+
 
 Invoke = Callable[[EventSourceMapping, bytes], "asyncio.Future[Outcome]"]
 Passes = Callable[[dict[str, Any]], bool]
@@ -90,12 +92,11 @@ class SqsPoller:
         self._source = mapping.source
         self._pollers: set[asyncio.Task[None]] = set()
         self._idle: set[asyncio.Task[None]] = set()  # those that wait for a place, or a better time
-        self._fetching: set[asyncio.Task[None]] = set()  # those that may be given messages
         self._filling: set[asyncio.Future[list[Any]]] = set()  # waits for more of a batch
         self._more_from = 0.0  # when another poller may be added (monotonic seconds)
         self._failures = 0
         self._told = float("-inf")
-        self._stopping = self._cancelled = False
+        self._stopping = self._giving_back = self._cancelled = False
 
     @property
     def pollers(self) -> int:
@@ -113,10 +114,10 @@ class SqsPoller:
         self._passes = passes
 
     def pause(self) -> None:
-        """Fetch nothing more, and wait for no answer: what a queue is giving just now reappears."""
+        """Fetch nothing more, and begin nothing: what a queue is giving just now is given back. A
+        poll that was cut off would leave it in flight, unread."""
+        self._giving_back = True
         self._end()
-        for poller in self._fetching:
-            poller.cancel()
 
     async def stop(self) -> None:
         """Fetch nothing more, and let what is in hand, or being given, be done; idempotent."""
@@ -176,7 +177,9 @@ class SqsPoller:
                 messages, full = await self._fetch()
                 if full:
                     self._grow()
-                if messages:
+                if messages and self._giving_back:
+                    await self._give_back(messages)
+                elif messages:
                     await self._process(messages, place)
                 elif len(self._pollers) > 1:
                     # At once: in its callback it would be too late for others that look just now.
@@ -209,8 +212,7 @@ class SqsPoller:
         size = self._mapping.batch_size
         most = min(MOST_AT_ONCE, size)
         try:
-            with self._among(self._fetching):
-                messages = list(await self._receive(most, self._queue.longest_poll))
+            messages = list(await self._receive(most, self._queue.longest_poll))
         except Exception as error:
             with self._among(self._idle):
                 await self._failed(error)
@@ -311,6 +313,14 @@ class SqsPoller:
             failed = failed_keys(outcome.payload, keys)
         events["failed"] += len(failed)
         return [key for key in keys if key not in failed]
+
+    async def _give_back(self, messages: Sequence[Any]) -> None:
+        """Have messages reappear at once; where that fails, or the role may not ask for it (AWS's
+        own policy for pollers doesn't say so), they do in time."""
+        try:
+            await self._queue.give_back([message["ReceiptHandle"] for message in messages])
+        except Exception as error:
+            _log.debug("%s: messages reappear later: %s", self._source.arn, error)
 
     async def _delete(self, receipts: Sequence[str]) -> None:
         left = list(receipts)

@@ -66,6 +66,10 @@ class Queue:
             del self.in_flight[receipt]
         return []
 
+    async def give_back(self, receipts: Sequence[str]) -> None:
+        for receipt in receipts:
+            self.waiting.append(self.in_flight.pop(receipt))
+
     def give_up(self) -> None:
         """Answer whoever waits with nothing, as after a long poll."""
         self._more.set()

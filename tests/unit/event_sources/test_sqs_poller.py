@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
@@ -228,7 +229,6 @@ def test_a_stop_lets_what_is_in_hand_be_done_and_deleted() -> None:
         it.queue.put("a")
         await it.turns()
         it.poller.pause()
-        it.queue.put("b")
         await it.turns()
         assert it.poller.pollers == 1
         it.end(1)
@@ -239,13 +239,41 @@ def test_a_stop_lets_what_is_in_hand_be_done_and_deleted() -> None:
     play(scene)
 
 
+def test_what_a_queue_gives_at_the_very_end_is_given_back() -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.poller.pause()
+        await it.turns()
+        assert it.poller.pollers == 1, "its poll is not cut off"
+        it.queue.put("late")
+        await it.turns()
+        assert it.poller.pollers == 0
+        assert (list(it.queue.waiting), it.queue.in_flight, it.batches) == (["late"], {}, [])
+
+    play(scene)
+
+
+def test_a_mapping_that_is_left_does_what_it_was_given() -> None:
+    async def scene(it: PollerHouse) -> None:
+        ending = asyncio.ensure_future(it.poller.stop())
+        await it.turns()
+        it.queue.put("last")
+        await it.turns()
+        it.end(1)
+        await ending
+        assert (it.batches, it.queue.in_flight) == ([["last"]], {})
+
+    play(scene)
+
+
 def test_a_batch_that_fills_goes_as_it_is_when_all_comes_to_an_end() -> None:
     async def scene(it: PollerHouse) -> None:
         it.queue.put("a")
         await it.turns()
         assert it.batches == []
-        it.poller.pause()
+        ending = asyncio.ensure_future(it.poller.stop())
         await it.turns()
         assert it.batches == [["a"]]
+        it.end(1)
+        await ending
 
     play(scene, batch_size=100, window=300)

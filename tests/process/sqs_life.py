@@ -1,0 +1,109 @@
+"""A life of an engine that reads a queue, and dies where it is told to:
+
+    python -m tests.process.sqs_life DIRECTORY MOTO_URL PORT POINT TIME
+
+The first life makes the function and the mapping. POINT is where it is killed (see POINTS), and
+TIME how often it passes there first; `nowhere` lives until the queue is empty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from samovar.engine import Engine
+from samovar.event_sources import sqs_poller
+from samovar.event_sources.invoking import BatchInvoker
+from samovar.event_sources.sqs import Queue
+from samovar.model.event_source import EventSourceMapping
+from samovar.settings import Isolation, Settings
+
+ACCOUNT = "123456789012"
+POINTS = ("receiving", "received", "invoking", "invoked", "deleting", "deleted")
+_STEP = 0.01
+
+# A second and not half a minute, in which messages of the dead are nobody's.
+sqs_poller._BESIDES = 0
+
+
+class Death:
+    """Comes at a point, the so-manieth time."""
+
+    def __init__(self, point: str, time: int) -> None:
+        self._point = point
+        self._left = time
+
+    def passes(self, point: str) -> None:
+        if point == self._point:
+            self._left -= 1
+            if self._left <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def install(self) -> None:
+        receive, delete, invoke = Queue.receive, Queue.delete, BatchInvoker.invoke
+
+        async def receiving(queue: Queue, *given: Any) -> Any:
+            self.passes("receiving")
+            found = await receive(queue, *given)
+            if found:
+                self.passes("received")
+            return found
+
+        async def deleting(queue: Queue, *given: Any) -> Any:
+            self.passes("deleting")
+            left = await delete(queue, *given)
+            self.passes("deleted")
+            return left
+
+        def invoking(invoker: BatchInvoker, mapping: EventSourceMapping, payload: bytes) -> Any:
+            self.passes("invoking")
+            future = invoke(invoker, mapping, payload)
+            future.add_done_callback(lambda _: self.passes("invoked"))
+            return future
+
+        Queue.receive, Queue.delete = receiving, deleting  # type: ignore[method-assign]
+        BatchInvoker.invoke = invoking  # type: ignore[method-assign]
+
+
+async def live(directory: Path, url: str, port: str, death: Death) -> None:
+    settings = Settings(
+        data_dir=directory / "data",
+        isolation=Isolation.NONE,
+        spares=0,
+        account_id=ACCOUNT,
+        aws_endpoint=url,
+    )
+    arn = f"arn:aws:sqs:us-east-1:{ACCOUNT}:{directory.name}"
+    async with Engine(settings) as engine:
+        mappings = engine.registry.event_sources
+        if not mappings.all():
+            made = await engine.create_function(
+                "f",
+                code=directory / "code",
+                handler="app.handler",
+                timeout=1,
+                environment={"RECORD": port},
+            )
+            await mappings.create(EventSourceMapping("", made.arn, arn, batch_size=3))
+        death.install()
+        mapping = mappings.all()[0]
+        queue = engine._parts.sources._pollers
+        while mapping.uuid not in queue:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(_STEP)
+        while not (directory / "enough").exists():  # noqa: ASYNC110 - a file tells nobody
+            await asyncio.sleep(_STEP)
+
+
+def main() -> None:
+    directory, url, port, point, time = sys.argv[1:]
+    uvloop.run(live(Path(directory), url, port, Death(point, int(time))))
+
+
+if __name__ == "__main__":
+    main()
