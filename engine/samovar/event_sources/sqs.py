@@ -31,6 +31,7 @@ _DENIED = frozenset(
         "UnauthorizedOperation",
     }
 )
+_FORBIDDEN = 403
 _NO_QUEUE = frozenset(
     {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NonExistentQueue"}
 )
@@ -175,9 +176,13 @@ def _tens(receipts: Sequence[str]) -> list[Sequence[str]]:
 
 
 def code_of(error: Exception) -> str:
-    """The code of botocore's ClientError, which is not imported for this; else empty."""
+    """The code of botocore's ClientError, which is not imported for this; else empty. A refusal in
+    no words of SQS's is AccessDenied (moto's comes in another protocol than it was asked in)."""
     answer: Any = getattr(error, "response", None)
     if not isinstance(answer, dict):
         return ""
     # In SQS's newer protocol the old name is in a header, and botocore puts it here.
-    return str(answer.get("Error", {}).get("QueryErrorCode") or answer["Error"].get("Code", ""))
+    said = answer.get("Error", {})
+    code = str(said.get("QueryErrorCode") or said.get("Code", ""))
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return "AccessDenied" if status == _FORBIDDEN and code.isdigit() else code
