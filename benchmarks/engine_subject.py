@@ -39,7 +39,7 @@ class EngineSubject(Subject):
     queues). `cold_functions`: how many `noop-N` to create. `provisioned`: how many `first-N`,
     each with a published version of which one context is provisioned. `pure_msgpack`: workers
     without msgpack's C extension. `parked`: of all events one may run at a time, and one of `hold`
-    does, for as long as the engine lives: all others wait.
+    does, for as long as the engine lives: all others wait. The rest are settings.
     """
 
     def __init__(  # noqa: PLR0917 - by name, from JSON
@@ -50,6 +50,7 @@ class EngineSubject(Subject):
         provisioned: int = 0,
         pure_msgpack: bool = False,
         parked: bool = False,
+        **settings: Any,
     ) -> None:
         self._http = http
         self._contexts = contexts
@@ -82,8 +83,14 @@ class EngineSubject(Subject):
                 request_rate=0,
                 unreserved_minimum=0,
                 **({"async_concurrency": 1} if parked else {}),
+                **settings,
             )
         )
+
+    @property
+    def engine(self) -> Engine:
+        """The engine; running from `start` on."""
+        return self._engine
 
     async def start(self) -> dict[str, Any]:
         await self._engine.start()

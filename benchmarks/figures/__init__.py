@@ -13,11 +13,15 @@ from benchmarks.figures import (
     provisioned,
     reload,
     snapstart,
+    sources,
 )
 from benchmarks.harness import Figure
 
 
 def build(quick: bool) -> list[Figure]:
     """All figures; `quick` takes few samples, enough to see that everything runs."""
-    parts = (embedded, http, accept, backlog, cold, provisioned, idle, snapstart, reload, decision)
+    parts = (
+        *(embedded, http, accept, backlog, sources),
+        *(cold, provisioned, idle, snapstart, reload, decision),
+    )
     return [figure for part in parts for figure in part.build(quick)]

@@ -1,5 +1,6 @@
 """The functions that every contender runs. Imports nothing of the benchmarks: it is deployed."""
 
+import json
 import socket
 import time
 from typing import Any
@@ -19,6 +20,14 @@ def hold(event: Any, context: Any = None) -> Any:
     """Keep the context until the epoch time in `until`: the next invocation needs another one."""
     time.sleep(max(0.0, event.get("until", 0.0) - time.time()))
     return event
+
+
+def stamps(event: Any, context: Any = None) -> None:
+    """`stamp` for each message of a batch."""
+    for record in event["Records"]:
+        body = json.loads(record["body"])
+        if isinstance(body, dict):
+            stamp(body)
 
 
 def stamp(event: Any, context: Any = None) -> None:

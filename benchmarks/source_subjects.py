@@ -1,0 +1,238 @@
+"""A queue that is read: by the engine for a function, and by a loop that does nothing with it.
+
+Each has a moto server of its own beside it, in a process, and the same client (aiobotocore). A
+queue's other end is not what is measured, so messages are sent beforehand, ten in a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+
+from benchmarks.engine_subject import EngineSubject
+from benchmarks.subject import Subject
+
+_ACCOUNT = "123456789012"
+_TENS = 10
+_SENDERS = 8
+_REST = 0.02  # seconds between two messages whose lag is taken
+_LOOK = 0.002
+# Pollers of the bare loop: as many as Lambda begins with, and the engine.
+_POLLERS = 5
+_LONG_POLL = 2  # seconds, the engine's for a neighbour on the same machine
+
+
+class _Beside(Subject):
+    """A moto server, its queue, and a client for it."""
+
+    def __init__(self) -> None:
+        self._opened = AsyncExitStack()
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "samovar.doors.cli.demo.moto_server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._server.stdout is not None
+        self.endpoint = self._server.stdout.readline().strip()
+        self.sqs: Any = None
+        self.url = ""
+
+    async def start(self) -> dict[str, Any]:
+        client = get_session().create_client(
+            "sqs",
+            region_name="us-east-1",
+            endpoint_url=self.endpoint,
+            aws_access_key_id="any",
+            aws_secret_access_key="any",
+            config=AioConfig(max_pool_connections=64),
+        )
+        self.sqs = await self._opened.enter_async_context(client)
+        # As long as the function may run: else the mapping is refused.
+        attributes = {"VisibilityTimeout": "900"}
+        made = await self.sqs.create_queue(QueueName="q", Attributes=attributes)
+        self.url = made["QueueUrl"]
+        return {}
+
+    def commands(self) -> Mapping[str, Callable[..., Awaitable[Any]]]:
+        return {"drain": self.drain, "lag": self.lag}
+
+    async def drain(self, count: int) -> dict[str, Any]:
+        """How long `count` messages that are there take to be read and deleted."""
+        bodies = iter([f"message {number}" for number in range(count)])
+
+        async def sender() -> None:
+            while entries := [
+                {"Id": str(at), "MessageBody": body}
+                for at, body in zip(range(_TENS), bodies, strict=False)
+            ]:
+                await self.sqs.send_message_batch(QueueUrl=self.url, Entries=entries)
+
+        await self.hold()
+        await asyncio.gather(*(sender() for _ in range(_SENDERS)))
+        before = time.perf_counter()
+        await self.read(count)
+        return {"elapsed": time.perf_counter() - before, "count": count}
+
+    async def lag(self, count: int) -> dict[str, Any]:
+        """Seconds from the wish to send a message until it was heard of, one after the other."""
+        latencies = []
+        started = time.monotonic_ns()
+        for _ in range(count):
+            before = time.monotonic_ns()
+            await self.sqs.send_message(QueueUrl=self.url, MessageBody=self.body())
+            latencies.append(await self.heard() - before)
+            await asyncio.sleep(_REST)
+        return {"elapsed": (time.monotonic_ns() - started) / 1e9, "latencies": latencies}
+
+    def body(self) -> str:
+        return "{}"
+
+    async def hold(self) -> None:
+        """Read nothing, until `read`."""
+
+    async def read(self, count: int) -> None:
+        """Read until `count` messages are deleted."""
+        raise NotImplementedError
+
+    async def heard(self) -> int:
+        """When the next message was heard of, monotonic nanoseconds."""
+        raise NotImplementedError
+
+    async def stop(self) -> None:
+        await self._opened.aclose()
+        assert self._server.stdin is not None
+        self._server.stdin.close()
+        self._server.wait()
+
+
+class BareSource(_Beside):
+    """Receives and deletes, and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._heard: asyncio.Queue[int] = asyncio.Queue()
+        self._listening: asyncio.Task[None] | None = None
+
+    async def read(self, count: int) -> None:
+        left = count
+
+        async def poller() -> None:
+            nonlocal left
+            while left > 0:
+                found = await self._once(0)
+                left -= found
+
+        await asyncio.gather(*(poller() for _ in range(_POLLERS)))
+
+    async def heard(self) -> int:
+        if self._listening is None:
+            self._listening = asyncio.create_task(self._listen())
+        return await self._heard.get()
+
+    async def _listen(self) -> None:
+        while True:
+            await self._once(_LONG_POLL)
+
+    async def _once(self, wait: int) -> int:
+        reply = await self.sqs.receive_message(
+            QueueUrl=self.url,
+            MaxNumberOfMessages=_TENS,
+            WaitTimeSeconds=wait,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["All"],
+        )
+        messages = reply.get("Messages", ())
+        if messages:
+            self._heard.put_nowait(time.monotonic_ns())
+            entries = [
+                {"Id": str(at), "ReceiptHandle": message["ReceiptHandle"]}
+                for at, message in enumerate(messages)
+            ]
+            await self.sqs.delete_message_batch(QueueUrl=self.url, Entries=entries)
+        return len(messages)
+
+    async def drain(self, count: int) -> dict[str, Any]:
+        told = await super().drain(count)
+        while not self._heard.empty():
+            self._heard.get_nowait()
+        return told
+
+    async def stop(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._listening
+        await super().stop()
+
+
+class SamovarSource(_Beside):
+    """An engine with a mapping of the queue. `lag`: the handler says when it begins; else it does
+    nothing."""
+
+    def __init__(self, lag: bool = False) -> None:
+        super().__init__()
+        self._function = "stamps" if lag else "noop"
+        self._subject = EngineSubject(aws_endpoint=self.endpoint, account_id=_ACCOUNT)
+        self._engine = self._subject.engine
+        self._uuid = ""
+        self._stamps: asyncio.Queue[int] = asyncio.Queue()
+
+    async def start(self) -> dict[str, Any]:
+        from samovar.model.event_source import EventSourceMapping
+
+        await super().start()
+        facts = await self._subject.start()
+        if self._function == "stamps":
+            await self._subject.create("stamps", "stamps")
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(
+            lambda: _Stamps(self._stamps), local_addr=("127.0.0.1", 0)
+        )
+        self._opened.callback(transport.close)
+        self._port = transport.get_extra_info("sockname")[1]
+        arn = f"arn:aws:sqs:us-east-1:{_ACCOUNT}:q"
+        function = f"arn:aws:lambda:us-east-1:{_ACCOUNT}:function:{self._function}"
+        made = await self._engine.registry.event_sources.create(
+            EventSourceMapping("", function, arn)
+        )
+        self._uuid = made.mapping.uuid
+        return facts
+
+    def body(self) -> str:
+        return json.dumps({"port": self._port})
+
+    async def hold(self) -> None:
+        await self._engine.registry.concurrency.put(self._function, None, 0)
+
+    async def read(self, count: int) -> None:
+        numbers = self._engine._parts.sources._numbers[self._uuid].events
+        wanted = numbers["deleted"] + count
+        await self._engine.registry.concurrency.delete(self._function, None)
+        while numbers["deleted"] < wanted:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(_LOOK)
+
+    async def heard(self) -> int:
+        return await self._stamps.get()
+
+    async def stop(self) -> None:
+        await self._subject.stop()
+        await super().stop()
+
+
+class _Stamps(asyncio.DatagramProtocol):
+    def __init__(self, stamps: asyncio.Queue[int]) -> None:
+        self._stamps = stamps
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self._stamps.put_nowait(int(data))
