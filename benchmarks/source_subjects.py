@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 from aiobotocore.config import AioConfig
@@ -207,18 +208,27 @@ class SamovarSource(_Beside):
             EventSourceMapping("", function, arn)
         )
         self._uuid = made.mapping.uuid
+        mappings = self._engine.registry.event_sources
+        while not mappings.get(self._uuid).state.settled:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(_LOOK)
         return facts
 
     def body(self) -> str:
         return json.dumps({"port": self._port})
 
     async def hold(self) -> None:
-        await self._engine.registry.concurrency.put(self._function, None, 0)
+        await self._enable(False)
+
+    async def _enable(self, enabled: bool) -> None:
+        mappings = self._engine.registry.event_sources
+        await mappings.update(self._uuid, lambda present: replace(present, enabled=enabled))
+        while not mappings.get(self._uuid).state.settled:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(_LOOK)
 
     async def read(self, count: int) -> None:
         numbers = self._engine._parts.sources._numbers[self._uuid].events
         wanted = numbers["deleted"] + count
-        await self._engine.registry.concurrency.delete(self._function, None)
+        await self._enable(True)
         while numbers["deleted"] < wanted:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(_LOOK)
 
