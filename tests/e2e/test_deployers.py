@@ -162,12 +162,19 @@ NOT_THERE = {("GetFunction", 0), ("ListLayerVersions", 4), ("GetAlias", 9)}
 NOT_YET = {
     *("CreateFunctionUrlConfig", "GetFunctionUrlConfig"),
 }
+# There is no neighbour here that has queues.
+NOBODY_THERE = {
+    "CreateEventSourceMapping": f"The queue {QUEUE} can't be read: nobody has said where sqs is: "
+    "give --aws-endpoint URL, or --endpoints sqs=URL for it alone",
+}
 
 
 def refusal(operation: str, params: dict[str, Any]) -> str:
     """The message that a call must end with; empty where it must go through."""
     if operation in NOT_YET:
         return f"Samovar does not carry out the operation {operation} yet."
+    if operation in NOBODY_THERE:
+        return NOBODY_THERE[operation]
     if operation not in OPERATIONS:  # it has a path of its own
         return ""
     try:
