@@ -24,9 +24,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
+from samovar.model.event_source import FOREVER
+
 # Seconds of back-off, the first and the longest.
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
-FOREVER = -1
 
 
 class Condition(StrEnum):

@@ -114,11 +114,12 @@ class Senders:
     async def _to_bucket(self, item: Item, delivery: Delivery, target: Target) -> None:
         # Of the delivery's own time and id: sent twice, it is one object.
         name = delivery.function_arn.split(":")[6]
+        prefix = delivery.prefix or f"aws/lambda/async/{name}"
         moment = time.strftime("%Y/%m/%d/%Y-%m-%dT%H.%M.%S", time.gmtime(item.accepted))
         await self._call(
             *("put_object", delivery, target),
             Bucket=target.name,
-            Key=f"aws/lambda/async/{name}/{moment}-{item.id}",
+            Key=f"{prefix}/{moment}-{item.id}",
             Body=item.body,
             ContentType="application/json",
         )

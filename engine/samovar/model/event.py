@@ -169,7 +169,8 @@ class Delivery:
     `event` is the request id of the event; `function_arn` its function's, qualified; `target` the
     ARN of where it goes; `role` the ARN of the execution role that it is sent with. `error_code`
     and `error_message` are a dead letter's attributes. `failures` counts how often it could not be
-    sent, `failure` says why the last time.
+    sent, `failure` says why the last time. `prefix` is what the key of an object in S3 begins with,
+    empty for an event's.
     """
 
     event: str
@@ -183,6 +184,7 @@ class Delivery:
     error_message: str = ""
     failures: int = 0
     failure: str = ""
+    prefix: str = ""
 
     def pack(self) -> bytes:
         """As the queue keeps it."""
@@ -191,6 +193,7 @@ class Delivery:
                 *(FORMAT, self.event, self.function_arn, self.channel.value, self.target),
                 *(self.role, self.condition, self.trace, self.error_code, self.error_message),
                 *(self.failures, self.failure),
+                *([self.prefix] if self.prefix else ()),  # what came later: not in older heads
             ]
         )
 

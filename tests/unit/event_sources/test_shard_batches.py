@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samovar.event_sources.shard_batches import (
-    FOREVER,
     Condition,
     Piece,
     Ran,
@@ -22,6 +21,7 @@ from samovar.event_sources.shard_batches import (
     not_run,
     ran,
 )
+from samovar.model.event_source import FOREVER
 
 NOW = 1_000.0
 GOOD = Ran()

@@ -21,7 +21,9 @@ BUS = "arn:aws:events:us-east-1:111111111111:event-bus/b"
 ACCEPTED = 1764072992.5  # 2025-11-25T12:16:32.5Z
 
 
-def send(target: str, *replies: dict[str, Any], times: int = 1) -> RecordingNeighbours:
+def send(
+    target: str, *replies: dict[str, Any], times: int = 1, prefix: str = ""
+) -> RecordingNeighbours:
     """What `times` tries of one delivery ask for."""
     neighbours = RecordingNeighbours(*replies)
     item = Item("id-1", ItemKind.DELIVERY, target, b"", b"{}", ACCEPTED, ACCEPTED, ACCEPTED, "n")
@@ -29,7 +31,8 @@ def send(target: str, *replies: dict[str, Any], times: int = 1) -> RecordingNeig
     async def run() -> None:
         senders = Senders(neighbours)
         for _ in range(times):
-            await senders.send(item, replace(DELIVERY, target=target), Target.parse(target))
+            delivery = replace(DELIVERY, target=target, prefix=prefix)
+            await senders.send(item, delivery, Target.parse(target))
 
     asyncio.run(run())
     return neighbours
@@ -59,6 +62,11 @@ def test_an_object_has_the_same_name_however_often_it_is_sent() -> None:
     assert [given["Key"] for _, _, _, given in asked] == [
         "aws/lambda/async/f/2025/11/25/2025-11-25T12.16.32-id-1"
     ] * 2
+
+
+def test_an_object_has_the_prefix_that_its_delivery_says() -> None:
+    ((_, _, _, given),) = send("arn:aws:s3:::bucket", {}, prefix="aws/lambda/uuid/shard").asked
+    assert given["Key"] == "aws/lambda/uuid/shard/2025/11/25/2025-11-25T12.16.32-id-1"
 
 
 @pytest.mark.parametrize("service", ["sqs", "sns"])
