@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import dropwhile
 from math import floor
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from samovar.clock import Clock
 from samovar.errors import ClientError, EngineError
 from samovar.event_sources import shard_batches
-from samovar.event_sources.admission import Admission, Place
+from samovar.event_sources.admission import Place
 from samovar.event_sources.batching import event_of, failed_keys, portions
 from samovar.event_sources.shard_batches import Dropped, Piece, Ran, Rules, ShardRecord, Step
 from samovar.event_sources.sqs import code_of
@@ -29,6 +29,7 @@ from samovar.metrics.event_sources import SourceNumbers
 from samovar.model import limits
 from samovar.model.arn import function_arn
 from samovar.model.event_source import EventSourceMapping
+from samovar.model.function import LATEST
 from samovar.model.invocation import Outcome
 from samovar.stores.leases import Lease, LeaseStore
 
@@ -36,6 +37,7 @@ _log = logging.getLogger(__name__)
 
 # Seconds before the next try after a failure to read or to write, the first and the longest.
 _PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+_LEAST_WAIT = 0.001  # seconds before a batch is tried again, on whatever scale
 _TOLD_PAUSE = 60.0  # seconds until the log says again that a shard can't be read
 _EXPIRED, _TRIMMED = "ExpiredIteratorException", "TrimmedDataAccessException"
 
@@ -48,6 +50,12 @@ Passes = Callable[[dict[str, Any]], bool]
 GiveUp = Callable[[Dropped, EventSourceMapping, str], Awaitable[None]]
 
 
+class Places(Protocol):
+    """Whom a place for a batch is asked of; see `Admission`."""
+
+    async def place(self, function: str) -> Place: ...
+
+
 @dataclass(slots=True)
 class Reading:
     """What the readers of one mapping share. `mapping` and `passes` (whether a record gets through
@@ -58,7 +66,7 @@ class Reading:
     mapping: EventSourceMapping
     passes: Passes
     stream: Stream
-    admission: Admission
+    admission: Places
     invoke: Invoke
     give_up: GiveUp
     leases: LeaseStore
@@ -68,13 +76,13 @@ class Reading:
     lifetime: float = float("inf")
     result: str = field(default=NOTHING)
 
-    @property
-    def rules(self) -> Rules:
+    def rules(self, *, failed: bool) -> Rules:
         """As they are now. Waits and ages are multiplied by `time_scale`, like those of events; on
-        the scale 0 ages are AWS's. Without an end of its own a record is tried as long as its
-        stream keeps it."""
+        the scale 0 ages are AWS's. Records that `failed` are tried as long as their stream keeps
+        them; an emulator may keep them for longer than it says, and gives them once all the
+        same."""
         mapping, scale = self.mapping, self.time_scale or 1.0
-        age = self.lifetime
+        age = self.lifetime if failed else float("inf")
         if mapping.record_age >= 0:
             age = min(age, mapping.record_age * scale)
         return Rules(mapping.retries, age, mapping.bisect)
@@ -242,16 +250,15 @@ class ShardReader:
         self._it.numbers.events["filtered"] += len(found) - len(records)
         pieces = shard_batches.batch(list(portions(records)))
         while pieces:
-            if self._stopping:
-                raise asyncio.CancelledError
-            step = shard_batches.aged(pieces, self._it.rules, self._it.clock.wall())
+            rules = self._it.rules(failed=pieces[0].failures > 0)
+            step = shard_batches.aged(pieces, rules, self._it.clock.wall())
             pieces = step.left
             if step.dropped is None:
                 step = await self._run(pieces, place)
                 pieces = step.left
             await self._follow(step)
             if pieces and step.wait:
-                await self._wait(step.wait * self._it.time_scale)
+                await self._wait(max(_LEAST_WAIT, step.wait * self._it.time_scale))
         if not self._ended:
             await self._write(Position(Where.AFTER, found[-1].key))
 
@@ -284,7 +291,7 @@ class ShardReader:
         events["failed"] += 0 if failed_at is None else count - failed_at
         it.result = OK if outcome.function_error is None else FAILED
         came = Ran(failed_at, outcome.function_error, outcome.request_id, outcome.executed_version)
-        return shard_batches.ran(pieces, came, it.rules)
+        return shard_batches.ran(pieces, came, it.rules(failed=True))
 
     def _refused(self, pieces: tuple[Piece, ...], error: ClientError | EngineError) -> Step:
         """The function did not take a batch: nobody's fault, or one that goes on as it is."""
@@ -296,7 +303,9 @@ class ShardReader:
         )
         if Result.of(error) in (Result.FUNCTION_ERROR, Result.INVALID_EVENT):
             it.result = FAILED
-            return shard_batches.ran(pieces, Ran(0, "Unhandled"), it.rules)
+            version = it.mapping.qualifier or LATEST
+            came = Ran(0, "Unhandled", executed_version=version)
+            return shard_batches.ran(pieces, came, it.rules(failed=True))
         return shard_batches.not_run(pieces)
 
     async def _follow(self, step: Step) -> None:

@@ -99,7 +99,7 @@ def failure_record(
     kind = mapping.source.kind
     found: dict[str, Any] = {
         "requestContext": {
-            "requestId": last.request_id if last is not None else str(new_id()),
+            "requestId": (last.request_id if last is not None else "") or str(new_id()),
             "functionArn": mapping.function_arn,
             "condition": dropped.condition.value,
             "approximateInvokeCount": max(1, piece.runs),
@@ -145,7 +145,7 @@ def failure_delivery(  # noqa: PLR0917 - what was dropped, of what, whose, when
     body = failure_record(dropped, mapping, shard, now, payload=payload)
     last = dropped.piece.last
     head = Delivery(
-        last.request_id if last is not None else str(uuid.uuid4()),
+        (last.request_id if last is not None else "") or str(uuid.uuid4()),
         mapping.function_arn,
         Channel.ON_FAILURE,
         target,
