@@ -60,7 +60,9 @@ class Beside:
     def __init__(self, moto: Neighbour, name: str) -> None:
         self.told = Told()
         self.moto = moto
-        self.name = name.replace("_", "-").replace("[", "-").strip("]")[:60].strip("-")
+        # Kinesis's tests and DynamoDB's have a neighbour in common, and names.
+        plain = name.replace("_", "-").replace("[", "-").strip("]")
+        self.name = f"{type(self).__name__.lower()}-{plain}"[:60].strip("-")
         self.arn = ""
 
     @property

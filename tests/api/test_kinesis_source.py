@@ -29,13 +29,13 @@ class Stream(Beside):
         self.arn = f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/{self.name}"
         self._shards = shards
 
-    def put(self, *texts: str, shard: int = 0, of: int = 0) -> list[str]:
+    def put(self, *texts: str, shard: int = 0, of: int = 0, key: str = "k") -> list[str]:
         """Put records into a shard; their sequence numbers."""
         inside = str(shard * (HASHES // (of or self._shards)) + 1)
         with self.moto.client("kinesis") as kinesis:
             return [
                 kinesis.put_record(
-                    StreamName=self.name, Data=text, PartitionKey="k", ExplicitHashKey=inside
+                    StreamName=self.name, Data=text, PartitionKey=key, ExplicitHashKey=inside
                 )["SequenceNumber"]
                 for text in texts
             ]
@@ -117,6 +117,22 @@ def test_every_record_comes_once_and_in_the_order_of_its_shard(
             assert f"samovar_event_source_events_total{{{labels}}} 75.0" in metrics
         assert f'samovar_event_source_pollers{{mapping="{uuid}"}} 3.0' in metrics
         assert f'iterator_age_milliseconds{{mapping="{uuid}"}}' in metrics
+
+    play(serve, stream, scene)
+
+
+def test_several_batches_of_a_shard_at_once(serve: Serve, stream: Stream) -> None:
+    async def scene(it: ServedHouse) -> None:
+        await deploy(it, stream)
+        texts = [f"{number}" for number in range(40)]
+        for number, text in enumerate(texts):
+            await asyncio.to_thread(stream.put, text, key=f"k{number % 4}")
+        made = await mapped(it, stream, ParallelizationFactor=4, BatchSize=5)
+        assert made["ParallelizationFactor"] == 4
+        bodies = await heard(stream, lambda bodies: len(bodies) >= 40)
+        assert sorted(bodies) == sorted(texts)
+        for key in range(4):
+            assert [body for body in bodies if int(body) % 4 == key] == texts[key::4]
 
     play(serve, stream, scene)
 
@@ -470,7 +486,7 @@ def test_what_no_stream_can_be_mapped_with(serve: Serve, stream: Stream) -> None
                 {**begin, "ScalingConfig": {"MaximumConcurrency": 2}},
                 "Unsupported ScalingConfig parameter for given event source mapping type.",
             ),
-            ({**begin, "ParallelizationFactor": 2}, "ParallelizationFactor"),
+            ({**begin, "ParallelizationFactor": 11}, "parallelizationFactor"),
             ({**begin, "TumblingWindowInSeconds": 1}, "TumblingWindowInSeconds"),
             ({**begin, "MaximumRecordAgeInSeconds": 59}, "MaximumRecordAgeInSeconds"),
             ({**begin, "MaximumRetryAttempts": 10001}, "maximumRetryAttempts"),

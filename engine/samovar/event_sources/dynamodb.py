@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ class DynamoDbStream:
     ) -> None:
         self._calls = Calls(neighbours, "dynamodbstreams", source, caller, _ACTIONS)
         self._source = source
+        self._hash_key = ""
 
     async def shards(self) -> Sequence[Shard]:
         found: list[Shard] = []
@@ -34,6 +36,9 @@ class DynamoDbStream:
             reply = await self._calls.ask("describe_stream", **asked)
             description = reply["StreamDescription"]
             found += map(_shard, description.get("Shards", ()))
+            for part in description.get("KeySchema", ()):
+                if part["KeyType"] == "HASH":
+                    self._hash_key = part["AttributeName"]
             last = description.get("LastEvaluatedShardId")
             if not last:
                 return found
@@ -77,7 +82,10 @@ class DynamoDbStream:
         event = dynamodb_record(raw, arn=self._source.arn, region=self._source.region)
         change = event["dynamodb"]
         arrived = float(change.get("ApproximateCreationDateTime", 0.0))
-        return StreamRecord.of(change["SequenceNumber"], arrived, event)
+        # Its partition key; the whole key while nobody has asked which part of it that is.
+        keys = change.get("Keys", {})
+        partition = json.dumps(keys.get(self._hash_key, keys), sort_keys=True)
+        return StreamRecord.of(change["SequenceNumber"], arrived, event, partition)
 
 
 def _shard(raw: Any) -> Shard:

@@ -89,7 +89,10 @@ class KinesisStream:
         event = kinesis_record(raw, shard=shard, arn=source.arn, region=source.region, role=role)
         inner = event["kinesis"]
         return StreamRecord.of(
-            inner["sequenceNumber"], float(inner["approximateArrivalTimestamp"]), event
+            inner["sequenceNumber"],
+            float(inner["approximateArrivalTimestamp"]),
+            event,
+            inner["partitionKey"],
         )
 
 

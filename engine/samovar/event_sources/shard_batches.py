@@ -19,10 +19,11 @@ first back-off is 1 s, it doubles up to a minute, and begins anew once something
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
+from zlib import crc32
 
 from samovar.model.event_source import FOREVER
 
@@ -98,6 +99,33 @@ class Step(NamedTuple):
 def batch(portions: Sequence[Sequence[ShardRecord]]) -> tuple[Piece, ...]:
     """The pieces of a new batch: one for each portion that fits in an event."""
     return tuple(Piece(tuple(portion)) for portion in portions if portion)
+
+
+def lanes(records: Sequence[tuple[str, ShardRecord]], most: int) -> list[tuple[ShardRecord, ...]]:
+    """Records, with what they are partitioned by, in up to `most` lanes: each in its order, and
+    those of one partition in the same one, whatever process asks."""
+    found: dict[int, list[ShardRecord]] = {}
+    for partition, record in records:
+        found.setdefault(crc32(partition.encode()) % most, []).append(record)
+    return [tuple(lane) for lane in found.values()]
+
+
+class Progress:
+    """How far all of a shard's records are done, when they are not done in their order."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        """`keys`: their sequence numbers, in order."""
+        self.key = ""  # of the last before which none is left; empty if there is none
+        self._keys = keys
+        self._at = 0
+        self._gone: set[str] = set()
+
+    def gone(self, keys: Iterable[str]) -> None:
+        """These are done, or given up."""
+        self._gone.update(keys)
+        while self._at < len(self._keys) and self._keys[self._at] in self._gone:
+            self.key = self._keys[self._at]
+            self._at += 1
 
 
 def aged(pieces: tuple[Piece, ...], rules: Rules, now: float) -> Step:

@@ -14,7 +14,7 @@ from samovar.event_sources import filtering
 from samovar.event_sources.admission import Admission
 from samovar.event_sources.filtering import FilterSet
 from samovar.event_sources.invoking import BatchInvoker
-from samovar.event_sources.shard_reader import NOTHING
+from samovar.event_sources.reading import NOTHING
 from samovar.event_sources.sqs import Queue
 from samovar.event_sources.sqs_poller import Passes, SqsPoller
 from samovar.event_sources.stream_poller import StreamPoller

@@ -11,8 +11,8 @@ from samovar.errors import ClientError
 from samovar.event_sources.admission import Admission
 from samovar.event_sources.dynamodb import DynamoDbStream
 from samovar.event_sources.kinesis import KinesisStream
+from samovar.event_sources.reading import Invoke, Passes, Reading
 from samovar.event_sources.shard_batches import Dropped
-from samovar.event_sources.shard_reader import Invoke, Passes, Reading
 from samovar.event_sources.stream_poller import StreamPoller
 from samovar.event_sources.stream_records import failure_delivery
 from samovar.event_sources.streams import Stream

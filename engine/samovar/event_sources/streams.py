@@ -78,17 +78,19 @@ class Shard(NamedTuple):
 
 class StreamRecord(NamedTuple):
     """A record: its sequence number, when it came in (epoch seconds), and itself, as its function
-    gets it, and that as JSON."""
+    gets it, that as JSON, and what the order is kept for where several batches of a shard are run
+    at once."""
 
     key: str
     arrived: float
     event: dict[str, Any]
     text: bytes
+    partition: str
 
     @classmethod
-    def of(cls, key: str, arrived: float, event: dict[str, Any]) -> Self:
+    def of(cls, key: str, arrived: float, event: dict[str, Any], partition: str) -> Self:
         """With its JSON."""
-        return cls(key, arrived, event, _encode(event))
+        return cls(key, arrived, event, _encode(event), partition)
 
 
 class Page(NamedTuple):

@@ -108,7 +108,8 @@ class EventSourceMapping:
 
     Of a stream: where reading begins (`starting_at` is epoch seconds), how often a batch is tried
     again and how many seconds old a record may be (-1: without an end), whether a batch that fails
-    is bisected, and the ARN that is told of what was given up.
+    is bisected, the ARN that is told of what was given up, and how many batches of one shard are
+    in functions at most (ParallelizationFactor).
     """
 
     uuid: str
@@ -130,6 +131,7 @@ class EventSourceMapping:
     record_age: int = FOREVER
     bisect: bool = False
     on_failure: str | None = None
+    parallelization: int = 1
 
     @property
     def source(self) -> Source:

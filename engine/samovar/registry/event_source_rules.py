@@ -22,6 +22,7 @@ from samovar.registry import rules
 BATCH_SIZES = (1, 10000)
 WINDOWS = (0, 300)  # seconds
 CONCURRENCIES = (2, 1000)
+FACTORS = (1, 10)  # batches of one shard at once
 RETRIES = (-1, 10000)
 RECORD_AGES = (-1, 604800)  # seconds; and none below a minute but -1
 LEAST_RECORD_AGE = 60
@@ -80,6 +81,7 @@ def _check_queue(mapping: EventSourceMapping) -> None:
         ("MaximumRetryAttempts", mapping.retries != FOREVER),
         ("MaximumRecordAgeInSeconds", mapping.record_age != FOREVER),
         ("BisectBatchOnFunctionError", mapping.bisect),
+        ("ParallelizationFactor", mapping.parallelization != 1),
         ("DestinationConfig", mapping.on_failure is not None),
     ):
         if given:
@@ -116,6 +118,7 @@ def _check_stream(mapping: EventSourceMapping) -> None:
         raise refused("StartingPositionTimestamp is required for the position AT_TIMESTAMP.")
     if not timed and mapping.starting_at is not None:  # unconfirmed
         raise refused(f"StartingPositionTimestamp is not valid for the position {position}.")
+    rules.check_range("parallelizationFactor", mapping.parallelization, FACTORS)
     rules.check_range("maximumRetryAttempts", mapping.retries, RETRIES)
     rules.check_range("maximumRecordAgeInSeconds", mapping.record_age, RECORD_AGES)
     if FOREVER < mapping.record_age < LEAST_RECORD_AGE:  # unconfirmed

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from samovar.event_sources.admission import Place
+from samovar.event_sources.reading import Reading
 from samovar.event_sources.shard_batches import Dropped
-from samovar.event_sources.shard_reader import Reading
 from samovar.event_sources.stream_poller import StreamPoller
 from samovar.event_sources.streams import Page, Position, Shard, StreamRecord, Where
 from samovar.metrics.event_sources import SourceNumbers
@@ -97,7 +97,9 @@ class House:
         self.numbers = SourceNumbers()
         self.batches: list[list[str]] = []
         self.gone: list[tuple[Dropped, str]] = []
-        self.places = 0
+        self.places = 0  # that are taken
+        self.most = 1000  # that there are
+        self._freed = asyncio.Event()
         self.full: asyncio.Event | None = None  # while there is no place
         self.answer: Answer = lambda texts: None
         given = {"starting_position": StartingPosition.TRIM_HORIZON, "batch_size": 10, **mapping}
@@ -112,7 +114,7 @@ class House:
         kept = self.stream.kept[name].records
         at = self.clock.wall() if arrived is None else arrived
         for text in texts:
-            kept.append(StreamRecord.of(f"{name}-{len(kept)}", at, {"text": text}))
+            kept.append(StreamRecord.of(f"{name}-{len(kept)}", at, {"text": text}, text[0]))
 
     def poller(self, node: str = "here") -> StreamPoller:
         async def give_up(dropped: Dropped, mapping: EventSourceMapping, shard: str) -> None:
@@ -141,12 +143,16 @@ class House:
     async def place(self, function: str) -> Place:
         while self.full is not None:
             await self.full.wait()
+        while self.places >= self.most:
+            self._freed.clear()
+            await self._freed.wait()
         assert function == FUNCTION
         self.places += 1
         return Place(self._used, function)
 
     def _used(self, function: str) -> None:
         self.places -= 1
+        self._freed.set()
 
     def invoke(self, mapping: EventSourceMapping, payload: bytes) -> asyncio.Future[Outcome]:
         texts = [record["text"] for record in json.loads(payload)["Records"]]

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from samovar.event_sources.shard_batches import (
     Condition,
     Piece,
+    Progress,
     Ran,
     Rules,
     ShardRecord,
     aged,
     backoff,
     batch,
+    lanes,
     not_run,
     ran,
 )
@@ -226,3 +228,26 @@ def test_bisecting_gives_up_the_poison_alone(count: int, data: st.DataObject) ->
     assert given_up == poison
     assert done == [record.key for record in of if record.key != poison]
     assert runs <= 2 * count.bit_length() + 3
+
+
+@given(st.lists(st.text("abcdef", max_size=2)), st.integers(1, 10))
+def test_lanes_keep_the_order_of_each_partition(partitions: list[str], most: int) -> None:
+    of = list(zip(partitions, records(len(partitions)), strict=True))
+    found = lanes(of, most)
+    assert len(found) <= most
+    assert sorted(one for lane in found for one in lane) == sorted(one for _, one in of)
+    for partition in set(partitions):
+        wanted = [one for name, one in of if name == partition]
+        (lane,) = [lane for lane in found if wanted[0] in lane]
+        assert [one for one in lane if one in wanted] == wanted
+
+
+@given(st.permutations(range(8)))
+def test_progress_is_as_far_as_nothing_is_left_out(order: list[int]) -> None:
+    progress = Progress([str(number) for number in range(8)])
+    gone: set[int] = set()
+    for number in order:
+        gone.add(number)
+        progress.gone([str(number)])
+        first = next((at for at in range(8) if at not in gone), 8)
+        assert progress.key == (str(first - 1) if first else "")

@@ -81,6 +81,37 @@ def test_nothing_is_fetched_without_a_place() -> None:
     asyncio.run(played())
 
 
+def test_one_place_is_enough() -> None:
+    it = House(parallelization=10, batch_size=1, bisect=True)
+    it.most = 1
+    it.shard("s", "a1", "b1", "a2")
+    it.shard("t", "c1")
+    it.answer = lambda texts: it.texts.count("a1") == 1 and texts == ["a1"]
+
+    async def scene(poller: StreamPoller) -> None:
+        await it.until(lambda: {"a2", "b1", "c1"} <= set(it.texts))
+        assert sorted(it.texts) == ["a1", "a1", "a2", "b1", "c1"]
+
+    play(it, scene)
+
+
+def test_a_function_says_what_failed() -> None:
+    it = House(report_failures=True, retries=1)
+    it.shard("s", "a", "b", "c")
+    said = [{"batchItemFailures": [{"itemIdentifier": "s-2"}, {"itemIdentifier": "s-1"}]}, {}]
+    it.answer = lambda texts: said[len(it.batches) - 1]
+
+    async def scene(poller: StreamPoller) -> None:
+        await it.until(lambda: len(it.batches) == 2)
+        await it.stands()
+        assert it.batches == [["a", "b", "c"], ["b", "c"]]
+        assert await it.checkpoint() == after("s-2")
+        assert poller.result == "OK"
+        assert it.numbers.events == {"polled": 3, "filtered": 0, "invoked": 5, "failed": 2}
+
+    play(it, scene)
+
+
 def test_a_batch_fills_within_its_window() -> None:
     it = House(window=5)
     it.shard("s", "a")
@@ -439,5 +470,86 @@ def test_a_reader_that_breaks_down_is_followed_by_another() -> None:
         await it.until(lambda: poller.pollers == 0)
         it.passes = lambda record: True
         await it.until(lambda: it.texts == ["a"])
+
+    play(it, scene)
+
+
+def test_lanes_of_a_shard_are_run_beside_each_other_and_each_in_order() -> None:
+    it = House(parallelization=10, batch_size=2)
+    texts = ["a1", "b1", "a2", "a3", "b2", "a4"]
+    it.shard("s", *texts)
+
+    async def scene(poller: StreamPoller) -> None:
+        held = asyncio.get_running_loop().create_future()
+        it.answer = lambda of: held if of == ["a1", "a2"] else None
+        await it.stands()
+        assert sorted(it.batches) == [["a1", "a2"], ["b1", "b2"]]
+        assert await it.checkpoint() == START
+        it.put("s", "c1")
+        it.clock.advance(5)
+        await it.stands()
+        assert len(it.batches) == 2
+        held.set_result(None)
+        await it.until(lambda: "c1" in it.texts)
+        assert it.batches[2:] == [["a3", "a4"], ["c1"]]
+        await it.stands()
+        assert await it.checkpoint() == after("s-6")
+
+    play(it, scene)
+
+
+def test_a_lane_that_fails_keeps_the_checkpoint_back_and_no_other_lane() -> None:
+    it = House(parallelization=10, retries=2, batch_size=1)
+    it.shard("s", "a1", "b1", "b2", "a2")
+    it.answer = lambda of: of == ["b1"]
+
+    async def scene(poller: StreamPoller) -> None:
+        await it.until(lambda: "a2" in it.texts)
+        await it.stands()
+        assert await it.checkpoint() == after("s-0")
+        await it.until(lambda: it.numbers.events["dropped"])
+        await it.until(lambda: "b2" in it.texts)
+        await it.stands()
+        assert await it.checkpoint() == after("s-3")
+        assert it.texts.count("b1") == 3
+        assert sorted(it.texts) == ["a1", "a2", "b1", "b1", "b1", "b2"]
+
+    play(it, scene)
+
+
+def test_a_stop_waits_for_all_lanes() -> None:
+    it = House(parallelization=10, batch_size=1)
+    it.shard("s", "a1", "b1", "a2")
+
+    async def played() -> None:
+        running = asyncio.get_running_loop().create_future()
+        it.answer = lambda of: running
+        poller = it.poller()
+        await poller.start()
+        await it.stands()
+        assert sorted(it.texts) == ["a1", "b1"]
+        stopping = asyncio.ensure_future(poller.stop())
+        await it.stands()
+        assert not stopping.done()
+        running.set_result(None)
+        await stopping
+        assert sorted(it.texts) == ["a1", "b1"]
+        assert await it.checkpoint() == after("s-1")
+        assert (it.places, it.clock.pending) == (0, 0)
+
+    asyncio.run(played())
+
+
+def test_a_lane_that_breaks_down_ends_the_others() -> None:
+    it = House(parallelization=10, batch_size=1)
+    it.shard("s", "a1", "b1")
+
+    async def scene(poller: StreamPoller) -> None:
+        never = asyncio.get_running_loop().create_future()
+        it.answer = lambda of: RuntimeError("nobody foresaw this") if of == ["a1"] else never
+        await it.until(lambda: poller.pollers == 0)
+        assert await it.checkpoint() == START
+        it.answer = lambda of: None
+        await it.until(lambda: it.texts.count("a1") == it.texts.count("b1") == 2)
 
     play(it, scene)

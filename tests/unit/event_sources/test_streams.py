@@ -225,3 +225,27 @@ def test_what_is_said_of_a_stream_that_can_not_be_read(
     stream, _ = of(source, describe_stream=[error])
     with pytest.raises(ClientError, match=text.format(source.arn)):
         asyncio.run(stream.demand_readable())
+
+
+def test_records_of_dynamodb_are_partitioned_by_the_first_part_of_their_key() -> None:
+    keys = {"id": {"S": "a"}, "at": {"N": "1"}}
+    raw = {
+        "eventID": "e",
+        "eventName": "INSERT",
+        "eventVersion": "1.1",
+        "dynamodb": {"Keys": keys, "SequenceNumber": "1", "ApproximateCreationDateTime": CAME},
+    }
+    schema = [
+        {"AttributeName": "at", "KeyType": "RANGE"},
+        {"AttributeName": "id", "KeyType": "HASH"},
+    ]
+    described = {"StreamDescription": {"Shards": [], "KeySchema": schema}}
+    stream, _ = of(TABLE, describe_stream=[described], get_records=[{"Records": [raw]}])
+
+    async def read() -> str:
+        await stream.shards()
+        ((record,), iterator, _) = await stream.read("s", "i", 1)
+        assert iterator is None
+        return record.partition
+
+    assert asyncio.run(read()) == '{"S": "a"}'

@@ -33,11 +33,11 @@ _SETTINGS = frozenset(
         "MaximumRetryAttempts",
         "MaximumRecordAgeInSeconds",
         "BisectBatchOnFunctionError",
+        "ParallelizationFactor",
         "DestinationConfig.OnFailure.Destination",
     }
 )
 _DEFAULTS: Mapping[str, IsDefault] = {
-    "ParallelizationFactor": lambda value: value == 1,
     "TumblingWindowInSeconds": lambda value: value == 0,
 }
 
@@ -62,7 +62,7 @@ def _shown(shown: ShownMapping) -> dict[str, Any]:
         found |= {
             "StartingPosition": mapping.starting_position,
             "StartingPositionTimestamp": mapping.starting_at,
-            "ParallelizationFactor": 1,
+            "ParallelizationFactor": mapping.parallelization,
             "TumblingWindowInSeconds": 0,
             "MaximumRetryAttempts": mapping.retries,
             "MaximumRecordAgeInSeconds": mapping.record_age,
@@ -91,6 +91,7 @@ def _with_given(mapping: EventSourceMapping, call: Call) -> EventSourceMapping:
         ("MaximumRetryAttempts", "retries"),
         ("MaximumRecordAgeInSeconds", "record_age"),
         ("BisectBatchOnFunctionError", "bisect"),
+        ("ParallelizationFactor", "parallelization"),
     ):
         if name in params:
             changes[field] = params[name]
