@@ -37,6 +37,7 @@ from samovar.settings import Settings
 from samovar.stores.code_files import FileCodeStore
 from samovar.stores.faults import told
 from samovar.stores.sqlite import SqliteRecordStore
+from samovar.stores.sqlite_leases import SqliteLeaseStore
 from samovar.stores.sqlite_queue import SqliteInvokeQueue
 
 
@@ -145,7 +146,16 @@ class Parts:
                 metrics,
                 node=node,
             )
-            sources = EventSources(settings, registry, scheduler, clock, metrics)
+            sources = EventSources(
+                settings,
+                registry,
+                scheduler,
+                clock,
+                metrics,
+                SqliteLeaseStore(settings.data_dir),
+                asynchronous.deliver,
+                node=node,
+            )
             provisioning = Provisioning(registry, scheduler)
             endings.callback(provisioning.close)
             parts = cls(

@@ -21,6 +21,11 @@ class Place:
         self._tell: Callable[[str], None] | None = tell
         self._function = function
 
+    @property
+    def used(self) -> bool:
+        """Whether it is nobody's any more."""
+        return self._tell is None
+
     def use(self) -> None:
         """An invocation takes it now, or nobody needs it; idempotent."""
         tell, self._tell = self._tell, None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from samovar.model import limits
 
@@ -19,14 +19,23 @@ class Encoded(NamedTuple):
     text: bytes
 
 
-def event_of(records: Sequence[Encoded]) -> bytes:
+class HasText(Protocol):
+    """A record that an event can carry."""
+
+    @property
+    def text(self) -> bytes:
+        """Its JSON."""
+
+
+R = TypeVar("R", bound=HasText)
+
+
+def event_of(records: Sequence[HasText]) -> bytes:
     """The event that carries records."""
     return b"%b%b%b" % (_HEAD, b",".join(record.text for record in records), _TAIL)
 
 
-def portions(
-    records: Sequence[Encoded], limit: int = limits.SYNC_PAYLOAD_SIZE
-) -> Iterator[Sequence[Encoded]]:
+def portions(records: Sequence[R], limit: int = limits.SYNC_PAYLOAD_SIZE) -> Iterator[Sequence[R]]:
     """The records, in their order, in as few events as hold them. AWS cuts a batch to fit 6 MB; a
     record that is larger by itself (none of SQS is) comes alone, and is refused by its function."""
     begin, size = 0, _FRAME

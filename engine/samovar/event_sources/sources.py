@@ -6,15 +6,19 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
+from typing import Protocol
 
 from samovar.clock import Clock
-from samovar.errors import ClientError
+from samovar.errors import ClientError, EngineError
 from samovar.event_sources import filtering
 from samovar.event_sources.admission import Admission
 from samovar.event_sources.filtering import FilterSet
 from samovar.event_sources.invoking import BatchInvoker
+from samovar.event_sources.reading import NOTHING
 from samovar.event_sources.sqs import Queue
 from samovar.event_sources.sqs_poller import Passes, SqsPoller
+from samovar.event_sources.stream_poller import StreamPoller
+from samovar.event_sources.stream_sources import Deliver, StreamSources
 from samovar.invocation.shares import Busy, busy_threads
 from samovar.metrics.event_sources import SourceNumbers
 from samovar.metrics.prometheus import PrometheusObserver
@@ -24,6 +28,7 @@ from samovar.neighbours import AsyncNeighbours, Caller
 from samovar.registry.functions import FunctionRegistry
 from samovar.scheduler.driver import Scheduler
 from samovar.settings import Settings
+from samovar.stores.leases import LeaseStore
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +44,21 @@ _FILTERED = {
 }
 
 
+class Poller(Protocol):
+    """What reads one mapping's source; see `SqsPoller` and `StreamPoller`."""
+
+    @property
+    def pollers(self) -> int: ...
+
+    def change(self, mapping: EventSourceMapping, passes: Passes) -> None: ...
+
+    def pause(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def cancel(self) -> None: ...
+
+
 class EventSources:
     """Part of the registry as its mappings' `Follower`; one per engine."""
 
@@ -49,8 +69,14 @@ class EventSources:
         scheduler: Scheduler,
         clock: Clock,
         metrics: PrometheusObserver,
+        leases: LeaseStore,
+        deliver: Deliver,
+        *,
+        node: str,
         busy: Busy = busy_threads,
     ) -> None:
+        """`leases` are opened here, if there is a stream to be read; `deliver` sends what tells of
+        records that were given up; `node` is the id that leases carry."""
         self._registry = registry
         self._clock = clock
         self._numbers: dict[str, SourceNumbers] = {}
@@ -60,9 +86,19 @@ class EventSources:
         )
         self._admission = Admission(scheduler, clock)
         self._invoker = BatchInvoker(registry.resolve, scheduler, clock)
+        self._streams = StreamSources(
+            self._neighbours,
+            self._admission,
+            self._invoker.invoke,
+            leases,
+            deliver,
+            clock,
+            node=node,
+            time_scale=settings.time_scale,
+        )
         processors = len(os.sched_getaffinity(0))
         self._busy = lambda: busy() >= processors
-        self._pollers: dict[str, SqsPoller] = {}
+        self._pollers: dict[str, Poller] = {}
         self._closed = False
 
     def start(self) -> None:
@@ -88,6 +124,7 @@ class EventSources:
             await asyncio.gather(*ending, return_exceptions=True)
         self._pollers.clear()
         self._admission.close()
+        await self._streams.close()
         await self._neighbours.close()
 
     def _read_numbers(self) -> Mapping[str, SourceNumbers]:
@@ -99,11 +136,14 @@ class EventSources:
     # -- part of `Follower`
 
     async def demand(self, mapping: EventSourceMapping, function: FunctionVersion) -> None:
-        """Raise ClientError unless the filters are patterns, the queue is there, and the function
+        """Raise ClientError unless the filters are patterns, the source is there, and the function
         may read it."""
         FilterSet.compile(mapping.filters).check_for(_FILTERED[mapping.source.kind])
         configuration = function.configuration
         caller = Caller(configuration.role, function.name)
+        if mapping.source.is_stream:
+            await self._streams.demand(mapping.source, caller)
+            return
         queue = Queue(self._neighbours, mapping.source, lambda: caller)
         await queue.demand_readable(configuration.timeout)
 
@@ -115,7 +155,26 @@ class EventSources:
         before = self._pollers.get(mapping.uuid)
         if before is not None:
             before.change(mapping, _passes(mapping))
+        elif mapping.source.is_stream:
+            await self._read_stream(mapping)
+        else:
+            await self._read_queue(mapping)
+
+    async def _read_stream(self, mapping: EventSourceMapping) -> None:
+        uuid = mapping.uuid
+        numbers = self._numbers.setdefault(uuid, SourceNumbers())
+        try:
+            poller = await self._streams.poller(
+                mapping, _passes(mapping), numbers, lambda: self._caller(uuid)
+            )
+        except EngineError:
+            _log.exception("%s is not read until the engine is started anew", mapping.source_arn)
             return
+        if not self._closed:
+            self._pollers[uuid] = poller
+            await poller.start()
+
+    async def _read_queue(self, mapping: EventSourceMapping) -> None:
         queue = Queue(self._neighbours, mapping.source, lambda: self._caller(mapping.uuid))
         try:
             visibility = await queue.visibility_timeout()
@@ -142,10 +201,18 @@ class EventSources:
         """Read it no more; returns when what was in hand is over."""
         await self._end(mapping)
         self._numbers.pop(mapping.uuid, None)
+        if mapping.source.is_stream and not self._closed:
+            try:
+                await self._streams.forget(mapping)
+            except EngineError as error:  # nobody asks for a UUID again
+                _log.warning("the leases of %s are left over: %s", mapping.uuid, error)
 
-    def last_result(self, mapping_uuid: str) -> str | None:
+    def last_result(self, mapping: EventSourceMapping) -> str | None:
         """Queues have none."""
-        return None
+        poller = self._pollers.get(mapping.uuid)
+        if isinstance(poller, StreamPoller):
+            return poller.result
+        return NOTHING if mapping.source.is_stream else None
 
     async def _end(self, mapping: EventSourceMapping) -> None:
         poller = self._pollers.get(mapping.uuid)

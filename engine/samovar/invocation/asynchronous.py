@@ -151,6 +151,12 @@ class AsyncInvocation:
         finally:
             timer.cancel()
 
+    async def deliver(self, delivery: Item) -> None:
+        """Have a delivery be sent that is of no event; returns when it is durable. Raises
+        EngineError."""
+        await self.queue.put(delivery)
+        self._arrived(delivery)
+
     def pause(self) -> None:
         """Take in and begin nothing any more; what runs may finish."""
         self.acceptor.stop()

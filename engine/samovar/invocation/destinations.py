@@ -136,12 +136,13 @@ class Senders:
     async def _to_bucket(self, item: Item, delivery: Delivery, target: Target) -> None:
         # Of the end's time and the delivery's id: sent twice, or redriven, it is one object.
         name = delivery.function_arn.split(":")[6]
+        prefix = delivery.prefix or f"aws/lambda/async/{name}"
         ended = time.gmtime(delivery.ended or item.accepted)
         moment = time.strftime("%Y/%m/%d/%Y-%m-%dT%H.%M.%S", ended)
         reply = await self._call(
             *("put_object", delivery, target),
             Bucket=target.name,
-            Key=f"aws/lambda/async/{name}/{moment}-{item.id}",
+            Key=f"{prefix}/{moment}-{item.id}",
             Body=item.body,
             ContentType="application/json",
         )

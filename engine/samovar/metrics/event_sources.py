@@ -11,21 +11,25 @@ from samovar.metrics.families import Page
 
 class SourceNumbers:
     """Those of one mapping. `events`: records by what came of them (AWS's event metrics: polled,
-    filtered, invoked, failed, deleted); `errors`: failures to read, by what was said; `pollers`:
-    how many there are."""
+    filtered, invoked, failed, deleted, dropped); `errors`: failures to read, by what was said;
+    `pollers`: how many there are; `iterator_age`: of a stream, how many seconds ago the last record
+    of the batch that was last handed to the function had come in."""
 
-    __slots__ = ("errors", "events", "pollers")
+    __slots__ = ("errors", "events", "iterator_age", "pollers")
 
     def __init__(self) -> None:
         self.events: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.pollers = 0
+        self.iterator_age: float | None = None
 
 
 def add_sources(page: Page, numbers: Mapping[str, SourceNumbers]) -> None:
     """Write those of all mappings, by UUID, on a scrape's page, from whichever thread."""
     for mapping, one in list(numbers.items()):
         page.add(names.SOURCE_POLLERS, (mapping,), one.pollers)
+        if one.iterator_age is not None:
+            page.add(names.SOURCE_AGE, (mapping,), one.iterator_age * 1000.0)
         for what, count in list(one.events.items()):
             page.add(names.SOURCE_EVENTS, (mapping, what), count)
         for error, count in list(one.errors.items()):

@@ -223,7 +223,7 @@ SOURCE_EVENTS = Metric(
     "samovar_event_source_events_total",
     Kind.COUNTER,
     "Records of event source mappings, by what came of them: polled, filtered, invoked, failed, "
-    "deleted.",
+    "deleted, dropped.",
     ("mapping", "outcome"),
 )
 SOURCE_ERRORS = Metric(
@@ -236,6 +236,13 @@ SOURCE_POLLERS = Metric(
     "samovar_event_source_pollers",
     Kind.GAUGE,
     "Pollers that read the source of a mapping at once.",
+    ("mapping",),
+)
+SOURCE_AGE = Metric(
+    "samovar_event_source_iterator_age_milliseconds",
+    Kind.GAUGE,
+    "How long ago the last record of the last batch of a stream had come in when it was handed to "
+    "the function of a mapping.",
     ("mapping",),
 )
 CONTEXTS = Metric("samovar_contexts", Kind.GAUGE, "Contexts that exist, by state.", ("state",))
@@ -297,6 +304,7 @@ ALL = (
     SOURCE_EVENTS,
     SOURCE_ERRORS,
     SOURCE_POLLERS,
+    SOURCE_AGE,
     CONTEXTS,
     MEMORY_ROOM,
     ZYGOTES,

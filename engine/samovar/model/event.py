@@ -170,7 +170,8 @@ class Delivery:
     ARN of where it goes; `role` the ARN of the execution role that it is sent with. `error_code`
     and `error_message` are a dead letter's attributes. `failures` counts how often it could not be
     sent, `failure` says why the last time. `ended` is when the event ended (epoch seconds), 0 in
-    what was kept before this was.
+    what was kept before this was. `prefix` is what the key of an object in S3 begins with, empty
+    for an event's.
     """
 
     event: str
@@ -185,6 +186,7 @@ class Delivery:
     failures: int = 0
     failure: str = ""
     ended: float = 0.0
+    prefix: str = ""
 
     def pack(self) -> bytes:
         """As the queue keeps it."""
@@ -192,7 +194,7 @@ class Delivery:
             [
                 *(FORMAT, self.event, self.function_arn, self.channel.value, self.target),
                 *(self.role, self.condition, self.trace, self.error_code, self.error_message),
-                *(self.failures, self.failure, self.ended),
+                *(self.failures, self.failure, self.ended, self.prefix),
             ]
         )
 

@@ -37,9 +37,19 @@ class MappingState(StrEnum):
         return self in (MappingState.ENABLED, MappingState.DISABLED)
 
 
+class StartingPosition(StrEnum):
+    """Where the reading of a stream begins."""
+
+    TRIM_HORIZON = "TRIM_HORIZON"  # with what is oldest
+    LATEST = "LATEST"  # with what comes from now on
+    AT_TIMESTAMP = "AT_TIMESTAMP"
+
+
 # Records in a batch where nothing is said, and at most; of a FIFO queue at most.
 BATCH_SIZE = {SourceKind.SQS: 10, SourceKind.KINESIS: 100, SourceKind.DYNAMODB: 100}
 FIFO_BATCH_SIZE = 10
+# Retries and ages without an end.
+FOREVER = -1
 # Beyond so many a batch is filled over some time, so there must be a window.
 BATCH_WITHOUT_WINDOW = 10
 
@@ -76,6 +86,11 @@ class Source:
         return cls(arn, kind, match["region"], match["account"], match["resource"])
 
     @property
+    def is_stream(self) -> bool:
+        """Whether it has shards, which are read in order."""
+        return self.kind is not SourceKind.SQS
+
+    @property
     def is_fifo(self) -> bool:
         """Whether it is a queue that keeps the order within its message groups."""
         return self.kind is SourceKind.SQS and self.resource.endswith(".fifo")
@@ -90,6 +105,11 @@ class EventSourceMapping:
     for as many as the function takes; `filters` are patterns as text; `report_failures`: the
     function says which records of a batch failed (ReportBatchItemFailures); `event_metrics`: that
     AWS's EventCount metrics were asked for. `last_modified` is epoch seconds.
+
+    Of a stream: where reading begins (`starting_at` is epoch seconds), how often a batch is tried
+    again and how many seconds old a record may be (-1: without an end), whether a batch that fails
+    is bisected, the ARN that is told of what was given up, and how many batches of one shard are
+    in functions at most (ParallelizationFactor).
     """
 
     uuid: str
@@ -105,6 +125,13 @@ class EventSourceMapping:
     tags: Mapping[str, str] = field(default_factory=dict)
     last_modified: float = 0.0
     revision: str = ""
+    starting_position: StartingPosition | None = None
+    starting_at: float | None = None
+    retries: int = FOREVER
+    record_age: int = FOREVER
+    bisect: bool = False
+    on_failure: str | None = None
+    parallelization: int = 1
 
     @property
     def source(self) -> Source:
@@ -135,8 +162,11 @@ class EventSourceMapping:
     @classmethod
     def of(cls, uuid: str, revision: str, document: Mapping[str, Any]) -> Self:
         """What `document` made; raises TypeError and KeyError for a damaged one."""
-        filters = tuple(document["filters"])
-        return cls(uuid, **{**document, "filters": filters}, revision=revision)
+        found = {**document, "filters": tuple(document["filters"])}
+        position = found.get("starting_position")
+        if position is not None:
+            found["starting_position"] = StartingPosition(position)
+        return cls(uuid, **found, revision=revision)
 
 
 @dataclass(frozen=True, slots=True)

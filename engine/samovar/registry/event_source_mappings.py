@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 
 from samovar.clock import Clock
 from samovar.errors import AWS, ClientError, EngineError
-from samovar.model.event_source import EventSourceMapping, MappingState, ShownMapping, SourceKind
+from samovar.model.event_source import EventSourceMapping, MappingState, ShownMapping
 from samovar.model.function import FunctionVersion
 from samovar.registry import event_source_rules as rules_of_sources
 from samovar.registry import transitions
@@ -29,7 +29,8 @@ from samovar.settings import Settings
 from samovar.stores.protocols import Put, Record, Remove
 
 KIND = "event-source-mapping"
-_USER = {SourceKind.SQS: "USER_INITIATED"}  # StateTransitionReason
+# StateTransitionReason, of queues and of streams.
+_BY_USER, _BY_USER_OF_STREAM = "USER_INITIATED", "User action"
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Follower(Protocol):
     async def leave(self, mapping: EventSourceMapping) -> None:
         """Read it no more; returns when what was in hand is over. Raises nothing."""
 
-    def last_result(self, mapping_uuid: str) -> str | None:
+    def last_result(self, mapping: EventSourceMapping) -> str | None:
         """AWS's LastProcessingResult; None where there is none (queues have none)."""
 
 
@@ -65,7 +66,7 @@ class Nobody:
     async def leave(self, mapping: EventSourceMapping) -> None:
         """There is nothing to do."""
 
-    def last_result(self, mapping_uuid: str) -> str | None:
+    def last_result(self, mapping: EventSourceMapping) -> str | None:
         """Nothing was processed."""
 
 
@@ -245,6 +246,13 @@ class EventSourceMappings:
         for other in self._entries.values():
             one = other.mapping
             if one.uuid != mapping.uuid and (one.function_arn, one.source_arn) == same:
+                if mapping.source.is_stream:
+                    raise ClientError(
+                        AWS.RESOURCE_CONFLICT,
+                        f'The event source arn (" {mapping.source_arn} ") and function (" '
+                        f'{mapping.function_name} ") provided mapping already exists. Please '
+                        f"update or delete the existing mapping with UUID {one.uuid}",
+                    )
                 raise ClientError(
                     AWS.RESOURCE_CONFLICT,
                     f'An event source mapping with SQS arn (" {mapping.source_arn} ") and function '
@@ -293,8 +301,8 @@ class EventSourceMappings:
             mapping,
             self._arn(mapping),
             entry.state,
-            _USER[mapping.source.kind],
-            self.follower.last_result(mapping.uuid),
+            _BY_USER_OF_STREAM if mapping.source.is_stream else _BY_USER,
+            self.follower.last_result(mapping),
         )
 
     def _arn(self, mapping: EventSourceMapping) -> str:

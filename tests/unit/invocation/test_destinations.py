@@ -117,6 +117,13 @@ def test_a_trace_that_services_do_not_take_costs_no_message(trace: str, sent: bo
     assert ("TraceHeader" in entry) is sent
 
 
+def test_an_object_has_the_prefix_that_its_delivery_says() -> None:
+    ((_, _, _, given),) = send(
+        "arn:aws:s3:::bucket", {"ETag": "e"}, prefix="aws/lambda/uuid/shard"
+    ).asked
+    assert given["Key"] == "aws/lambda/uuid/shard/2025/11/25/2025-11-25T12.16.32-id-1"
+
+
 @pytest.mark.parametrize("service", ["sqs", "sns"])
 def test_nothing_is_sent_to_what_is_first_in_first_out(service: str) -> None:
     with pytest.raises(Undeliverable, match="is FIFO"):

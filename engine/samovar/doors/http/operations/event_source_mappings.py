@@ -1,4 +1,4 @@
-"""Event source mappings: which function gets what comes into a queue."""
+"""Event source mappings: which function gets what comes into a queue or a stream."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from samovar.doors.http.operations.table import Call, Operation
+from samovar.doors.http.operations.table import Call, IsDefault, Operation
 from samovar.model.event_source import (
     BATCH_SIZE,
     EventSourceMapping,
     ShownMapping,
     Source,
+    StartingPosition,
 )
 from samovar.registry.event_source_rules import read_source
 
@@ -29,8 +30,16 @@ _SETTINGS = frozenset(
         "FunctionResponseTypes",
         "MetricsConfig.Metrics",
         "ScalingConfig.MaximumConcurrency",
+        "MaximumRetryAttempts",
+        "MaximumRecordAgeInSeconds",
+        "BisectBatchOnFunctionError",
+        "ParallelizationFactor",
+        "DestinationConfig.OnFailure.Destination",
     }
 )
+_DEFAULTS: Mapping[str, IsDefault] = {
+    "TumblingWindowInSeconds": lambda value: value == 0,
+}
 
 
 def _shown(shown: ShownMapping) -> dict[str, Any]:
@@ -48,6 +57,18 @@ def _shown(shown: ShownMapping) -> dict[str, Any]:
         "FunctionResponseTypes": [_REPORT] if mapping.report_failures else [],
         "LastProcessingResult": shown.last_result,
     }
+    if mapping.source.is_stream:
+        destination = {"Destination": mapping.on_failure} if mapping.on_failure else {}
+        found |= {
+            "StartingPosition": mapping.starting_position,
+            "StartingPositionTimestamp": mapping.starting_at,
+            "ParallelizationFactor": mapping.parallelization,
+            "TumblingWindowInSeconds": 0,
+            "MaximumRetryAttempts": mapping.retries,
+            "MaximumRecordAgeInSeconds": mapping.record_age,
+            "BisectBatchOnFunctionError": mapping.bisect,
+            "DestinationConfig": {"OnFailure": destination},
+        }
     if mapping.filters:
         found["FilterCriteria"] = {"Filters": [{"Pattern": text} for text in mapping.filters]}
     if mapping.maximum_concurrency is not None:
@@ -67,6 +88,10 @@ def _with_given(mapping: EventSourceMapping, call: Call) -> EventSourceMapping:
         ("Enabled", "enabled"),
         ("BatchSize", "batch_size"),
         ("MaximumBatchingWindowInSeconds", "window"),
+        ("MaximumRetryAttempts", "retries"),
+        ("MaximumRecordAgeInSeconds", "record_age"),
+        ("BisectBatchOnFunctionError", "bisect"),
+        ("ParallelizationFactor", "parallelization"),
     ):
         if name in params:
             changes[field] = params[name]
@@ -77,6 +102,13 @@ def _with_given(mapping: EventSourceMapping, call: Call) -> EventSourceMapping:
     if "MetricsConfig" in params:
         metrics = params["MetricsConfig"].get("Metrics", [])
         changes["event_metrics"] = _EVENT_COUNT in metrics
+    if "DestinationConfig" in params:
+        on_failure = params["DestinationConfig"].get("OnFailure", {})
+        changes["on_failure"] = on_failure.get("Destination") or None
+    if "StartingPosition" in params:
+        changes["starting_position"] = StartingPosition(params["StartingPosition"])
+    if "StartingPositionTimestamp" in params:
+        changes["starting_at"] = params["StartingPositionTimestamp"].timestamp()
     if "FilterCriteria" in params:
         changes["filters"] = _patterns(params["FilterCriteria"])
     return replace(mapping, **changes)
@@ -133,9 +165,14 @@ async def _list(call: Call) -> dict[str, Any]:
 
 
 OPERATIONS = (
-    Operation(_create, _SETTINGS | {"EventSourceArn", "Tags"}, "CreateEventSourceMapping"),
+    Operation(
+        _create,
+        _SETTINGS | {"EventSourceArn", "Tags", "StartingPosition", "StartingPositionTimestamp"},
+        "CreateEventSourceMapping",
+        _DEFAULTS,
+    ),
     Operation(_get, frozenset({"UUID"}), "GetEventSourceMapping"),
-    Operation(_update, _SETTINGS | {"UUID"}, "UpdateEventSourceMapping"),
+    Operation(_update, _SETTINGS | {"UUID"}, "UpdateEventSourceMapping", _DEFAULTS),
     Operation(_delete, frozenset({"UUID"}), "DeleteEventSourceMapping"),
     Operation(
         _list,

@@ -1,0 +1,131 @@
+"""What the readers of one mapping's shards share, and how they wait and write things down."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from samovar.clock import Clock
+from samovar.errors import EngineError
+from samovar.event_sources.admission import Place
+from samovar.event_sources.shard_batches import Dropped, Rules
+from samovar.event_sources.streams import Stream
+from samovar.metrics.event_sources import SourceNumbers
+from samovar.model.arn import function_arn
+from samovar.model.event_source import EventSourceMapping
+from samovar.model.invocation import Outcome
+from samovar.stores.leases import LeaseStore
+
+_log = logging.getLogger(__name__)
+
+# Seconds before the next try after a failure to write, the first and the longest.
+_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+
+OK, FAILED, NOTHING = "OK", "PROBLEM: Function call failed", "No records processed"
+
+T = TypeVar("T")
+
+Invoke = Callable[[EventSourceMapping, bytes], "asyncio.Future[Outcome]"]
+Passes = Callable[[dict[str, Any]], bool]
+GiveUp = Callable[[Dropped, EventSourceMapping, str], Awaitable[None]]
+
+
+class Places(Protocol):
+    """Whom a place for a batch is asked of; see `Admission`."""
+
+    async def place(self, function: str) -> Place: ...
+
+
+@dataclass(slots=True)
+class Reading:
+    """What the readers of one mapping share. `mapping` and `passes` (whether a record gets through
+    its filters) are exchanged when it is updated; `give_up` has what was dropped of a shard be
+    delivered, durably; `lifetime` is how many seconds records are kept; `result` is AWS's
+    LastProcessingResult."""
+
+    mapping: EventSourceMapping
+    passes: Passes
+    stream: Stream
+    admission: Places
+    invoke: Invoke
+    give_up: GiveUp
+    leases: LeaseStore
+    clock: Clock
+    numbers: SourceNumbers
+    time_scale: float = 1.0
+    lifetime: float = float("inf")
+    result: str = field(default=NOTHING)
+
+    def rules(self, *, failed: bool) -> Rules:
+        """As they are now. Waits and ages are multiplied by `time_scale`, like those of events; on
+        the scale 0 ages are AWS's. Records that `failed` are tried as long as their stream keeps
+        them; an emulator may keep them for longer than it says, and gives them once all the
+        same."""
+        mapping, scale = self.mapping, self.time_scale or 1.0
+        age = self.lifetime if failed else float("inf")
+        if mapping.record_age >= 0:
+            age = min(age, mapping.record_age * scale)
+        return Rules(mapping.retries, age, mapping.bisect)
+
+    async def place(self) -> Place:
+        """Wait until the function can take another batch."""
+        mapping = self.mapping
+        account = mapping.function_arn.split(":")[4]
+        function = function_arn(mapping.source.region, account, mapping.function_name)
+        return await self.admission.place(function)
+
+    async def pause(self, seconds: float) -> None:
+        """Let time pass."""
+        over = asyncio.Event()
+        timer = self.clock.call_later(seconds, over.set)
+        try:
+            await over.wait()
+        finally:
+            timer.cancel()
+
+
+class Idling:
+    """Who has nothing in hand that would not be read again, and so can be ended at once."""
+
+    def __init__(self) -> None:
+        self.stopping = False
+        self._idle: set[asyncio.Task[Any]] = set()
+
+    @contextmanager
+    def idle(self) -> Iterator[None]:
+        """Have this task be among them for a while. Raises CancelledError once all is to end."""
+        if self.stopping:
+            raise asyncio.CancelledError
+        me = asyncio.current_task()
+        assert me is not None
+        self._idle.add(me)
+        try:
+            yield
+        finally:
+            self._idle.discard(me)
+
+    def stop(self) -> None:
+        """Let nobody begin to wait again; idempotent."""
+        self.stopping = True
+        for task in self._idle:
+            task.cancel()
+
+
+async def insist(it: Reading, idling: Idling, shard: str, call: Callable[[], Awaitable[T]]) -> T:
+    """Have something be written down, as soon as the disk is well again. Raises LeaseLost, and
+    EngineError at the end."""
+    wait = _PAUSE
+    while True:
+        try:
+            return await call()
+        except EngineError as error:
+            if idling.stopping:
+                raise
+            _log.error("the shard %s of %s is held up: %s", shard, it.mapping.source_arn, error)
+        with idling.idle():
+            await it.pause(wait)
+        wait = min(_LONGEST_PAUSE, wait * 2)

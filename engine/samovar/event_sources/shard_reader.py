@@ -1,0 +1,163 @@
+"""Reads one shard for one mapping, in order: a batch is over before the next one is begun.
+
+A reader asks for a place, fetches, filters, invokes, and writes its checkpoint once records are
+done or given up: whoever dies anywhere in between reads again what was not written down. What was
+given up is on its way to the mapping's destination before the checkpoint passes it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from itertools import dropwhile
+from math import floor
+
+from samovar.event_sources.batch_runs import BatchRun
+from samovar.event_sources.reading import Idling, Reading, insist
+from samovar.event_sources.sqs import code_of
+from samovar.event_sources.streams import END, START, Position, StreamRecord, Where
+from samovar.model import limits
+from samovar.stores.leases import Lease
+
+_log = logging.getLogger(__name__)
+
+# Seconds before the next try after a failure to read, the first and the longest.
+_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+_TOLD_PAUSE = 60.0  # seconds until the log says again that a shard can't be read
+_EXPIRED, _TRIMMED = "ExpiredIteratorException", "TrimmedDataAccessException"
+
+
+class ShardReader:
+    """From `run` to its end, or to that of the shard."""
+
+    def __init__(
+        self, it: Reading, lease: Lease, iterator: str | None = None, *, closed: bool = False
+    ) -> None:
+        """Begins at the lease's checkpoint, or with what `iterator` finds where there is one.
+        Raises ValueError for a checkpoint that is none."""
+        self.lease = lease
+        self.closed = closed  # whether the stream says that nothing more comes
+        self._it = it
+        self._position = Position.parse(lease.checkpoint)  # behind what was read
+        self._iterator = iterator
+        self._ended = False
+        self._idling = Idling()
+        self._failures = 0
+        self._failed_wait = 0.0
+        self._since: float | None = None  # of what was found before this nothing is wanted
+        self._told = float("-inf")
+
+    def stop(self) -> None:
+        """Fetch nothing more, and try nothing again; what runs now may finish, and is written
+        down."""
+        self._idling.stop()
+
+    async def run(self) -> None:
+        """Read. Raises LeaseLost, and whatever nobody foresaw."""
+        it, idling = self._it, self._idling
+        while not idling.stopping:
+            with idling.idle():
+                place = await it.place()
+            try:
+                with idling.idle():
+                    records, full = await self._fetch()
+                if records:
+                    run = BatchRun(it, self.lease.shard, idling, self._passed)
+                    await run.run(records, place)
+            finally:
+                place.use()
+            if self._ended:
+                await self._write(END)
+                return
+            wait = 0.0 if full else it.stream.pause
+            if self._failures:
+                wait = self._failed_wait
+            if wait and not idling.stopping:
+                with idling.idle():
+                    await it.pause(wait)
+
+    # -- fetching
+
+    async def _fetch(self) -> tuple[list[StreamRecord], bool]:
+        """Records for a batch, as many as come within its window, and whether there may be more."""
+        it = self._it
+        factor = it.mapping.parallelization
+        most, largest = it.mapping.batch_size * factor, limits.SYNC_PAYLOAD_SIZE * factor
+        found, full = await self._read(most)
+        until = it.clock.monotonic() + it.mapping.window
+        size = _size(found)
+        while found and not self._ended and len(found) < most:
+            left = until - it.clock.monotonic()
+            if left <= 0 or size >= largest or self._failures:
+                break
+            if not full:
+                await it.pause(min(left, it.stream.pause))
+            more, full = await self._read(most - len(found))
+            found += more
+            size += _size(more)
+        it.numbers.events["polled"] += len(found)
+        return found, full
+
+    async def _read(self, most: int) -> tuple[list[StreamRecord], bool]:
+        """One read; nothing where it fails."""
+        most = min(most, self._it.stream.most)
+        closed, shard = self.closed, self.lease.shard  # as it was before
+        try:
+            if self._iterator is None:
+                if self._position.where is Where.SINCE:
+                    self._since = float(self._position.value)
+                self._iterator = await self._it.stream.iterator(shard, self._position)
+            page = await self._it.stream.read(shard, self._iterator, most)
+        except Exception as error:
+            self._iterator = None
+            self._unreadable(error)
+            return [], False
+        self._failures = 0
+        self._iterator = page.iterator
+        records = list(page.records)
+        self._ended = page.iterator is None or (closed and page.caught_up and not records)
+        full = len(records) >= most
+        if records:
+            self._position = Position(Where.AFTER, records[-1].key)
+        if self._since is not None:
+            # Not every source knows moments; the times of some are of whole seconds.
+            since = floor(self._since)
+            records = list(dropwhile(lambda record: record.arrived < since, records))
+            if records:
+                self._since = None
+        return records, full
+
+    def _unreadable(self, error: Exception) -> None:
+        """Longer and longer pauses, and a line in the log now and then."""
+        it, code = self._it, code_of(error)
+        it.numbers.errors[code or type(error).__name__] += 1
+        if code == _TRIMMED:
+            self._position = START
+        self._failures += 1
+        if code in (_EXPIRED, _TRIMMED) and self._failures == 1:
+            self._failed_wait = 0.0
+            return
+        now = it.clock.monotonic()
+        if now >= self._told + _TOLD_PAUSE:
+            self._told = now
+            _log.error(
+                "the shard %s of %s can't be read for %s, and is tried again: %s",
+                *(self.lease.shard, it.mapping.source_arn, it.mapping.function_arn, error),
+            )
+        self._failed_wait = min(_LONGEST_PAUSE, _PAUSE * 2.0 ** min(self._failures - 1, 10))
+
+    # -- what is written down
+
+    async def _passed(self, key: str) -> None:
+        await self._write(Position(Where.AFTER, key))
+
+    async def _write(self, position: Position) -> None:
+        it, text = self._it, position.text()
+        self.lease = await insist(
+            it, self._idling, self.lease.shard, lambda: it.leases.write(self.lease, text)
+        )
+
+
+def _size(records: Sequence[StreamRecord]) -> int:
+    """Of what they come to in an event, about."""
+    return sum(len(record.text) for record in records)

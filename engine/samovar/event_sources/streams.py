@@ -1,0 +1,184 @@
+"""Streams as readers see them: shards, positions in them, and what is read there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
+
+import msgspec
+
+from samovar.errors import AWS, ClientError, SamovarError
+from samovar.event_sources.sqs import code_of
+from samovar.model.event_source import Source
+from samovar.neighbours import AsyncNeighbours, Caller, NoEndpoint, RoleNotAssumed
+from samovar.registry.event_source_rules import refused
+
+T = TypeVar("T")
+
+_encode = msgspec.json.Encoder().encode
+
+# What a stream says to whoever may not read it.
+_DENIED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "KMSAccessDeniedException",
+        "UnauthorizedOperation",
+        "UnrecognizedClientException",
+    }
+)
+NOT_FOUND = "ResourceNotFoundException"
+
+
+class Where(StrEnum):
+    """What a position in a shard is given by."""
+
+    START = "start"  # with the oldest record that there still is
+    SINCE = "since"  # with what has come since a moment (epoch seconds)
+    AFTER = "after"  # behind a record (its sequence number)
+    END = "end"  # everything was read, and nothing will come
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a shard is read on. A lease's checkpoint is the text of one."""
+
+    where: Where
+    value: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ValueError for what `text` has not made."""
+        try:
+            where, value = json.loads(text)
+        except TypeError as error:
+            raise ValueError(f"{text!r} is no position in a shard") from error
+        return cls(Where(where), str(value))
+
+    def text(self) -> str:
+        """As a lease keeps it."""
+        return json.dumps([self.where.value, self.value])
+
+
+START, END = Position(Where.START), Position(Where.END)
+
+
+class Shard(NamedTuple):
+    """A shard: those it came of are read before it; nothing more comes into a closed one."""
+
+    id: str
+    parents: tuple[str, ...]
+    closed: bool
+
+
+class StreamRecord(NamedTuple):
+    """A record: its sequence number, when it came in (epoch seconds), and itself, as its function
+    gets it, that as JSON, and what the order is kept for where several batches of a shard are run
+    at once."""
+
+    key: str
+    arrived: float
+    event: dict[str, Any]
+    text: bytes
+    partition: str
+
+    @classmethod
+    def of(cls, key: str, arrived: float, event: dict[str, Any], partition: str) -> Self:
+        """With its JSON."""
+        return cls(key, arrived, event, _encode(event), partition)
+
+
+class Page(NamedTuple):
+    """What one read found: where the next one goes on, None at the end of a closed shard, and
+    whether there was nothing behind it (a source that doesn't say is never caught up)."""
+
+    records: Sequence[StreamRecord]
+    iterator: str | None
+    caught_up: bool
+
+
+class Stream(Protocol):
+    """One stream. Methods raise what botocore does, NoEndpoint and RoleNotAssumed."""
+
+    pause: float
+    """Seconds between reads of a shard that is quiet."""
+    most: int
+    """Records in a read at most."""
+
+    async def shards(self) -> Sequence[Shard]:
+        """All that are kept."""
+
+    async def lifetime(self) -> float:
+        """Seconds that records are kept."""
+
+    async def latest(self, shard: str) -> str:
+        """The iterator of what comes from now on."""
+
+    async def iterator(self, shard: str, position: Position) -> str:
+        """The iterator of a position other than the end. One that is given by a moment may begin
+        earlier, where the source knows no moments."""
+
+    async def read(self, shard: str, iterator: str, most: int) -> Page:
+        """Up to `most` records."""
+
+    async def demand_readable(self) -> None:
+        """Raise ClientError, in AWS's words, unless this stream is there and its role may do what a
+        reader does."""
+
+
+class Calls:
+    """Calls for one stream, with the rights of its function's role."""
+
+    def __init__(
+        self,
+        neighbours: AsyncNeighbours,
+        service: str,
+        source: Source,
+        caller: Callable[[], Caller],
+        actions: str,
+    ) -> None:
+        """`caller`: whose rights count now; what it raises, everything raises. `actions`: those
+        that a role must be allowed, as AWS's text lists them."""
+        self.source = source
+        self.caller = caller
+        self._neighbours = neighbours
+        self._service = service
+        self._actions = actions
+
+    async def ask(self, operation: str, **given: Any) -> Mapping[str, Any]:
+        """Call an operation of the stream's service."""
+        return await self._neighbours.call(
+            *(self._service, operation, self.caller()), region=self.source.region, **given
+        )
+
+    async def demand(self, call: Awaitable[T]) -> T:
+        """What a call answers, its errors in AWS's words for whoever makes a mapping."""
+        arn = self.source.arn
+        try:
+            return await call
+        except NoEndpoint as error:
+            raise refused(f"The stream {arn} can't be read: {error}") from None
+        except RoleNotAssumed as error:
+            raise ClientError(
+                AWS.INVALID_PARAMETER,
+                f"The role defined for the function cannot be assumed by Lambda. {error}",
+            ) from error
+        except SamovarError:
+            raise
+        except Exception as error:
+            code = code_of(error)
+            if code == NOT_FOUND:
+                raise refused(f"Stream not found: {arn}") from error
+            if code in _DENIED:
+                raise refused(
+                    f"Cannot access stream {arn}. Please ensure the role can perform the "
+                    f"{self._actions} Actions on your stream in IAM."
+                ) from error
+            raise refused(
+                f"The stream {arn} can't be read: {code or type(error).__name__}: {error}"
+            ) from error
