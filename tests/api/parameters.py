@@ -83,6 +83,11 @@ _EVENT_SOURCE_MAPPING = {
     "FunctionResponseTypes",
     "MetricsConfig.Metrics",
     "ScalingConfig.MaximumConcurrency",
+    "ParallelizationFactor",
+    "MaximumRetryAttempts",
+    "MaximumRecordAgeInSeconds",
+    "BisectBatchOnFunctionError",
+    "DestinationConfig.OnFailure.Destination",
 }
 CARRIED: dict[str, set[str]] = {
     "CreateFunction": _CONFIGURATION
@@ -174,7 +179,8 @@ CARRIED: dict[str, set[str]] = {
     "GetFunctionEventInvokeConfig": {"FunctionName", "Qualifier"},
     "DeleteFunctionEventInvokeConfig": {"FunctionName", "Qualifier"},
     "ListFunctionEventInvokeConfigs": {"FunctionName", "Marker", "MaxItems"},
-    "CreateEventSourceMapping": _EVENT_SOURCE_MAPPING | {"EventSourceArn", "Tags"},
+    "CreateEventSourceMapping": _EVENT_SOURCE_MAPPING
+    | {"EventSourceArn", "Tags", "StartingPosition", "StartingPositionTimestamp"},
     "GetEventSourceMapping": {"UUID"},
     "ListEventSourceMappings": {"EventSourceArn", "FunctionName", "Marker", "MaxItems"},
     "UpdateEventSourceMapping": _EVENT_SOURCE_MAPPING | {"UUID"},
@@ -246,12 +252,7 @@ _SCHEMAS = {"SchemaRegistryURI": "https://registry.example", "EventRecordFormat"
 _MAPPING_REFUSED: dict[str, Any] = {
     "KMSKeyArn": _KMS,
     "LoggingConfig.SystemLogLevel": "DEBUG",
-    "ParallelizationFactor": 2,
     "DestinationConfig.OnSuccess.Destination": "arn:aws:sqs:us-east-1:000000000000:q",
-    "DestinationConfig.OnFailure.Destination": "arn:aws:sqs:us-east-1:000000000000:q",
-    "MaximumRecordAgeInSeconds": 60,
-    "BisectBatchOnFunctionError": True,
-    "MaximumRetryAttempts": 1,
     "TumblingWindowInSeconds": 1,
     "SourceAccessConfigurations": [{"Type": "BASIC_AUTH", "URI": "arn:aws:secret"}],
     "AmazonManagedKafkaEventSourceConfig": {"ConsumerGroupId": "g"},
@@ -280,8 +281,6 @@ REFUSED: dict[str, dict[str, Any]] = {
     "UpdateFunctionConfiguration": _CONFIGURATION_REFUSED,
     "CreateEventSourceMapping": {
         **_MAPPING_REFUSED,
-        "StartingPosition": "LATEST",
-        "StartingPositionTimestamp": 1.0,
         "Topics": ["tea"],
         "Queues": ["queue"],
         "SelfManagedEventSource": {"Endpoints": {"KAFKA_BOOTSTRAP_SERVERS": ["h:9092"]}},
@@ -317,6 +316,8 @@ DEFAULTS: dict[str, dict[str, list[Any]]] = {
     },
     "UpdateFunctionCode": {**_CODE_DEFAULTS, "S3ObjectStorageMode": ["COPY"]},
     "UpdateFunctionConfiguration": _CONFIGURATION_DEFAULTS,
+    "CreateEventSourceMapping": {"TumblingWindowInSeconds": [0]},
+    "UpdateEventSourceMapping": {"TumblingWindowInSeconds": [0]},
     "ListFunctions": {"MasterRegion": ["ALL"]},
     "PublishLayerVersion": {"Content.S3ObjectStorageMode": ["COPY"]},
 }
