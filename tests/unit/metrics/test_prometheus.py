@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from samovar.metrics import names
 from samovar.metrics.asynchronous import DELETED
 from samovar.metrics.counts import MAX_ERROR_TYPES, Traffic
+from samovar.metrics.event_sources import SourceNumbers
 from samovar.metrics.names import Kind, Metric
 from samovar.metrics.observer import Observer, SilentObserver
 from samovar.metrics.occupancy import NOTHING, Occupancy, ProvisionedUse
@@ -55,6 +56,10 @@ def told_everything() -> PrometheusObserver:
     )
     observer.watch_lost_records(lambda: {("files", "the disk refuses them"): 3})
     told_of_events(observer)
+    numbers = SourceNumbers()
+    numbers.events["polled"] = numbers.errors["AccessDenied"] = numbers.pollers = 1
+    numbers.iterator_age = 0.25
+    observer.watch_sources(lambda: {"uuid": numbers})
     observer.watch_queue(lambda: {("event", "waiting"): 7})
     return observer
 
@@ -96,6 +101,14 @@ def test_names_follow_prometheuss_rules(metric: Metric) -> None:
     assert bool(metric.buckets) == (metric.kind is Kind.HISTOGRAM)
     assert list(metric.buckets) == sorted(set(metric.buckets))
     assert metric.help.endswith(".")
+
+
+def test_the_age_of_a_stream_is_told_in_milliseconds() -> None:
+    name = "samovar_event_source_iterator_age_milliseconds"
+    assert value(told_everything(), name, mapping="uuid") == 250.0
+    observer = PrometheusObserver()
+    observer.watch_sources(lambda: {"queue": SourceNumbers()})
+    assert not any(sample == name for sample, _ in samples(observer))
 
 
 def test_durations_start_at_half_a_millisecond() -> None:
