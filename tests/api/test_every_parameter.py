@@ -89,6 +89,14 @@ def test_what_is_not_carried_out_is_refused_by_name(tmp_path: Path, operation: s
     run(tmp_path, scene)
 
 
+async def mapped(it: House) -> str:
+    """The UUID of a mapping that can be updated."""
+    asked = valid("CreateEventSourceMapping")
+    made: str = (await it.call("create_event_source_mapping", **asked))["UUID"]
+    await until(lambda: it.engine.registry.event_sources.get(made).state.settled)
+    return made
+
+
 @pytest.mark.parametrize("operation", parameters.DEFAULTS)
 def test_a_value_that_asks_for_what_happens_anyway_is_taken(tmp_path: Path, operation: str) -> None:
     async def scene(it: House) -> None:
@@ -97,10 +105,7 @@ def test_a_value_that_asks_for_what_happens_anyway_is_taken(tmp_path: Path, oper
             for value in values:
                 params = given(operation, path, value)
                 if "UUID" in params:
-                    known = valid("CreateEventSourceMapping")
-                    params["UUID"] = (await it.call("create_event_source_mapping", **known))["UUID"]
-                    mappings = it.engine.registry.event_sources
-                    await until(lambda: mappings.list().mappings[0].state.settled)
+                    params["UUID"] = await mapped(it)
                 await it.call(xform_name(operation), **params)
                 await it.engine.registry.wait_settled("f")
                 if operation == "CreateFunction":
