@@ -11,7 +11,8 @@ from typing import Any
 from tests.api.house import package
 from tests.api.neighbour import Neighbour
 from tests.api.served import Serve, ServedHouse
-from tests.api.test_sqs_source import ACCOUNT, Told, comes, reaches
+from tests.api.test_sqs_source import ACCOUNT, comes, reaches
+from tests.heard import Told
 
 # AWS's waits, shortened: a back-off begins at 20 ms, and a minute's age is 1.2 s.
 SCALE = 0.02

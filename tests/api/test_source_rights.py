@@ -17,7 +17,8 @@ import pytest
 from tests.api import neighbour
 from tests.api.house import package, until
 from tests.api.served import Serve, ServedHouse
-from tests.api.test_sqs_source import ACCOUNT, CODE, Told, comes
+from tests.api.test_sqs_source import ACCOUNT, CODE, comes
+from tests.heard import Told
 
 QUEUE = f"arn:aws:sqs:us-east-1:{ACCOUNT}:guarded"
 EVERYTHING = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")

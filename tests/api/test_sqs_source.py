@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from tests.api.house import package, until
 from tests.api.neighbour import Neighbour
 from tests.api.served import Serve, ServedHouse
+from tests.heard import Told
 
 ACCOUNT = "123456789012"  # moto's
 # Tells its whole event, and does as the messages say: «fail», «partly», «slow».
@@ -32,32 +32,6 @@ def handler(event, context):
     failed = [r["messageId"] for r in event["Records"] if r["body"].startswith("bad")]
     return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
 """
-
-
-class Told:
-    """What handlers said so far."""
-
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.setblocking(False)
-        self.port: int = self._socket.getsockname()[1]
-        self.events: list[dict[str, Any]] = []
-
-    def hear(self) -> list[dict[str, Any]]:
-        while True:
-            try:
-                self.events.append(json.loads(self._socket.recv(1 << 16)))
-            except BlockingIOError:
-                return self.events
-
-    @property
-    def bodies(self) -> list[str]:
-        return [body for event in self.hear() for body in event["bodies"]]
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 class Beside:

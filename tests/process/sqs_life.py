@@ -28,9 +28,6 @@ ACCOUNT = "123456789012"
 POINTS = ("receiving", "received", "invoking", "invoked", "deleting", "deleted")
 _STEP = 0.01
 
-# A second and not half a minute, in which messages of the dead are nobody's.
-sqs_poller._BESIDES = 0
-
 
 class Death:
     """Comes at a point, the so-manieth time."""
@@ -102,6 +99,7 @@ async def live(directory: Path, url: str, port: str, death: Death) -> None:
 
 def main() -> None:
     directory, url, port, point, time = sys.argv[1:]
+    sqs_poller._BESIDES = 0  # a second and not half a minute, in which messages are a dead one's
     uvloop.run(live(Path(directory), url, port, Death(point, int(time))))
 
 

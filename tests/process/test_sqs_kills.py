@@ -6,7 +6,6 @@ What ran is told by the handler, to a socket outside of all engines.
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from pathlib import Path
 import boto3
 import pytest
 from tests.api import neighbour
+from tests.heard import Heard
 from tests.process.programs import CHECKOUT, environment
 from tests.process.sqs_life import POINTS
 
@@ -38,28 +38,6 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield running.url
 
 
-class Told:
-    """The bodies of the messages that ran."""
-
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.setblocking(False)
-        self.port = str(self._socket.getsockname()[1])
-        self.runs: Counter[str] = Counter()
-
-    def hear(self) -> Counter[str]:
-        while True:
-            try:
-                self.runs[self._socket.recv(1 << 16).decode()] += 1
-            except BlockingIOError:
-                return self.runs
-
-    def close(self) -> None:
-        self._socket.close()
-
-
 def test_a_kill_in_any_phase_loses_no_message(moto: str, tmp_path: Path) -> None:
     place = tmp_path / f"kills-{time.time_ns()}"
     (place / "code").mkdir(parents=True)
@@ -69,14 +47,14 @@ def test_a_kill_in_any_phase_loses_no_message(moto: str, tmp_path: Path) -> None
     )
     sqs = session.client("sqs", endpoint_url=moto)
     url = sqs.create_queue(QueueName=place.name, Attributes={"VisibilityTimeout": "1"})["QueueUrl"]
-    told = Told()
+    heard = Heard()
     sent: list[str] = []
 
     def life(point: str, times: int) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [
                 *(sys.executable, "-m", "tests.process.sqs_life", str(place), moto),
-                *(told.port, point, str(times)),
+                *(str(heard.port), point, str(times)),
             ],
             stderr=subprocess.PIPE,
             text=True,
@@ -95,18 +73,23 @@ def test_a_kill_in_any_phase_loses_no_message(moto: str, tmp_path: Path) -> None
             assert process.returncode == -9, (point, process.returncode, said)
         process = life("nowhere", 0)
         pause, deadline = threading.Event(), time.monotonic() + PATIENCE
-        while set(told.hear()) != set(sent) or left(sqs, url):
-            assert time.monotonic() < deadline, (set(sent) - set(told.runs), left(sqs, url))
+        while set(runs(heard)) != set(sent) or left(sqs, url):
+            assert time.monotonic() < deadline, (set(sent) - set(runs(heard)), left(sqs, url))
             assert process.poll() is None, process.communicate()
             pause.wait(0.05)
         (place / "enough").touch()
         _, said = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, said
-        again = sum(told.hear().values()) - len(sent)
-        assert again <= 3 * len(POINTS) * 2, json.dumps(told.runs)
+        again = sum(runs(heard).values()) - len(sent)
+        assert again <= 3 * len(POINTS) * 2, json.dumps(runs(heard))
     finally:
-        told.close()
+        heard.close()
         sqs.close()
+
+
+def runs(heard: Heard) -> Counter[str]:
+    """How often each message ran."""
+    return Counter(said.decode() for said in heard.all())
 
 
 def left(sqs: object, url: str) -> int:

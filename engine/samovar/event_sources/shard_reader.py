@@ -14,9 +14,9 @@ from math import floor
 
 from samovar.event_sources.batch_runs import BatchRun
 from samovar.event_sources.reading import Idling, Reading, insist
-from samovar.event_sources.sqs import code_of
 from samovar.event_sources.streams import END, START, Position, StreamRecord, Where
 from samovar.model import limits
+from samovar.neighbours.answers import code_of
 from samovar.stores.leases import Lease
 
 _log = logging.getLogger(__name__)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from samovar.errors import AWS, ClientError, SamovarError
+from samovar.errors import ClientError
+from samovar.event_sources.refusals import DENIED, explained
 from samovar.model.event_source import Source
-from samovar.neighbours import AsyncNeighbours, Caller, NoEndpoint, RoleNotAssumed
+from samovar.neighbours import AsyncNeighbours, Caller
+from samovar.neighbours.answers import code_of
+from samovar.neighbours.queues import queue_url
 from samovar.registry.event_source_rules import refused
 from samovar.settings import is_loopback
+
+T = TypeVar("T")
 
 MOST_AT_ONCE = 10  # messages in a request (SQS)
 LONGEST_POLL = 20  # seconds (SQS)
@@ -19,19 +24,7 @@ LONGEST_POLL = 20  # seconds (SQS)
 # unread.
 _NEAR_POLL = 2
 
-# What SQS says to whoever may not do a thing; emulators have their own words.
-_DENIED = frozenset(
-    {
-        "AccessDenied",
-        "AccessDeniedException",
-        "AuthorizationError",
-        "InvalidClientTokenId",
-        "KMS.AccessDeniedException",
-        "SignatureDoesNotMatch",
-        "UnauthorizedOperation",
-    }
-)
-_FORBIDDEN = 403
+_NOTHING = {"MaxNumberOfMessages": 0, "VisibilityTimeout": 0}
 _NO_QUEUE = frozenset(
     {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NonExistentQueue"}
 )
@@ -98,7 +91,7 @@ class Queue:
         visibility = await self._try("GetQueueAttributes", self.visibility_timeout())
         # Neither takes a message: for «no messages at all» and for a handle that is none there is
         # an error of the request, which only comes after the question whether one may ask at all.
-        await self._try("ReceiveMessage", self._probe("receive_message", MaxNumberOfMessages=0))
+        await self._try("ReceiveMessage", self._probe("receive_message", **_NOTHING))
         await self._try("DeleteMessage", self._probe("delete_message", ReceiptHandle="none"))
         if visibility is not None and visibility < timeout:
             raise refused(
@@ -111,37 +104,27 @@ class Queue:
             await self._call(operation, **given)
         except Exception as error:
             code = code_of(error)
-            if not code or code in _DENIED or code in _NO_QUEUE:
+            if not code or code in DENIED or code in _NO_QUEUE:
                 raise
 
-    async def _try(self, action: str, call: Any) -> Any:
-        try:
-            return await call
-        except NoEndpoint as error:
-            raise refused(f"The queue {self._source.arn} can't be read: {error}") from None
-        except RoleNotAssumed as error:
-            raise ClientError(
-                AWS.INVALID_PARAMETER,
-                f"The role defined for the function cannot be assumed by Lambda. {error}",
-            ) from error
-        except SamovarError:
-            raise
-        except Exception as error:
-            code = code_of(error)
-            if code in _DENIED:
-                raise refused(
+    async def _try(self, action: str, call: Awaitable[T]) -> T:
+        def words(code: str, error: Exception) -> ClientError:
+            if code in DENIED:
+                return refused(
                     f"The function execution role does not have permissions to call {action} on SQS"
-                ) from error
+                )
             if code in _NO_QUEUE:
-                raise refused(
+                return refused(
                     "Error occurred while ReceiveMessage. SQS Error Code: "
                     "AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified "
                     "queue does not exist."
-                ) from error
-            raise refused(
+                )
+            return refused(
                 f"Error occurred while {action}. SQS Error Code: {code or type(error).__name__}. "
                 f"SQS Error Message: {error}"
-            ) from error
+            )
+
+        return await explained(call, f"The queue {self._source.arn}", words)
 
     async def _call(self, operation: str, **given: Any) -> dict[str, Any]:
         return await self._neighbours.call(
@@ -152,37 +135,14 @@ class Queue:
         )
 
     async def _find_url(self) -> str:
-        """What the queue says of itself; a role that may not ask gets it from the ARN: AWS asks
-        only for the rights to receive, delete and look at attributes."""
-        name = self._source.resource
-        try:
-            reply = await self._neighbours.call(
-                *("sqs", "get_queue_url", self._caller()),
-                region=self._source.region,
-                QueueName=name,
-                QueueOwnerAWSAccountId=self._source.account,
-            )
-        except Exception as error:
-            if code_of(error) not in _DENIED:
-                raise
-            endpoint = self._neighbours.endpoint("sqs").rstrip("/")
-            return f"{endpoint}/{self._source.account}/{name}"
-        self._url = str(reply["QueueUrl"])
+        source = self._source
+        self._url = await queue_url(
+            self._neighbours, self._caller(), source.region, source.account, source.resource
+        )
+        if not self._url:
+            raise OSError("what answers for SQS is none")
         return self._url
 
 
 def _tens(receipts: Sequence[str]) -> list[Sequence[str]]:
     return [receipts[at : at + MOST_AT_ONCE] for at in range(0, len(receipts), MOST_AT_ONCE)]
-
-
-def code_of(error: Exception) -> str:
-    """The code of botocore's ClientError, which is not imported for this; else empty. A refusal in
-    no words of SQS's is AccessDenied (moto's comes in another protocol than it was asked in)."""
-    answer: Any = getattr(error, "response", None)
-    if not isinstance(answer, dict):
-        return ""
-    # In SQS's newer protocol the old name is in a header, and botocore puts it here.
-    said = answer.get("Error", {})
-    code = str(said.get("QueryErrorCode") or said.get("Code", ""))
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return "AccessDenied" if status == _FORBIDDEN and code.isdigit() else code

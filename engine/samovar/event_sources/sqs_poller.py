@@ -20,12 +20,13 @@ from samovar.clock import Clock
 from samovar.errors import AWS, ClientError, EngineError
 from samovar.event_sources.admission import Admission, Place
 from samovar.event_sources.batching import Encoded, event_of, failed_keys, portions
-from samovar.event_sources.sqs import MOST_AT_ONCE, code_of
+from samovar.event_sources.sqs import MOST_AT_ONCE
 from samovar.event_sources.sqs_records import record_of
 from samovar.metrics.event_sources import SourceNumbers
 from samovar.model.arn import function_arn
 from samovar.model.event_source import EventSourceMapping
 from samovar.model.invocation import Outcome
+from samovar.neighbours.answers import code_of
 
 _log = logging.getLogger(__name__)
 

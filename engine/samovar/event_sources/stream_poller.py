@@ -15,9 +15,9 @@ from functools import partial
 
 from samovar.event_sources.reading import Passes, Reading
 from samovar.event_sources.shard_reader import ShardReader
-from samovar.event_sources.sqs import code_of
 from samovar.event_sources.streams import END, START, Position, Shard, Where
 from samovar.model.event_source import EventSourceMapping, StartingPosition
+from samovar.neighbours.answers import code_of
 from samovar.stores.leases import Lease, LeaseLost
 
 _log = logging.getLogger(__name__)

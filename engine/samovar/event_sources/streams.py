@@ -10,28 +10,16 @@ from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import msgspec
 
-from samovar.errors import AWS, ClientError, SamovarError
-from samovar.event_sources.sqs import code_of
+from samovar.errors import ClientError
+from samovar.event_sources.refusals import DENIED, explained
 from samovar.model.event_source import Source
-from samovar.neighbours import AsyncNeighbours, Caller, NoEndpoint, RoleNotAssumed
+from samovar.neighbours import AsyncNeighbours, Caller
 from samovar.registry.event_source_rules import refused
 
 T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 
-# What a stream says to whoever may not read it.
-_DENIED = frozenset(
-    {
-        "AccessDenied",
-        "AccessDeniedException",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "KMSAccessDeniedException",
-        "UnauthorizedOperation",
-        "UnrecognizedClientException",
-    }
-)
 NOT_FOUND = "ResourceNotFoundException"
 
 
@@ -159,26 +147,17 @@ class Calls:
     async def demand(self, call: Awaitable[T]) -> T:
         """What a call answers, its errors in AWS's words for whoever makes a mapping."""
         arn = self.source.arn
-        try:
-            return await call
-        except NoEndpoint as error:
-            raise refused(f"The stream {arn} can't be read: {error}") from None
-        except RoleNotAssumed as error:
-            raise ClientError(
-                AWS.INVALID_PARAMETER,
-                f"The role defined for the function cannot be assumed by Lambda. {error}",
-            ) from error
-        except SamovarError:
-            raise
-        except Exception as error:
-            code = code_of(error)
+
+        def words(code: str, error: Exception) -> ClientError:
             if code == NOT_FOUND:
-                raise refused(f"Stream not found: {arn}") from error
-            if code in _DENIED:
-                raise refused(
+                return refused(f"Stream not found: {arn}")
+            if code in DENIED:
+                return refused(
                     f"Cannot access stream {arn}. Please ensure the role can perform the "
                     f"{self._actions} Actions on your stream in IAM."
-                ) from error
-            raise refused(
+                )
+            return refused(
                 f"The stream {arn} can't be read: {code or type(error).__name__}: {error}"
-            ) from error
+            )
+
+        return await explained(call, f"The stream {arn}", words)

@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from samovar.errors import ClientError, SamovarError
 from samovar.neighbours import NoEndpoint, RoleNotAssumed
+from samovar.neighbours.answers import is_refusal
 
-# HTTP statuses after which trying again may help; a 4xx other than these says that it won't.
-_TRANSIENT = frozenset({408, 409, 425, 429})
-# Codes that say so with any status.
-_NOT_NOW = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "OverLimit",
-        "RequestLimitExceeded",
-        "RequestTimeout",
-        "SlowDown",
-        "TooManyRequestsException",
-    }
-)
 # What botocore raises before it sends anything, by name: it is not imported for this.
 _NEVER_SENT = frozenset(
     {
@@ -50,14 +35,6 @@ def may_pass(error: BaseException | None) -> bool:
         return False
     if isinstance(error, LookupError | TypeError | UnicodeError):  # nothing that anybody said
         return False
-    answer: Any = getattr(error, "response", None)  # botocore's ClientError
-    if not isinstance(answer, dict):
+    if error is None or not isinstance(getattr(error, "response", None), dict):
         return type(error).__name__ not in _NEVER_SENT
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    code = str(answer.get("Error", {}).get("Code"))
-    return status >= 500 or status in _TRANSIENT or code in _NOT_NOW or "Throttl" in code
-
-
-def is_refusal(error: BaseException) -> bool:
-    """Whether a neighbour answered, and said no for good."""
-    return isinstance(getattr(error, "response", None), dict) and not may_pass(error)
+    return not is_refusal(error)

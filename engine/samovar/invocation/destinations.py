@@ -10,10 +10,11 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from samovar.invocation.delivery_errors import NotTaken, Undeliverable, is_refusal
+from samovar.invocation.delivery_errors import NotTaken, Undeliverable
 from samovar.model.event import Channel, Condition, Delivery
 from samovar.model.target import Service, Target
 from samovar.neighbours import AsyncNeighbours, Caller
+from samovar.neighbours.queues import queue_url
 from samovar.neighbours.recent import Recent
 from samovar.stores.invoke_queue import Item
 
@@ -89,20 +90,12 @@ class Senders:
             raise
 
     async def _queue_url(self, delivery: Delivery, target: Target) -> str:
-        try:
-            reply = await self._call(
-                *("get_queue_url", delivery, target),
-                QueueName=target.name,
-                QueueOwnerAWSAccountId=target.account,
-            )
-        except Exception as error:
-            if not is_refusal(error):
-                raise
-            # AWS wants sqs:SendMessage of the role and no more. This is where queues are; whether
-            # there is such a one is for the answer to the message to say.
-            endpoint = self._neighbours.endpoint(target.service.value).rstrip("/")
-            return f"{endpoint}/{target.account}/{target.name}"
-        return str(_demanded(reply, "QueueUrl", target))
+        url = await queue_url(
+            self._neighbours, _caller(delivery), target.region, target.account, target.name
+        )
+        if not url:
+            raise _no_answer({}, target)
+        return url
 
     async def _to_topic(self, item: Item, delivery: Delivery, target: Target) -> None:
         reply = await self._call(
@@ -162,12 +155,11 @@ class Senders:
     async def _call(
         self, operation: str, delivery: Delivery, target: Target, **given: Any
     ) -> dict[str, Any]:
-        """As AWS does, in a session of the role that is named after the function."""
-        name = delivery.function_arn.split(":")[6]
-        caller = Caller(delivery.role, name, delivery.trace)
         try:
             return await self._neighbours.call(
-                *(target.service.value, operation, caller), region=target.region, **given
+                *(target.service.value, operation, _caller(delivery)),
+                region=target.region,
+                **given,
             )
         except (
             LookupError,
@@ -175,6 +167,11 @@ class Senders:
             AttributeError,
         ) as error:  # botocore's, of what is no answer
             raise _no_answer({}, target) from error
+
+
+def _caller(delivery: Delivery) -> Caller:
+    """As AWS does, in a session of the role that is named after the function."""
+    return Caller(delivery.role, delivery.function_arn.split(":")[6], delivery.trace)
 
 
 def _demanded(reply: dict[str, Any], key: str, target: Target) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from samovar.errors import SamovarError
 from samovar.neighbours.access import ANYBODY, options, without_metadata
+from samovar.neighbours.answers import code_of
 from samovar.neighbours.recent import Recent
 from samovar.neighbours.roles import RoleKeys
 from samovar.settings import Settings, is_loopback
@@ -118,7 +119,7 @@ class AsyncNeighbours:
             try:
                 return await _ask(client, operation, given)
             except Exception as error:
-                if not self._has_role(caller) or _code(error) not in _STALE_KEYS:
+                if not self._has_role(caller) or code_of(error) not in _STALE_KEYS:
                     raise
                 # An STS that was started anew knows nothing of keys that are good by the clock.
                 self._keys_of(caller).forget()
@@ -223,12 +224,6 @@ def session_name(function: str) -> str:
 async def _ask(client: Any, operation: str, given: dict[str, Any]) -> dict[str, Any]:
     reply: dict[str, Any] = await getattr(client, operation)(**given)
     return reply
-
-
-def _code(error: Exception) -> str:
-    """That of botocore's ClientError, which is not imported for this."""
-    answer: Any = getattr(error, "response", None)
-    return str(answer.get("Error", {}).get("Code")) if isinstance(answer, dict) else ""
 
 
 # In threads: half a second of imports, and files of megabytes.

@@ -161,6 +161,7 @@ def test_a_bucket_gets_the_event_and_a_key_of_the_shard() -> None:
         BUCKET,
         "role",
         "RetryAttemptsExhausted",
+        ended=NOW,
         prefix=f"aws/lambda/uuid/{SHARD}",
     )
 
