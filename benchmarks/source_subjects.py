@@ -209,8 +209,7 @@ class SamovarSource(_Beside):
         )
         self._uuid = made.mapping.uuid
         mappings = self._engine.registry.event_sources
-        while not mappings.get(self._uuid).state.settled:  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(_LOOK)
+        await mappings.wait_settled(self._uuid)
         return facts
 
     def body(self) -> str:
@@ -222,8 +221,7 @@ class SamovarSource(_Beside):
     async def _enable(self, enabled: bool) -> None:
         mappings = self._engine.registry.event_sources
         await mappings.update(self._uuid, lambda present: replace(present, enabled=enabled))
-        while not mappings.get(self._uuid).state.settled:  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(_LOOK)
+        await mappings.wait_settled(self._uuid)
 
     async def read(self, count: int) -> None:
         numbers = self._engine._parts.sources._numbers[self._uuid].events

@@ -35,6 +35,7 @@ from samovar.model.census import SCHEMA, ContextEntry, Document
 from samovar.model.invocation import Outcome
 from samovar.registry.runtimes import Interpreter, Runtimes
 from samovar.settings import Settings
+from samovar.sources_api import SourcesApi
 from samovar.stores.invoke_queue import ItemKind, ItemState
 from samovar.stores.lock import DataDirectoryLock
 
@@ -53,7 +54,7 @@ class EngineReport:
     zygotes: tuple[int, ...]
 
 
-class Engine(FunctionsApi, EventsApi):
+class Engine(FunctionsApi, EventsApi, SourcesApi):
     """One engine on one data directory, for one event loop; touches no signals.
 
     All of it runs on the loop that entered it: methods are to be called there (for other threads

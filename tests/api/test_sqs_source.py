@@ -287,3 +287,22 @@ def test_a_restart_reads_on_and_what_was_in_hand_reappears(
 
     play(serve, moto, first)
     play(serve, moto, second)
+
+
+def test_a_program_has_a_queue_read_and_left(serve: Serve, moto: Neighbour, beside: Beside) -> None:
+    async def scene(it: ServedHouse) -> None:
+        await deploy(it, beside)
+        pattern = '{"body": [{"prefix": "tea"}]}'
+        made = await it.engine.read_source("f", beside.arn, filters=[pattern], batch_size=2)
+        assert (made.state, made.mapping.filters) == ("Enabled", (pattern,))
+        await asyncio.to_thread(beside.send, "tea 1", "coffee", "tea 2")
+        await until(lambda: sorted(beside.told.bodies) == ["tea 1", "tea 2"])
+        await left(beside, 0, 0)
+        assert it.engine.event_sources("g") == []
+        (one,) = it.engine.event_sources("f")
+        await it.engine.leave_source(one.mapping.uuid)
+        assert it.engine.event_sources() == []
+        with pytest.raises(TypeError):
+            await it.engine.read_source("f", beside.arn, sugar=2)
+
+    play(serve, moto, scene)

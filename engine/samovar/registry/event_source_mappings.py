@@ -7,6 +7,7 @@ under way until it has done it: other requests are refused meanwhile.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import uuid
@@ -78,11 +79,13 @@ class MappingPage(NamedTuple):
 
 
 class _Entry:
-    __slots__ = ("mapping", "state")
+    __slots__ = ("mapping", "settled", "state")
 
     def __init__(self, mapping: EventSourceMapping, state: MappingState) -> None:
         self.mapping = mapping
         self.state = state
+        self.settled = asyncio.Event()  # set while nothing is under way, and once it is gone
+        self.settled.set()
 
 
 class EventSourceMappings:
@@ -137,6 +140,14 @@ class EventSourceMappings:
         found = page(names, marker, max_items, "ListEventSourceMappings")
         shown = [self._shown(self._entries[name]) for name in found.names]
         return MappingPage(shown, found.next_marker)
+
+    async def wait_settled(self, mapping_uuid: str) -> ShownMapping | None:
+        """What a mapping is when nothing is under way for it any more; None if it is gone then."""
+        entry = self._entries.get(mapping_uuid)
+        if entry is None:
+            return None
+        await entry.settled.wait()
+        return self._shown(entry) if mapping_uuid in self._entries else None
 
     # Changing.
 
@@ -213,22 +224,34 @@ class EventSourceMappings:
             entry.state = before
             raise
         shown = self._shown(entry)
+        entry.settled.clear()
         self._underway.start(self._leave(entry))
         return shown
 
     def _begin(self, entry: _Entry) -> ShownMapping:
         """What a request is answered with, while what it asked for begins."""
         shown = self._shown(entry)
+        entry.settled.clear()
         self._underway.start(self._settle(entry))
         return shown
 
     async def _settle(self, entry: _Entry) -> None:
-        await self.follower.follow(entry.mapping)
-        entry.state = entry.mapping.target_state
+        try:
+            await self.follower.follow(entry.mapping)
+        except Exception:  # a bug of ours: it can be changed and deleted all the same
+            _log.exception("%s is not read", entry.mapping.source_arn)
+        finally:
+            entry.state = entry.mapping.target_state
+            entry.settled.set()
 
     async def _leave(self, entry: _Entry) -> None:
-        await self.follower.leave(entry.mapping)
-        self._entries.pop(entry.mapping.uuid, None)
+        try:
+            await self.follower.leave(entry.mapping)
+        except Exception:
+            _log.exception("%s may be read still", entry.mapping.source_arn)
+        finally:
+            self._entries.pop(entry.mapping.uuid, None)
+            entry.settled.set()
 
     async def _demand(self, mapping: EventSourceMapping) -> None:
         rules_of_sources.check(mapping)

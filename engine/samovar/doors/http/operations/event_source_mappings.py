@@ -115,7 +115,7 @@ def _with_given(mapping: EventSourceMapping, call: Call) -> EventSourceMapping:
 
 
 def _patterns(criteria: Mapping[str, Any]) -> tuple[str, ...]:
-    # A filter without a pattern lets everything through (unconfirmed), as an empty pattern does.
+    # A filter without a pattern is refused, as an empty one is (unconfirmed).
     return tuple(one.get("Pattern", "{}") for one in criteria.get("Filters", ()))
 
 
