@@ -181,6 +181,9 @@ class EventSourceMappings:
     def resume(self) -> None:
         """Have everything read that is to be, after a start."""
         for entry in list(self._entries.values()):
+            if entry.mapping.enabled:
+                entry.state = MappingState.ENABLING
+            entry.settled.clear()
             self._underway.start(self._settle(entry))
 
     async def _create(self, new: EventSourceMapping) -> ShownMapping:
