@@ -180,7 +180,8 @@ def lives(draw: st.DrawFn) -> tuple[Life, list[str], Rules, set[str]]:
                 if mood == "e" or (bad is not None and draw(st.booleans())):
                     came = failed()
                 elif mood == "p":
-                    came = partly(draw(st.integers(0, len(of) - 1)))
+                    # Whoever names what failed names poison at the latest.
+                    came = partly(draw(st.integers(0, len(of) - 1 if bad is None else bad)))
                 if came.failed_at is not None:
                     life.errors.update(of[came.failed_at :])
                 step = ran(pieces, came, rules)
