@@ -291,7 +291,8 @@ def test_a_restart_restores_them(run_engine: RunEngine) -> None:
         await provision(engine, "live", 2)
 
     async def after(engine: Engine) -> None:
-        assert shown(engine, "live") == (ProvisionedStatus.IN_PROGRESS, Progress())
+        # They begin within the start, and may be there before it is over.
+        assert shown(engine, "live")[0] is not ProvisionedStatus.FAILED
         await ready(engine, "live")
         outcome = await engine.invoke("f", qualifier="live")
         assert (outcome.start, outcome.executed_version) == (StartKind.PROVISIONED, "1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -171,11 +172,12 @@ def test_a_spare_of_a_template_that_is_killed_is_replaced(run_engine: RunEngine)
             return set()
         steward = psutil.Process(steward_pid(engine))
         taken = {template_pid(engine), *(entry.get("pid") for entry in engine.contexts())}
-        return {
-            one.pid
-            for one in steward.children()
-            if one.pid not in taken and one.name() not in ("env", "sleep")
-        }
+        found = set()
+        for one in steward.children():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ends as it is looked at
+                if one.pid not in taken and one.name() not in ("env", "sleep"):
+                    found.add(one.pid)
+        return found
 
     async def scenario(engine: Engine) -> None:
         await create_published(engine, "witness.handler")
