@@ -9,13 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from samovar.clock import Clock
+from samovar.clock import Clock, pause
 from samovar.errors import EngineError
 from samovar.event_sources.admission import Place
 from samovar.event_sources.shard_batches import Dropped, Rules
 from samovar.event_sources.streams import Stream
 from samovar.metrics.event_sources import SourceNumbers
-from samovar.model.arn import function_arn
 from samovar.model.event_source import EventSourceMapping
 from samovar.model.invocation import Outcome
 from samovar.stores.leases import LeaseStore
@@ -73,19 +72,11 @@ class Reading:
 
     async def place(self) -> Place:
         """Wait until the function can take another batch."""
-        mapping = self.mapping
-        account = mapping.function_arn.split(":")[4]
-        function = function_arn(mapping.source.region, account, mapping.function_name)
-        return await self.admission.place(function)
+        return await self.admission.place(self.mapping.function)
 
     async def pause(self, seconds: float) -> None:
         """Let time pass."""
-        over = asyncio.Event()
-        timer = self.clock.call_later(seconds, over.set)
-        try:
-            await over.wait()
-        finally:
-            timer.cancel()
+        await pause(self.clock, seconds)
 
 
 class Idling:

@@ -14,6 +14,7 @@ from math import floor
 
 from samovar.event_sources.batch_runs import BatchRun
 from samovar.event_sources.reading import Idling, Reading, insist
+from samovar.event_sources.shard_batches import backoff
 from samovar.event_sources.streams import END, START, Position, StreamRecord, Where
 from samovar.model import limits
 from samovar.neighbours.answers import code_of
@@ -21,8 +22,6 @@ from samovar.stores.leases import Lease
 
 _log = logging.getLogger(__name__)
 
-# Seconds before the next try after a failure to read, the first and the longest.
-_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _TOLD_PAUSE = 60.0  # seconds until the log says again that a shard can't be read
 _EXPIRED, _TRIMMED = "ExpiredIteratorException", "TrimmedDataAccessException"
 
@@ -144,7 +143,7 @@ class ShardReader:
                 "the shard %s of %s can't be read for %s, and is tried again: %s",
                 *(self.lease.shard, it.mapping.source_arn, it.mapping.function_arn, error),
             )
-        self._failed_wait = min(_LONGEST_PAUSE, _PAUSE * 2.0 ** min(self._failures - 1, 10))
+        self._failed_wait = backoff(self._failures)
 
     # -- what is written down
 

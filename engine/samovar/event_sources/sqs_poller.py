@@ -16,14 +16,14 @@ from typing import Any, Protocol
 
 import msgspec
 
-from samovar.clock import Clock
+from samovar.clock import Clock, pause
 from samovar.errors import AWS, ClientError, EngineError
 from samovar.event_sources.admission import Admission, Place
 from samovar.event_sources.batching import Encoded, event_of, failed_keys, portions
+from samovar.event_sources.shard_batches import backoff
 from samovar.event_sources.sqs import MOST_AT_ONCE
 from samovar.event_sources.sqs_records import record_of
 from samovar.metrics.event_sources import SourceNumbers
-from samovar.model.arn import function_arn
 from samovar.model.event_source import EventSourceMapping
 from samovar.model.invocation import Outcome
 from samovar.neighbours.answers import code_of
@@ -33,8 +33,7 @@ _log = logging.getLogger(__name__)
 # Pollers at once, at first and at most, and how many more in a second while there is a backlog
 # (developer guide: 5 concurrent batches, 300 more a minute, 1,250).
 FIRST, MOST, MORE_PER_SECOND = 5, 1250, 5.0
-# Seconds before the next try after a failure, the first and the longest.
-_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+_PAUSE = 1.0  # seconds before a deletion is tried again, and after a batch that was not taken
 _TRIES = 3  # of a deletion: after that the messages reappear, and are run again
 _TOLD_PAUSE = 60.0  # seconds until the log says again that a queue can't be read
 _LEFT = 0.001
@@ -190,9 +189,7 @@ class SqsPoller:
                 place.use()
 
     async def _place(self) -> Place:
-        account = self._mapping.function_arn.split(":")[4]
-        function = function_arn(self._source.region, account, self._mapping.function_name)
-        return await self._admission.place(function)
+        return await self._admission.place(self._mapping.function)
 
     @contextmanager
     def _among(self, pollers: set[asyncio.Task[None]]) -> Iterator[None]:
@@ -252,7 +249,7 @@ class SqsPoller:
 
     async def _rest(self, most: int, seconds: float) -> list[Any]:
         """The last part of a second, for which no queue waits."""
-        await self._pause(seconds)
+        await pause(self._clock, seconds)
         return await self._receive_many(most, 0, False)
 
     async def _receive_many(self, most: int, wait: int, full: bool) -> list[Any]:
@@ -329,7 +326,7 @@ class SqsPoller:
             if not left:
                 return
             if attempt:
-                await self._pause(_PAUSE * 2 ** (attempt - 1))
+                await pause(self._clock, _PAUSE * 2 ** (attempt - 1))
             count = len(left)
             try:
                 left = await self._queue.delete(left)
@@ -355,7 +352,7 @@ class SqsPoller:
                 *(self._source.arn, self._mapping.function_arn, error),
             )
         self._failures += 1
-        await self._pause(min(_LONGEST_PAUSE, _PAUSE * 2.0 ** min(self._failures - 1, 10)))
+        await pause(self._clock, backoff(self._failures))
 
     async def _refused(self, error: ClientError | EngineError) -> None:
         """The function did not take the batch, which reappears: this poller waits a while."""
@@ -366,12 +363,4 @@ class SqsPoller:
             *(self._source.arn, self._mapping.function_arn, error),
         )
         if not self._stopping:
-            await self._pause(_PAUSE)
-
-    async def _pause(self, seconds: float) -> None:
-        over = asyncio.Event()
-        timer = self._clock.call_later(seconds, over.set)
-        try:
-            await over.wait()
-        finally:
-            timer.cancel()
+            await pause(self._clock, _PAUSE)

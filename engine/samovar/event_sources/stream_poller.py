@@ -14,6 +14,7 @@ import logging
 from functools import partial
 
 from samovar.event_sources.reading import Passes, Reading
+from samovar.event_sources.shard_batches import backoff
 from samovar.event_sources.shard_reader import ShardReader
 from samovar.event_sources.streams import END, START, Position, Shard, Where
 from samovar.model.event_source import EventSourceMapping, StartingPosition
@@ -23,7 +24,6 @@ from samovar.stores.leases import Lease, LeaseLost
 _log = logging.getLogger(__name__)
 
 _LOOK_AGAIN = 10.0  # seconds between looks for new shards, at most: an end of one begins one
-_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds after a look that failed, the first and the longest
 _WHOLE = ""  # the shard of the lease that is of none
 
 
@@ -105,7 +105,7 @@ class StreamPoller:
     def _wait(self) -> float:
         if not self._failures:
             return _LOOK_AGAIN
-        return min(_LONGEST_PAUSE, _PAUSE * 2.0 ** min(self._failures - 1, 10))
+        return backoff(self._failures)
 
     async def _try_to_look(self) -> None:
         try:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from typing import Self
 
-from samovar.clock import Clock
+from samovar.clock import Clock, pause
 from samovar.errors import AWS, ClientError
 from samovar.invocation import records
 from samovar.invocation.acceptance import Acceptor
@@ -138,18 +138,10 @@ class AsyncInvocation:
                 break
             except Exception:
                 _log.exception("what waits in the queue can't be taken up: it is tried again")
-                await self._pause()
+                await pause(self._clock, PAUSE)
         for kind, name, waiting, _, due, _ in lanes:
             if waiting and due is not None:
                 self._pump(kind).arrived(name, due)
-
-    async def _pause(self) -> None:
-        over = asyncio.Event()
-        timer = self._clock.call_later(PAUSE, over.set)
-        try:
-            await over.wait()
-        finally:
-            timer.cancel()
 
     async def deliver(self, delivery: Item) -> None:
         """Have a delivery be sent that is of no event; returns when it is durable. Raises

@@ -144,6 +144,11 @@ class EventSourceMapping:
         return self.function_arn.split(":")[6]
 
     @property
+    def function(self) -> str:
+        """The function's unqualified ARN."""
+        return ":".join(self.function_arn.split(":")[:7])
+
+    @property
     def qualifier(self) -> str | None:
         """The version or alias that is invoked; None for $LATEST, unsaid."""
         return [*self.function_arn.split(":"), None][7]
