@@ -8,7 +8,7 @@ from typing import Any
 
 from samovar.assembly import Parts
 from samovar.model.arn import function_arn
-from samovar.model.event_source import BATCH_SIZE, EventSourceMapping, ShownMapping
+from samovar.model.event_source import BATCH_SIZE, WINDOW, EventSourceMapping, ShownMapping
 from samovar.registry.event_source_rules import read_source
 from samovar.settings import Settings
 
@@ -25,19 +25,27 @@ class SourcesApi:
     async def read_source(
         self,
         name: str,
-        source_arn: str,
+        source_arn: str = "",
         *,
+        servers: Sequence[str] = (),
         qualifier: str | None = None,
         filters: Sequence[str] = (),
         **settings: Any,
     ) -> ShownMapping:
-        """Have a queue of SQS, or a stream of Kinesis or DynamoDB, be read for a function
-        (docs/event-sources.md); returns once it is read. `filters` are patterns as JSON, `settings`
-        the other fields of EventSourceMapping, by their names there. Raises ClientError, and
-        TypeError for a setting that is none."""
+        """Have a queue of SQS, a stream of Kinesis or DynamoDB, or a topic of Kafka, be read for a
+        function (docs/event-sources.md); returns once it is read. A cluster of Kafka that has no
+        ARN is given by its `servers`. `filters` are patterns as JSON, `settings` the other fields
+        of EventSourceMapping, by their names there. Raises ClientError, and TypeError for a setting
+        that is none."""
         place = self.settings.region, self.settings.account_id
-        source = read_source(source_arn, region=place[0])
-        given = {"batch_size": BATCH_SIZE[source.kind], "filters": tuple(filters), **settings}
+        source = read_source(source_arn, servers, region=place[0])
+        given = {
+            "batch_size": BATCH_SIZE[source.kind],
+            "window": WINDOW[source.kind],
+            "filters": tuple(filters),
+            "servers": tuple(servers),
+            **settings,
+        }
         arn = function_arn(*place, name, qualifier)
         mappings = self._parts.registry.event_sources
         made = await mappings.create(EventSourceMapping("", arn, source_arn, **given))

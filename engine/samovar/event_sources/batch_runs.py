@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from samovar.errors import ClientError, EngineError
 from samovar.event_sources import shard_batches
 from samovar.event_sources.admission import Place
-from samovar.event_sources.batching import event_of, failed_keys, portions
+from samovar.event_sources.batching import RECORDS, Form, failed_keys, portions
 from samovar.event_sources.reading import FAILED, OK, Idling, Reading, insist
 from samovar.event_sources.shard_batches import Piece, Progress, Ran, ShardRecord, Step
 from samovar.event_sources.streams import StreamRecord
@@ -37,11 +37,13 @@ class BatchRun:
         shard: str,
         idling: Idling,
         passed: Callable[[str], Awaitable[None]],
+        form: Form = RECORDS,
     ) -> None:
         self._it = it
         self._shard = shard
         self._idling = idling
         self._passed = passed
+        self._form = form
         self._writing = asyncio.Lock()
         self._written = ""
 
@@ -69,7 +71,9 @@ class BatchRun:
 
     def _pieces(self, lane: Sequence[ShardRecord], size: int) -> tuple[Piece, ...]:
         batches = [lane[at : at + size] for at in range(0, len(lane), size)]
-        return shard_batches.batch([one for batch in batches for one in portions(batch)])
+        return shard_batches.batch(
+            [one for batch in batches for one in portions(batch, form=self._form)]
+        )
 
     async def _beside(self, batches: Sequence[tuple[Piece, ...]], place: Place) -> None:
         """All lanes at once. Where all is to end, what runs is waited for; where one breaks down,
@@ -117,7 +121,7 @@ class BatchRun:
         it.numbers.iterator_age = max(0.0, it.clock.wall() - piece.records[-1].arrived)
         try:
             try:
-                invoked = it.invoke(mapping, event_of(piece.records))
+                invoked = it.invoke(mapping, self._form.event(piece.records))
             finally:
                 place.use()
             outcome = await invoked
@@ -130,7 +134,7 @@ class BatchRun:
             failed_at = 0
         elif mapping.report_failures:
             keys = [record.key for record in piece.records]
-            failed = failed_keys(outcome.payload, keys)
+            failed = failed_keys(outcome.payload, keys, self._form)
             failed_at = next((at for at, key in enumerate(keys) if key in failed), None)
         events["failed"] += 0 if failed_at is None else count - failed_at
         it.result = OK if outcome.function_error is None else FAILED
@@ -143,7 +147,7 @@ class BatchRun:
         _log.log(
             logging.DEBUG if Result.of(error) is Result.THROTTLE else logging.WARNING,
             "a batch of the shard %s of %s was not run by %s: %s",
-            *(self._shard, it.mapping.source_arn, it.mapping.function_arn, error),
+            *(self._shard, it.mapping.source_name, it.mapping.function_arn, error),
         )
         if Result.of(error) in (Result.FUNCTION_ERROR, Result.INVALID_EVENT):
             it.result = FAILED

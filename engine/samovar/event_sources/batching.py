@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
 from samovar.model import limits
-
-_HEAD, _TAIL = b'{"Records":[', b"]}"
-_FRAME = len(_HEAD) + len(_TAIL)
 
 
 class Encoded(NamedTuple):
@@ -30,26 +28,49 @@ class HasText(Protocol):
 R = TypeVar("R", bound=HasText)
 
 
-def event_of(records: Sequence[HasText]) -> bytes:
-    """The event that carries records."""
-    return b"%b%b%b" % (_HEAD, b",".join(record.text for record in records), _TAIL)
+def _named(item: object) -> object:
+    return item
 
 
-def portions(records: Sequence[R], limit: int = limits.SYNC_PAYLOAD_SIZE) -> Iterator[Sequence[R]]:
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What an event is besides its records; and the key of the record that an `itemIdentifier` of
+    an answer means, None for what means none."""
+
+    head: bytes = b'{"Records":['
+    tail: bytes = b"]}"
+    named: Callable[[object], object] = _named
+
+    @property
+    def size(self) -> int:
+        """Bytes of an event without records."""
+        return len(self.head) + len(self.tail)
+
+    def event(self, records: Sequence[HasText]) -> bytes:
+        """The event that carries records."""
+        return b"%b%b%b" % (self.head, b",".join(record.text for record in records), self.tail)
+
+
+RECORDS = Form()
+
+
+def portions(
+    records: Sequence[R], limit: int = limits.SYNC_PAYLOAD_SIZE, form: Form = RECORDS
+) -> Iterator[Sequence[R]]:
     """The records, in their order, in as few events as hold them. AWS cuts a batch to fit 6 MB; a
     record that is larger by itself (none of SQS is) comes alone, and is refused by its function."""
-    begin, size = 0, _FRAME
+    begin, size = 0, form.size
     for at, record in enumerate(records):
         more = len(record.text) + (at > begin)
         if at > begin and size + more > limit:
             yield records[begin:at]
-            begin, size, more = at, _FRAME, len(record.text)
+            begin, size, more = at, form.size, len(record.text)
         size += more
     if begin < len(records):
         yield records[begin:]
 
 
-def failed_keys(payload: bytes, keys: Sequence[str]) -> frozenset[str]:
+def failed_keys(payload: bytes, keys: Sequence[str], form: Form = RECORDS) -> frozenset[str]:
     """Which of a batch's records a function says have failed (ReportBatchItemFailures).
 
     All of them where it answers in another form, or names one that was not in the batch; none for
@@ -66,10 +87,10 @@ def failed_keys(payload: bytes, keys: Sequence[str]) -> frozenset[str]:
     items = answer.get("batchItemFailures", []) if isinstance(answer, dict) else None
     if items is None and isinstance(answer, dict):
         return frozenset()
-    found = {_key(item) for item in items} if isinstance(items, list) else {None}
+    found = {_key(item, form) for item in items} if isinstance(items, list) else {None}
     return frozenset(map(str, found)) if found <= everything else everything
 
 
-def _key(item: object) -> object:
-    key = item.get("itemIdentifier") if isinstance(item, dict) else None
+def _key(item: object, form: Form) -> object:
+    key = form.named(item.get("itemIdentifier")) if isinstance(item, dict) else None
     return key if isinstance(key, str) else None

@@ -39,7 +39,7 @@ class Places(Protocol):
     async def place(self, function: str) -> Place: ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Reading:
     """What the readers of one mapping share. `mapping` and `passes` (whether a record gets through
     its filters) are exchanged when it is updated; `give_up` has what was dropped of a shard be
@@ -48,11 +48,9 @@ class Reading:
 
     mapping: EventSourceMapping
     passes: Passes
-    stream: Stream
     admission: Places
     invoke: Invoke
     give_up: GiveUp
-    leases: LeaseStore
     clock: Clock
     numbers: SourceNumbers
     time_scale: float = 1.0
@@ -68,7 +66,7 @@ class Reading:
         age = self.lifetime if failed else float("inf")
         if mapping.record_age >= 0:
             age = min(age, mapping.record_age * scale)
-        return Rules(mapping.retries, age, mapping.bisect)
+        return Rules(mapping.most_retries, age, mapping.bisect)
 
     async def place(self) -> Place:
         """Wait until the function can take another batch."""
@@ -77,6 +75,14 @@ class Reading:
     async def pause(self, seconds: float) -> None:
         """Let time pass."""
         await pause(self.clock, seconds)
+
+
+@dataclass(slots=True, kw_only=True)
+class StreamReading(Reading):
+    """And where they read, and write how far they are."""
+
+    stream: Stream
+    leases: LeaseStore
 
 
 class Idling:
@@ -107,8 +113,8 @@ class Idling:
 
 
 async def insist(it: Reading, idling: Idling, shard: str, call: Callable[[], Awaitable[T]]) -> T:
-    """Have something be written down, as soon as the disk is well again. Raises LeaseLost, and
-    EngineError at the end."""
+    """Have something be written down, as soon as whoever keeps it is well again. Raises EngineError
+    at the end, and what else `call` does."""
     wait = _PAUSE
     while True:
         try:
@@ -116,7 +122,7 @@ async def insist(it: Reading, idling: Idling, shard: str, call: Callable[[], Awa
         except EngineError as error:
             if idling.stopping:
                 raise
-            _log.error("the shard %s of %s is held up: %s", shard, it.mapping.source_arn, error)
+            _log.error("the shard %s of %s is held up: %s", shard, it.mapping.source_name, error)
         with idling.idle():
             await it.pause(wait)
         wait = min(_LONGEST_PAUSE, wait * 2)

@@ -8,7 +8,7 @@ from typing import TypeVar
 from samovar.errors import AWS, ClientError, SamovarError
 from samovar.neighbours import NoEndpoint, RoleNotAssumed
 from samovar.neighbours.answers import ACCESS_DENIED, code_of
-from samovar.registry.event_source_rules import refused
+from samovar.registry.mapping_texts import refused
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from itertools import dropwhile
 from math import floor
 
 from samovar.event_sources.batch_runs import BatchRun
-from samovar.event_sources.reading import Idling, Reading, insist
+from samovar.event_sources.reading import Idling, StreamReading, insist
 from samovar.event_sources.shard_batches import backoff
 from samovar.event_sources.streams import END, START, Position, StreamRecord, Where
 from samovar.model import limits
@@ -30,7 +30,7 @@ class ShardReader:
     """From `run` to its end, or to that of the shard."""
 
     def __init__(
-        self, it: Reading, lease: Lease, iterator: str | None = None, *, closed: bool = False
+        self, it: StreamReading, lease: Lease, iterator: str | None = None, *, closed: bool = False
     ) -> None:
         """Begins at the lease's checkpoint, or with what `iterator` finds where there is one.
         Raises ValueError for a checkpoint that is none."""

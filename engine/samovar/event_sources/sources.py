@@ -12,13 +12,16 @@ from samovar.clock import Clock
 from samovar.errors import ClientError, EngineError
 from samovar.event_sources import filtering
 from samovar.event_sources.admission import Admission
+from samovar.event_sources.failures import Deliver, Failures
 from samovar.event_sources.filtering import FilterSet
 from samovar.event_sources.invoking import BatchInvoker
+from samovar.event_sources.kafka_poller import KafkaPoller
+from samovar.event_sources.kafka_sources import KafkaSources
 from samovar.event_sources.reading import NOTHING
 from samovar.event_sources.sqs import Queue
 from samovar.event_sources.sqs_poller import Passes, SqsPoller
 from samovar.event_sources.stream_poller import StreamPoller
-from samovar.event_sources.stream_sources import Deliver, StreamSources
+from samovar.event_sources.stream_sources import StreamSources
 from samovar.invocation.shares import Busy, busy_threads
 from samovar.metrics.event_sources import SourceNumbers
 from samovar.metrics.prometheus import PrometheusObserver
@@ -26,6 +29,7 @@ from samovar.model.event_source import EventSourceMapping, SourceKind
 from samovar.model.function import FunctionVersion
 from samovar.neighbours import AsyncNeighbours, Caller
 from samovar.registry.functions import FunctionRegistry
+from samovar.registry.kafka_rules import check_timeout
 from samovar.scheduler.driver import Scheduler
 from samovar.settings import Settings
 from samovar.stores.leases import LeaseStore
@@ -41,6 +45,8 @@ _FILTERED = {
     SourceKind.SQS: filtering.Source.SQS,
     SourceKind.KINESIS: filtering.Source.KINESIS,
     SourceKind.DYNAMODB: filtering.Source.DYNAMODB,
+    SourceKind.MSK: filtering.Source.KAFKA,
+    SourceKind.KAFKA: filtering.Source.KAFKA,
 }
 
 
@@ -86,15 +92,24 @@ class EventSources:
         )
         self._admission = Admission(scheduler, clock)
         self._invoker = BatchInvoker(registry.resolve, scheduler, clock)
+        failures = Failures(deliver, clock, node=node, time_scale=settings.time_scale)
+        self._kafka = KafkaSources(
+            self._neighbours,
+            self._admission,
+            self._invoker.invoke,
+            failures,
+            clock,
+            settings.time_scale,
+        )
         self._streams = StreamSources(
             self._neighbours,
             self._admission,
             self._invoker.invoke,
             leases,
-            deliver,
+            failures,
             clock,
+            settings.time_scale,
             node=node,
-            time_scale=settings.time_scale,
         )
         processors = len(os.sched_getaffinity(0))
         self._busy = lambda: busy() >= processors
@@ -144,6 +159,10 @@ class EventSources:
         if mapping.source.is_stream:
             await self._streams.demand(mapping.source, caller)
             return
+        if mapping.source.is_kafka:
+            check_timeout(configuration.timeout)
+            await self._kafka.demand(mapping, caller)
+            return
         queue = Queue(self._neighbours, mapping.source, lambda: caller)
         await queue.demand_readable(configuration.timeout)
 
@@ -157,6 +176,8 @@ class EventSources:
             before.change(mapping, _passes(mapping))
         elif mapping.source.is_stream:
             await self._read_stream(mapping)
+        elif mapping.source.is_kafka:
+            await self._read_topic(mapping)
         else:
             await self._read_queue(mapping)
 
@@ -173,6 +194,13 @@ class EventSources:
         if not self._closed:
             self._pollers[uuid] = poller
             await poller.start()
+
+    async def _read_topic(self, mapping: EventSourceMapping) -> None:
+        uuid = mapping.uuid
+        numbers = self._numbers.setdefault(uuid, SourceNumbers())
+        poller = self._kafka.poller(mapping, _passes(mapping), numbers, lambda: self._caller(uuid))
+        self._pollers[uuid] = poller
+        await poller.start()
 
     async def _read_queue(self, mapping: EventSourceMapping) -> None:
         queue = Queue(self._neighbours, mapping.source, lambda: self._caller(mapping.uuid))
@@ -210,15 +238,15 @@ class EventSources:
     def last_result(self, mapping: EventSourceMapping) -> str | None:
         """Queues have none."""
         poller = self._pollers.get(mapping.uuid)
-        if isinstance(poller, StreamPoller):
+        if isinstance(poller, StreamPoller | KafkaPoller):
             return poller.result
-        return NOTHING if mapping.source.is_stream else None
+        return None if mapping.source.kind is SourceKind.SQS else NOTHING
 
     async def _end(self, mapping: EventSourceMapping) -> None:
         poller = self._pollers.get(mapping.uuid)
         if poller is not None:
             await poller.stop()
-            del self._pollers[mapping.uuid]
+            self._pollers.pop(mapping.uuid, None)
 
     def _caller(self, mapping_uuid: str) -> Caller:
         """Raises ClientError once the function is deleted: nothing can be read for it, then."""

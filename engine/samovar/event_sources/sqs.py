@@ -12,7 +12,7 @@ from samovar.model.event_source import Source
 from samovar.neighbours import AsyncNeighbours, Caller
 from samovar.neighbours.answers import code_of
 from samovar.neighbours.queues import queue_url
-from samovar.registry.event_source_rules import refused
+from samovar.registry.mapping_texts import refused
 from samovar.settings import is_loopback
 
 T = TypeVar("T")

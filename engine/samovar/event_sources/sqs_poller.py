@@ -19,7 +19,7 @@ import msgspec
 from samovar.clock import Clock, pause
 from samovar.errors import AWS, ClientError, EngineError
 from samovar.event_sources.admission import Admission, Place
-from samovar.event_sources.batching import Encoded, event_of, failed_keys, portions
+from samovar.event_sources.batching import RECORDS, Encoded, failed_keys, portions
 from samovar.event_sources.shard_batches import backoff
 from samovar.event_sources.sqs import MOST_AT_ONCE
 from samovar.event_sources.sqs_records import record_of
@@ -262,7 +262,7 @@ class SqsPoller:
     async def _receive(self, most: int, wait: int) -> Sequence[Any]:
         """Messages are this poller's for as long as a batch may take to fill and to be run, and a
         little more, where the queue's own time is too short for that (developer guide)."""
-        needed = self._mapping.window + self._timeout() + _BESIDES
+        needed = int(self._mapping.window) + self._timeout() + _BESIDES
         visibility = needed if self._visibility < needed else None
         return await self._queue.receive(most, wait, visibility)
 
@@ -295,7 +295,7 @@ class SqsPoller:
         keys = [record.key for record in portion]
         try:
             try:
-                invoked = self._invoke(mapping, event_of(portion))
+                invoked = self._invoke(mapping, RECORDS.event(portion))
             finally:
                 place.use()
             outcome = await invoked

@@ -13,7 +13,7 @@ import json
 import logging
 from functools import partial
 
-from samovar.event_sources.reading import Passes, Reading
+from samovar.event_sources.reading import Passes, StreamReading
 from samovar.event_sources.shard_batches import backoff
 from samovar.event_sources.shard_reader import ShardReader
 from samovar.event_sources.streams import END, START, Position, Shard, Where
@@ -31,7 +31,7 @@ class StreamPoller:
     """The readers of one mapping, from `start` to `stop`; `change` has them go on with another form
     of it."""
 
-    def __init__(self, it: Reading, node: str) -> None:
+    def __init__(self, it: StreamReading, node: str) -> None:
         """`node` owns the leases."""
         self._it = it
         self._node = node

@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from samovar.clock import Clock
-from samovar.errors import ClientError
 from samovar.event_sources.admission import Admission
+from samovar.event_sources.batching import RECORDS
 from samovar.event_sources.dynamodb import DynamoDbStream
+from samovar.event_sources.failures import Failures
 from samovar.event_sources.kinesis import KinesisStream
-from samovar.event_sources.reading import Invoke, Passes, Reading
+from samovar.event_sources.reading import Invoke, Passes, StreamReading
 from samovar.event_sources.shard_batches import Dropped
 from samovar.event_sources.stream_poller import StreamPoller
-from samovar.event_sources.stream_records import failure_delivery
+from samovar.event_sources.stream_records import failure_info
 from samovar.event_sources.streams import Stream
 from samovar.metrics.event_sources import SourceNumbers
 from samovar.model.event_source import EventSourceMapping, Source, SourceKind
 from samovar.neighbours import AsyncNeighbours, Caller
-from samovar.stores.invoke_queue import Item
 from samovar.stores.leases import LeaseStore
-
-_log = logging.getLogger(__name__)
 
 _KINDS: Mapping[SourceKind, Callable[[AsyncNeighbours, Source, Callable[[], Caller]], Stream]] = {
     SourceKind.KINESIS: KinesisStream,
     SourceKind.DYNAMODB: DynamoDbStream,
 }
-
-Deliver = Callable[[Item], Awaitable[None]]
-"""Has a delivery be sent; returns when it is durable."""
 
 
 class StreamSources:
@@ -42,17 +36,17 @@ class StreamSources:
         admission: Admission,
         invoke: Invoke,
         leases: LeaseStore,
-        deliver: Deliver,
+        failures: Failures,
         clock: Clock,
+        time_scale: float,
         *,
         node: str,
-        time_scale: float,
     ) -> None:
         self._neighbours = neighbours
         self._admission = admission
         self._invoke = invoke
         self._leases = leases
-        self._deliver = deliver
+        self._failures = failures
         self._clock = clock
         self._node = node
         self._time_scale = time_scale
@@ -74,19 +68,21 @@ class StreamSources:
         await self._open()
 
         async def give_up(dropped: Dropped, mapping: EventSourceMapping, shard: str) -> None:
-            await self._give_up(dropped, mapping, shard, caller)
+            info = failure_info(dropped, mapping, shard)
+            event = RECORDS.event(dropped.piece.records)
+            await self._failures.tell(dropped, mapping, shard, info, event, caller)
 
-        reading = Reading(
-            mapping,
-            passes,
-            self._stream(mapping.source, caller),
-            self._admission,
-            self._invoke,
-            give_up,
-            self._leases,
-            self._clock,
-            numbers,
-            self._time_scale,
+        reading = StreamReading(
+            mapping=mapping,
+            passes=passes,
+            admission=self._admission,
+            invoke=self._invoke,
+            give_up=give_up,
+            clock=self._clock,
+            numbers=numbers,
+            time_scale=self._time_scale,
+            stream=self._stream(mapping.source, caller),
+            leases=self._leases,
         )
         return StreamPoller(reading, self._node)
 
@@ -110,24 +106,3 @@ class StreamSources:
 
     def _stream(self, source: Source, caller: Callable[[], Caller]) -> Stream:
         return _KINDS[source.kind](self._neighbours, source, caller)
-
-    async def _give_up(
-        self,
-        dropped: Dropped,
-        mapping: EventSourceMapping,
-        shard: str,
-        caller: Callable[[], Caller],
-    ) -> None:
-        """Tell the mapping's destination, with the rights of the function's role."""
-        try:
-            role = caller().role
-        except ClientError as error:
-            _log.warning(
-                "nobody is told of %d records of the shard %s of %s that were given up: %s",
-                *(len(dropped.piece.records), shard, mapping.source_arn, error),
-            )
-            return
-        now = self._clock.wall()
-        await self._deliver(
-            failure_delivery(dropped, mapping, shard, role, now, self._node, self._time_scale)
-        )

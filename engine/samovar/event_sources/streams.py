@@ -14,7 +14,7 @@ from samovar.errors import ClientError
 from samovar.event_sources.refusals import DENIED, explained
 from samovar.model.event_source import Source
 from samovar.neighbours import AsyncNeighbours, Caller
-from samovar.registry.event_source_rules import refused
+from samovar.registry.mapping_texts import refused
 
 T = TypeVar("T")
 

@@ -13,15 +13,17 @@ class SourceNumbers:
     """Those of one mapping. `events`: records by what came of them (AWS's event metrics: polled,
     filtered, invoked, failed, deleted, dropped); `errors`: failures to read, by what was said;
     `pollers`: how many there are; `iterator_age`: of a stream, how many seconds ago the last record
-    of the batch that was last handed to the function had come in."""
+    of the batch that was last handed to the function had come in; `lags`: of Kafka, how many
+    records each partition has that are not committed."""
 
-    __slots__ = ("errors", "events", "iterator_age", "pollers")
+    __slots__ = ("errors", "events", "iterator_age", "lags", "pollers")
 
     def __init__(self) -> None:
         self.events: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.pollers = 0
         self.iterator_age: float | None = None
+        self.lags: dict[str, int] = {}
 
 
 def add_sources(page: Page, numbers: Mapping[str, SourceNumbers]) -> None:
@@ -30,6 +32,10 @@ def add_sources(page: Page, numbers: Mapping[str, SourceNumbers]) -> None:
         page.add(names.SOURCE_POLLERS, (mapping,), one.pollers)
         if one.iterator_age is not None:
             page.add(names.SOURCE_AGE, (mapping,), one.iterator_age * 1000.0)
+        lags = list(one.lags.values())
+        if lags:
+            page.add(names.SOURCE_LAG, (mapping, "max"), max(lags))
+            page.add(names.SOURCE_LAG, (mapping, "sum"), sum(lags))
         for what, count in list(one.events.items()):
             page.add(names.SOURCE_EVENTS, (mapping, what), count)
         for error, count in list(one.errors.items()):

@@ -245,6 +245,13 @@ SOURCE_AGE = Metric(
     "the function of a mapping.",
     ("mapping",),
 )
+SOURCE_LAG = Metric(
+    "samovar_event_source_offset_lag",
+    Kind.GAUGE,
+    "Records of a topic of Kafka that the readers of a mapping have not committed: in the partition"
+    " that has the most of them (`max`), and in all (`sum`).",
+    ("mapping", "of"),
+)
 CONTEXTS = Metric("samovar_contexts", Kind.GAUGE, "Contexts that exist, by state.", ("state",))
 MEMORY_ROOM = Metric(
     "samovar_memory_room_bytes",
@@ -305,6 +312,7 @@ ALL = (
     SOURCE_ERRORS,
     SOURCE_POLLERS,
     SOURCE_AGE,
+    SOURCE_LAG,
     CONTEXTS,
     MEMORY_ROOM,
     ZYGOTES,

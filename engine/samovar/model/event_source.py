@@ -1,4 +1,5 @@
-"""Event source mappings: which function gets what is in a queue or stream, and in what portions.
+"""Event source mappings: which function gets what is in a queue, a stream or a topic, and in what
+portions.
 
 Parameters, defaults and ranges: service model and developer guide (reference, section 5.1).
 """
@@ -6,18 +7,20 @@ Parameters, defaults and ranges: service model and developer guide (reference, s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
 
 class SourceKind(StrEnum):
-    """What is read; the values are the services of ARNs."""
+    """What is read; the values are the services of ARNs, but for the last."""
 
     SQS = "sqs"
     KINESIS = "kinesis"
     DYNAMODB = "dynamodb"
+    MSK = "kafka"
+    KAFKA = "self-managed-kafka"  # has no ARN: its servers are named
 
 
 class MappingState(StrEnum):
@@ -45,9 +48,13 @@ class StartingPosition(StrEnum):
     AT_TIMESTAMP = "AT_TIMESTAMP"
 
 
-# Records in a batch where nothing is said, and at most; of a FIFO queue at most.
-BATCH_SIZE = {SourceKind.SQS: 10, SourceKind.KINESIS: 100, SourceKind.DYNAMODB: 100}
+# Records in a batch where nothing is said; of a FIFO queue at most.
+BATCH_SIZE = dict.fromkeys(SourceKind, 100) | {SourceKind.SQS: 10}
 FIFO_BATCH_SIZE = 10
+# Seconds that a batch may fill where nothing is said (Kafka's can't be asked for again, as at AWS).
+WINDOW = dict.fromkeys(SourceKind, 0.0) | {SourceKind.MSK: 0.5, SourceKind.KAFKA: 0.5}
+# Retries of what has no end, where somebody is told of Kafka's records that were given up.
+KAFKA_RETRIES = 10
 # Retries and ages without an end.
 FOREVER = -1
 # Beyond so many a batch is filled over some time, so there must be a window.
@@ -61,12 +68,14 @@ _RESOURCES = {
     SourceKind.SQS: r"[a-zA-Z0-9_-]{1,80}(\.fifo)?",
     SourceKind.KINESIS: r"stream/[a-zA-Z0-9_.-]{1,128}(/consumer/.+)?",
     SourceKind.DYNAMODB: r"table/[a-zA-Z0-9_.-]{3,255}/stream/.+",
+    SourceKind.MSK: r"cluster/[^/]+/[^/]+",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An ARN that can be read from."""
+    """What can be read from: the ARN of it, taken apart; or servers of Kafka, separated by commas,
+    as its `resource`."""
 
     arn: str
     kind: SourceKind
@@ -81,14 +90,29 @@ class Source:
         if match is None:
             raise ValueError(f"{arn!r} is no ARN of a queue or a stream")
         kind = SourceKind(match["service"])
-        if not re.fullmatch(_RESOURCES[kind], match["resource"]):
+        if not re.fullmatch(_RESOURCES.get(kind, ""), match["resource"]):
             raise ValueError(f"{arn!r} names nothing of {kind} that can be read")
         return cls(arn, kind, match["region"], match["account"], match["resource"])
+
+    @classmethod
+    def self_managed(cls, servers: Sequence[str]) -> Self:
+        """A cluster of Kafka that is nobody's service; `servers` are hosts with ports."""
+        return cls("", SourceKind.KAFKA, "", "", ",".join(servers))
+
+    @property
+    def name(self) -> str:
+        """What people know it by."""
+        return self.arn or self.resource
 
     @property
     def is_stream(self) -> bool:
         """Whether it has shards, which are read in order."""
-        return self.kind is not SourceKind.SQS
+        return self.kind in (SourceKind.KINESIS, SourceKind.DYNAMODB)
+
+    @property
+    def is_kafka(self) -> bool:
+        """Whether it has topics, which are read in consumer groups."""
+        return self.kind in (SourceKind.MSK, SourceKind.KAFKA)
 
     @property
     def is_fifo(self) -> bool:
@@ -103,13 +127,19 @@ class EventSourceMapping:
     `function_arn` is as it was asked for: qualified only if it was then. `window` is how many
     seconds a batch may fill; `maximum_concurrency` how many batches are in functions at most, None
     for as many as the function takes; `filters` are patterns as text; `report_failures`: the
-    function says which records of a batch failed (ReportBatchItemFailures); `event_metrics`: that
-    AWS's EventCount metrics were asked for. `last_modified` is epoch seconds.
+    function says which records of a batch failed (ReportBatchItemFailures); `metrics`: the groups
+    of AWS's metrics that were asked for. `last_modified` is epoch seconds.
 
     Of a stream: where reading begins (`starting_at` is epoch seconds), how often a batch is tried
     again and how many seconds old a record may be (-1: without an end), whether a batch that fails
     is bisected, the ARN that is told of what was given up, and how many batches of one shard are
     in functions at most (ParallelizationFactor).
+
+    Of Kafka: `servers` (host:port) of a cluster that has no ARN, the topic, the consumer group
+    (None for one named as the mapping), and `access`: what is said of authentication and networks,
+    as pairs of AWS's type and URI.
+
+    `least_pollers` and `most_pollers` are those of provisioned mode, None without it.
     """
 
     uuid: str
@@ -117,10 +147,10 @@ class EventSourceMapping:
     source_arn: str
     enabled: bool = True
     batch_size: int = 10
-    window: int = 0
+    window: float = 0.0
     maximum_concurrency: int | None = None
     report_failures: bool = False
-    event_metrics: bool = False
+    metrics: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     last_modified: float = 0.0
@@ -132,11 +162,41 @@ class EventSourceMapping:
     bisect: bool = False
     on_failure: str | None = None
     parallelization: int = 1
+    servers: tuple[str, ...] = ()
+    topic: str | None = None
+    consumer_group: str | None = None
+    access: tuple[tuple[str, str], ...] = ()
+    least_pollers: int | None = None
+    most_pollers: int | None = None
 
     @property
     def source(self) -> Source:
         """Its source, taken apart."""
-        return Source.parse(self.source_arn)
+        return (
+            Source.parse(self.source_arn) if self.source_arn else Source.self_managed(self.servers)
+        )
+
+    @property
+    def source_name(self) -> str:
+        """What people know the source by."""
+        return self.source_arn or ",".join(self.servers)
+
+    @property
+    def group(self) -> str:
+        """The consumer group that reads a topic."""
+        return self.consumer_group or self.uuid
+
+    @property
+    def provisioned(self) -> bool:
+        """Whether it has pollers of its own (ProvisionedPollerConfig)."""
+        return self.least_pollers is not None
+
+    @property
+    def most_retries(self) -> int:
+        """How often a batch is tried again, as it is carried out."""
+        if self.topic and self.on_failure and self.retries == FOREVER:
+            return KAFKA_RETRIES
+        return self.retries
 
     @property
     def function_name(self) -> str:
@@ -167,7 +227,12 @@ class EventSourceMapping:
     @classmethod
     def of(cls, uuid: str, revision: str, document: Mapping[str, Any]) -> Self:
         """What `document` made; raises TypeError and KeyError for a damaged one."""
-        found = {**document, "filters": tuple(document["filters"])}
+        found = dict(document)
+        if found.pop("event_metrics", False):  # as it was kept before there were several groups
+            found["metrics"] = ("EventCount",)
+        for name in ("filters", "metrics", "servers"):
+            found[name] = tuple(found.get(name, ()))
+        found["access"] = tuple((kind, uri) for kind, uri in found.get("access", ()))
         position = found.get("starting_position")
         if position is not None:
             found["starting_position"] = StartingPosition(position)

@@ -17,12 +17,17 @@ from typing import NamedTuple, Protocol
 
 from samovar.clock import Clock
 from samovar.errors import AWS, ClientError, EngineError
-from samovar.model.event_source import EventSourceMapping, MappingState, ShownMapping
+from samovar.model.event_source import (
+    EventSourceMapping,
+    MappingState,
+    ShownMapping,
+    SourceKind,
+)
 from samovar.model.function import FunctionVersion
 from samovar.registry import event_source_rules as rules_of_sources
 from samovar.registry import transitions
-from samovar.registry.event_source_rules import refused
 from samovar.registry.index import Index
+from samovar.registry.mapping_texts import refused
 from samovar.registry.pages import page
 from samovar.registry.underway import UnderWay
 from samovar.registry.writing import Writer
@@ -30,12 +35,14 @@ from samovar.settings import Settings
 from samovar.stores.protocols import Put, Record, Remove
 
 KIND = "event-source-mapping"
-# StateTransitionReason, of queues and of streams.
+# StateTransitionReason, of queues and of Kafka's own clusters, and of others.
 _BY_USER, _BY_USER_OF_STREAM = "USER_INITIATED", "User action"
+_USER_INITIATED = (SourceKind.SQS, SourceKind.KAFKA)
 
 _log = logging.getLogger(__name__)
 
 Change = Callable[[EventSourceMapping], EventSourceMapping]
+_Pair = tuple[str, str, frozenset[str], str | None]
 
 
 class Follower(Protocol):
@@ -103,7 +110,7 @@ class EventSourceMappings:
         self._region = settings.region
         self._prefix = f"arn:aws:lambda:{settings.region}:{settings.account_id}:{KIND}:"
         self._entries: dict[str, _Entry] = {}
-        self._new: set[tuple[str, str]] = set()  # pairs that are being created
+        self._new: set[_Pair] = set()  # pairs that are being created
 
     def restore(self, records: Sequence[Record]) -> None:
         """Take in what was stored; raises EngineError for a damaged record."""
@@ -187,7 +194,7 @@ class EventSourceMappings:
             self._underway.start(self._settle(entry))
 
     async def _create(self, new: EventSourceMapping) -> ShownMapping:
-        pair = new.function_arn, new.source_arn
+        pair = _pair(new)
         self._demand_one(new)
         self._new.add(pair)
         try:
@@ -242,7 +249,7 @@ class EventSourceMappings:
         try:
             await self.follower.follow(entry.mapping)
         except Exception:  # a bug of ours: it can be changed and deleted all the same
-            _log.exception("%s is not read", entry.mapping.source_arn)
+            _log.exception("%s is not read", entry.mapping.source_name)
         finally:
             entry.state = entry.mapping.target_state
             entry.settled.set()
@@ -251,7 +258,7 @@ class EventSourceMappings:
         try:
             await self.follower.leave(entry.mapping)
         except Exception:
-            _log.exception("%s may be read still", entry.mapping.source_arn)
+            _log.exception("%s may be read still", entry.mapping.source_name)
         finally:
             self._entries.pop(entry.mapping.uuid, None)
             entry.settled.set()
@@ -268,27 +275,19 @@ class EventSourceMappings:
 
     def _demand_one(self, mapping: EventSourceMapping) -> None:
         """Raise 409 if there is another mapping of this source and function."""
-        same = mapping.function_arn, mapping.source_arn
+        same = _pair(mapping)
         for other in self._entries.values():
             one = other.mapping
-            if one.uuid != mapping.uuid and (one.function_arn, one.source_arn) == same:
-                if mapping.source.is_stream:
-                    raise ClientError(
-                        AWS.RESOURCE_CONFLICT,
-                        f'The event source arn (" {mapping.source_arn} ") and function (" '
-                        f'{mapping.function_name} ") provided mapping already exists. Please '
-                        f"update or delete the existing mapping with UUID {one.uuid}",
-                    )
+            if one.uuid != mapping.uuid and _pair(one) == same:
                 raise ClientError(
                     AWS.RESOURCE_CONFLICT,
-                    f'An event source mapping with SQS arn (" {mapping.source_arn} ") and function '
-                    f'(" {mapping.function_name} ") already exists. Please update or delete the '
-                    f"existing mapping with UUID {one.uuid}",
+                    f"{_what_exists(mapping)} already exists. Please update or delete the existing "
+                    f"mapping with UUID {one.uuid}",
                 )
         if not mapping.uuid and same in self._new:
             raise ClientError(
                 AWS.RESOURCE_CONFLICT,
-                f"An event source mapping of {mapping.source_arn} and {mapping.function_name} is "
+                f"An event source mapping of {mapping.source_name} and {mapping.function_name} is "
                 "being created by another request.",
             )
 
@@ -327,12 +326,30 @@ class EventSourceMappings:
             mapping,
             self._arn(mapping),
             entry.state,
-            _BY_USER_OF_STREAM if mapping.source.is_stream else _BY_USER,
+            _BY_USER if mapping.source.kind in _USER_INITIATED else _BY_USER_OF_STREAM,
             self.follower.last_result(mapping),
         )
 
     def _arn(self, mapping: EventSourceMapping) -> str:
         return self._prefix + mapping.uuid
+
+
+def _pair(mapping: EventSourceMapping) -> _Pair:
+    """What there may be one mapping of."""
+    return mapping.function_arn, mapping.source_arn, frozenset(mapping.servers), mapping.topic
+
+
+def _what_exists(mapping: EventSourceMapping) -> str:
+    """In AWS's words, blanks and all."""
+    source, name = mapping.source, mapping.function_name
+    if source.is_stream:
+        return f'The event source arn (" {source.arn} ") and function (" {name} ") provided mapping'
+    if source.is_kafka:
+        return (
+            f'An event source mapping with event source ("{source.name}"), function '
+            f'("{mapping.function_arn}"), topics ("{mapping.topic}")'
+        )
+    return f'An event source mapping with SQS arn (" {source.arn} ") and function (" {name} ")'
 
 
 def _on_the_way(present: EventSourceMapping, wanted: EventSourceMapping) -> MappingState:

@@ -5,6 +5,8 @@ Where AWS's own words are not known, the text says what is wrong in ours: «unco
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from samovar.errors import AWS, ClientError
 from samovar.model import limits
 from samovar.model.event_source import (
@@ -18,6 +20,8 @@ from samovar.model.event_source import (
 )
 from samovar.model.target import Service, Target
 from samovar.registry import rules
+from samovar.registry.kafka_rules import POLLERS, TOPIC_DESTINATION, check_kafka, check_pollers
+from samovar.registry.mapping_texts import NO_POSITION, refused, unsupported
 
 BATCH_SIZES = (1, 10000)
 WINDOWS = (0, 300)  # seconds
@@ -26,16 +30,17 @@ FACTORS = (1, 10)  # batches of one shard at once
 RETRIES = (-1, 10000)
 RECORD_AGES = (-1, 604800)  # seconds; and none below a minute but -1
 LEAST_RECORD_AGE = 60
+QUEUE_DEFAULT_POLLERS = (2, 200)
+QUEUE_POLLERS = (2, 200), (2, 2000)  # of provisioned mode: at least, at most
 _DESTINATIONS = frozenset({Service.SQS, Service.SNS, Service.S3})
 
 
-def refused(text: str) -> ClientError:
-    """AWS's 400 for what a mapping can't be."""
-    return ClientError(AWS.INVALID_PARAMETER, text)
-
-
-def read_source(arn: str | None, *, region: str) -> Source:
-    """The source that a request means; raises ClientError."""
+def read_source(arn: str | None, servers: Sequence[str] = (), *, region: str) -> Source:
+    """The source that a request means: its ARN, or servers of Kafka; raises ClientError."""
+    if servers:
+        if arn:  # unconfirmed
+            raise refused("An event source is an ARN or is self-managed, and not both.")
+        return Source.self_managed(servers)
     try:
         source = Source.parse(arn or "")
     except ValueError:
@@ -57,14 +62,23 @@ def check(mapping: EventSourceMapping) -> None:
     source = mapping.source
     rules.check_range("batchSize", mapping.batch_size, BATCH_SIZES)
     rules.check_range("maximumBatchingWindowInSeconds", mapping.window, WINDOWS)
+    rules.check_range("maximumRetryAttempts", mapping.retries, RETRIES)
+    _check_age(mapping.record_age)
     if mapping.maximum_concurrency is not None:
         rules.check_range(
             "scalingConfig.maximumConcurrency", mapping.maximum_concurrency, CONCURRENCIES
         )
     if source.is_stream:
         _check_stream(mapping)
+    elif source.is_kafka:
+        check_kafka(mapping)
+        check_pollers(mapping, *POLLERS)
     else:
         _check_queue(mapping)
+    if not source.is_kafka:
+        _check_not_kafka(mapping)
+    if mapping.on_failure is not None:
+        _check_destination(mapping, mapping.on_failure)
     if len(mapping.filters) > limits.FILTERS:  # unconfirmed
         raise refused(
             f"There may be {limits.FILTERS} filters, and {len(mapping.filters)} are given."
@@ -85,7 +99,10 @@ def _check_queue(mapping: EventSourceMapping) -> None:
         ("DestinationConfig", mapping.on_failure is not None),
     ):
         if given:
-            raise _unsupported(name)
+            raise unsupported(name)
+    if mapping.provisioned and mapping.maximum_concurrency is not None:  # unconfirmed
+        raise refused("ScalingConfig and ProvisionedPollerConfig exclude each other.")
+    check_pollers(mapping, *QUEUE_POLLERS)
     if source.is_fifo:
         if mapping.batch_size > FIFO_BATCH_SIZE:  # unconfirmed
             raise refused(
@@ -103,14 +120,15 @@ def _check_queue(mapping: EventSourceMapping) -> None:
 
 
 def _check_stream(mapping: EventSourceMapping) -> None:
-    if mapping.maximum_concurrency is not None:
-        raise _unsupported("ScalingConfig")
+    for name, given in (
+        ("ScalingConfig", mapping.maximum_concurrency is not None),
+        ("ProvisionedPollerConfig", mapping.provisioned),
+    ):
+        if given:
+            raise unsupported(name)
     position = mapping.starting_position
     if position is None:
-        raise refused(
-            "1 validation error detected: Value null at 'startingPosition' failed to satisfy "
-            "constraint: Member must not be null."
-        )
+        raise refused(NO_POSITION)
     timed = position is StartingPosition.AT_TIMESTAMP
     if timed and mapping.source.kind is SourceKind.DYNAMODB:
         raise refused(f"Unsupported starting position for arn type: {mapping.source_arn}")
@@ -119,18 +137,33 @@ def _check_stream(mapping: EventSourceMapping) -> None:
     if not timed and mapping.starting_at is not None:  # unconfirmed
         raise refused(f"StartingPositionTimestamp is not valid for the position {position}.")
     rules.check_range("parallelizationFactor", mapping.parallelization, FACTORS)
-    rules.check_range("maximumRetryAttempts", mapping.retries, RETRIES)
-    rules.check_range("maximumRecordAgeInSeconds", mapping.record_age, RECORD_AGES)
-    if FOREVER < mapping.record_age < LEAST_RECORD_AGE:  # unconfirmed
+
+
+def _check_age(seconds: int) -> None:
+    rules.check_range("maximumRecordAgeInSeconds", seconds, RECORD_AGES)
+    if FOREVER < seconds < LEAST_RECORD_AGE:  # unconfirmed
         raise refused(
             f"MaximumRecordAgeInSeconds is {FOREVER} or at least {LEAST_RECORD_AGE}, and not "
-            f"{mapping.record_age}."
+            f"{seconds}."
         )
-    if mapping.on_failure is not None:
-        _check_destination(mapping.on_failure)
 
 
-def _check_destination(arn: str) -> None:
+def _check_not_kafka(mapping: EventSourceMapping) -> None:
+    for name, given in (
+        ("Topics", mapping.topic is not None),
+        ("SourceAccessConfigurations", bool(mapping.access)),
+        ("ConsumerGroupId", mapping.consumer_group is not None),
+    ):
+        if given:
+            raise unsupported(name)
+    for one in mapping.metrics:
+        if one != "EventCount":  # unconfirmed
+            raise refused(f"{one} is among the metrics of Kafka, and of nothing else.")
+
+
+def _check_destination(mapping: EventSourceMapping, arn: str) -> None:
+    if mapping.source.is_kafka and arn.startswith(TOPIC_DESTINATION):
+        return
     try:
         target = Target.parse(arn)
     except ValueError:
@@ -140,8 +173,3 @@ def _check_destination(arn: str) -> None:
             "The provided destination config DestinationConfig(onSuccess=null, onFailure="
             f"OnFailure(destination={arn})) is invalid."
         )
-
-
-def _unsupported(name: str) -> ClientError:
-    """That of DestinationConfig is recorded; the others are unconfirmed."""
-    return refused(f"Unsupported {name} parameter for given event source mapping type.")

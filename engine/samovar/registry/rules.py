@@ -225,7 +225,7 @@ def broken(value: object, field: str, rule: str) -> ClientError:
     )
 
 
-def check_range(field: str, value: int, bounds: tuple[int, int]) -> None:
+def check_range(field: str, value: float, bounds: tuple[int, int]) -> None:
     """Raise ClientError unless `value` lies in `bounds`, both ends included."""
     low, high = bounds
     if value < low:

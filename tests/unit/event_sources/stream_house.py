@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from samovar.event_sources.admission import Place
-from samovar.event_sources.reading import Reading
+from samovar.event_sources.reading import StreamReading
 from samovar.event_sources.shard_batches import Dropped
 from samovar.event_sources.stream_poller import StreamPoller
 from samovar.event_sources.streams import Page, Position, Shard, StreamRecord, Where
@@ -120,16 +120,16 @@ class House:
         async def give_up(dropped: Dropped, mapping: EventSourceMapping, shard: str) -> None:
             self.gone.append((dropped, shard))
 
-        reading = Reading(
-            self.mapping,
-            self._passes,
-            self.stream,
-            self,
-            self.invoke,
-            give_up,
-            self.leases,
-            self.clock,
-            self.numbers,
+        reading = StreamReading(
+            mapping=self.mapping,
+            passes=self._passes,
+            admission=self,
+            invoke=self.invoke,
+            give_up=give_up,
+            clock=self.clock,
+            numbers=self.numbers,
+            stream=self.stream,
+            leases=self.leases,
         )
         return StreamPoller(reading, node)
 

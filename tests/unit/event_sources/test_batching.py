@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samovar.event_sources.batching import Encoded, event_of, failed_keys, portions
+from samovar.event_sources.batching import RECORDS, Encoded, failed_keys, portions
 
 
 def records(*texts: str) -> list[Encoded]:
@@ -17,7 +17,7 @@ def records(*texts: str) -> list[Encoded]:
 
 
 def test_an_event_has_the_records_as_they_are() -> None:
-    assert json.loads(event_of(records("a", "b"))) == {"Records": ["a", "b"]}
+    assert json.loads(RECORDS.event(records("a", "b"))) == {"Records": ["a", "b"]}
 
 
 @given(st.lists(st.text(max_size=30)), st.integers(20, 80))
@@ -26,9 +26,9 @@ def test_portions_hold_every_record_once_in_its_order_and_fit(texts: list[str], 
     found = list(portions(given_records, limit))
     assert [record for portion in found for record in portion] == given_records
     for portion in found:
-        assert len(event_of(portion)) <= limit or len(portion) == 1
+        assert len(RECORDS.event(portion)) <= limit or len(portion) == 1
     for portion, following in pairwise(found):
-        assert len(event_of([*portion, following[0]])) > limit, "no portion more than it takes"
+        assert len(RECORDS.event([*portion, following[0]])) > limit, "no portion more than it takes"
 
 
 KEYS = ("a", "b", "c")

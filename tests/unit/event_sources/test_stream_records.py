@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
+from samovar.event_sources.batching import RECORDS
+from samovar.event_sources.failures import failure_delivery, failure_record
 from samovar.event_sources.shard_batches import Condition, Dropped, Piece, Ran, ShardRecord
 from samovar.event_sources.stream_records import (
     dynamodb_record,
-    failure_delivery,
-    failure_record,
+    failure_info,
     kinesis_record,
 )
 from samovar.model.event import Channel, Delivery
 from samovar.model.event_source import EventSourceMapping
-from samovar.stores.invoke_queue import ItemKind
+from samovar.stores.invoke_queue import Item, ItemKind
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
 STREAM = "arn:aws:kinesis:us-east-1:123456789012:stream/s"
@@ -98,8 +99,19 @@ def test_a_record_of_dynamodb() -> None:
     assert found["userIdentity"] == {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
 
+def told(gone: Dropped, source: str = STREAM, **more: Any) -> dict[str, Any]:
+    of = mapping(source)
+    return json.loads(failure_record(gone, of, failure_info(gone, of, SHARD), NOW, **more))
+
+
+def delivery(of: EventSourceMapping) -> Item:
+    gone = dropped(Condition.RETRIES)
+    info, event = failure_info(gone, of, SHARD), RECORDS.event(gone.piece.records)
+    return failure_delivery(gone, of, SHARD, info, event, "role", NOW, "node")
+
+
 def test_what_is_told_of_a_batch_of_kinesis() -> None:
-    found = json.loads(failure_record(dropped(Condition.RETRIES), mapping(), SHARD, NOW))
+    found = told(dropped(Condition.RETRIES))
     assert found == {
         "requestContext": {
             "requestId": "id",
@@ -128,7 +140,7 @@ def test_what_is_told_of_a_batch_of_kinesis() -> None:
 
 def test_what_is_told_of_a_batch_of_dynamodb_that_failed_in_part() -> None:
     partly = dropped(Condition.RETRIES, Ran(0, None, "id", "$LATEST"))
-    found = json.loads(failure_record(partly, mapping(TABLE), SHARD, NOW))
+    found = told(partly, TABLE)
     assert found["responseContext"]["functionError"] is None
     info = found["DDBStreamBatchInfo"]
     assert info["approximateArrivalOfFirstRecord"] == "2025-11-25T16:35:30Z"
@@ -138,7 +150,7 @@ def test_what_is_told_of_a_batch_of_dynamodb_that_failed_in_part() -> None:
 @pytest.mark.parametrize(("last", "runs", "count"), [(None, 0, 1), (FAILED, 3, 3)])
 def test_what_is_told_of_records_that_are_too_old(last: Ran | None, runs: int, count: int) -> None:
     old = dropped(Condition.AGE, last, runs)
-    found = json.loads(failure_record(old, mapping(), SHARD, NOW, new_id=lambda: "new"))
+    found = told(old, new_id=lambda: "new")
     assert found["requestContext"] == {
         "requestId": "id" if last else "new",
         "functionArn": FUNCTION,
@@ -150,7 +162,7 @@ def test_what_is_told_of_records_that_are_too_old(last: Ran | None, runs: int, c
 
 def test_a_bucket_gets_the_event_and_a_key_of_the_shard() -> None:
     of = mapping(target=BUCKET)
-    item = failure_delivery(dropped(Condition.RETRIES), of, SHARD, "role", NOW, "node")
+    item = delivery(of)
     assert json.loads(item.body)["payload"] == '{"Records":[{"a":1},{"b":2}]}'
     assert (item.kind, item.lane, item.node) == (ItemKind.DELIVERY, BUCKET, "node")
     assert (item.accepted, item.due, item.expires) == (NOW, NOW, NOW + 21600)
@@ -168,5 +180,5 @@ def test_a_bucket_gets_the_event_and_a_key_of_the_shard() -> None:
 
 def test_a_queue_does_not_get_the_event() -> None:
     of = mapping(target="arn:aws:sqs:us-east-1:123456789012:q")
-    item = failure_delivery(dropped(Condition.RETRIES), of, SHARD, "role", NOW, "node")
+    item = delivery(of)
     assert "payload" not in json.loads(item.body)

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from samovar.doors.http.operations.table import Call, IsDefault, Operation
 from samovar.model.event_source import (
     BATCH_SIZE,
+    WINDOW,
     EventSourceMapping,
     ShownMapping,
     Source,
+    SourceKind,
     StartingPosition,
 )
-from samovar.registry.event_source_rules import read_source
+from samovar.registry.event_source_rules import QUEUE_DEFAULT_POLLERS, read_source
+from samovar.registry.kafka_rules import DEFAULT_POLLERS
+from samovar.registry.mapping_texts import refused, unsupported
 
 _REPORT = "ReportBatchItemFailures"
-_EVENT_COUNT = "EventCount"
+# Where the consumer group is said, of each kind of Kafka.
+_GROUPS = {
+    SourceKind.KAFKA: "SelfManagedKafkaEventSourceConfig",
+    SourceKind.MSK: "AmazonManagedKafkaEventSourceConfig",
+}
 
 # What CreateEventSourceMapping and UpdateEventSourceMapping both take.
 _SETTINGS = frozenset(
@@ -35,6 +43,11 @@ _SETTINGS = frozenset(
         "BisectBatchOnFunctionError",
         "ParallelizationFactor",
         "DestinationConfig.OnFailure.Destination",
+        "SourceAccessConfigurations",
+        "SelfManagedKafkaEventSourceConfig.ConsumerGroupId",
+        "AmazonManagedKafkaEventSourceConfig.ConsumerGroupId",
+        "ProvisionedPollerConfig.MinimumPollers",
+        "ProvisionedPollerConfig.MaximumPollers",
     }
 )
 _DEFAULTS: Mapping[str, IsDefault] = {
@@ -43,13 +56,12 @@ _DEFAULTS: Mapping[str, IsDefault] = {
 
 
 def _shown(shown: ShownMapping) -> dict[str, Any]:
-    mapping = shown.mapping
+    mapping, source = shown.mapping, shown.mapping.source
     found: dict[str, Any] = {
         "UUID": mapping.uuid,
         "EventSourceMappingArn": shown.arn,
         "BatchSize": mapping.batch_size,
-        "MaximumBatchingWindowInSeconds": mapping.window,
-        "EventSourceArn": mapping.source_arn,
+        "EventSourceArn": mapping.source_arn or None,
         "FunctionArn": mapping.function_arn,
         "LastModified": mapping.last_modified,
         "State": shown.state.value,
@@ -57,24 +69,52 @@ def _shown(shown: ShownMapping) -> dict[str, Any]:
         "FunctionResponseTypes": [_REPORT] if mapping.report_failures else [],
         "LastProcessingResult": shown.last_result,
     }
-    if mapping.source.is_stream:
+    if mapping.window == int(mapping.window):  # half a second of Kafka can't be told (unconfirmed)
+        found["MaximumBatchingWindowInSeconds"] = int(mapping.window)
+    if source.is_stream:
+        found |= {
+            "ParallelizationFactor": mapping.parallelization,
+            "TumblingWindowInSeconds": 0,
+        }
+    if source.is_kafka:
+        found |= _shown_kafka(mapping)
+    if source.is_stream or source.is_kafka:
         destination = {"Destination": mapping.on_failure} if mapping.on_failure else {}
         found |= {
             "StartingPosition": mapping.starting_position,
             "StartingPositionTimestamp": mapping.starting_at,
-            "ParallelizationFactor": mapping.parallelization,
-            "TumblingWindowInSeconds": 0,
+            "DestinationConfig": {"OnFailure": destination},
+        }
+    if source.is_stream or (source.is_kafka and mapping.provisioned):  # Kafka's: unconfirmed
+        found |= {
             "MaximumRetryAttempts": mapping.retries,
             "MaximumRecordAgeInSeconds": mapping.record_age,
             "BisectBatchOnFunctionError": mapping.bisect,
-            "DestinationConfig": {"OnFailure": destination},
+        }
+    if mapping.provisioned:
+        found["ProvisionedPollerConfig"] = {
+            "MinimumPollers": mapping.least_pollers,
+            "MaximumPollers": mapping.most_pollers,
         }
     if mapping.filters:
         found["FilterCriteria"] = {"Filters": [{"Pattern": text} for text in mapping.filters]}
     if mapping.maximum_concurrency is not None:
         found["ScalingConfig"] = {"MaximumConcurrency": mapping.maximum_concurrency}
-    if mapping.event_metrics:
-        found["MetricsConfig"] = {"Metrics": [_EVENT_COUNT]}
+    if mapping.metrics:
+        found["MetricsConfig"] = {"Metrics": list(mapping.metrics)}
+    return found
+
+
+def _shown_kafka(mapping: EventSourceMapping) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "Topics": [mapping.topic],
+        "SourceAccessConfigurations": [{"Type": name, "URI": uri} for name, uri in mapping.access],
+        _GROUPS[mapping.source.kind]: {"ConsumerGroupId": mapping.group},
+    }
+    if mapping.servers:
+        found["SelfManagedEventSource"] = {
+            "Endpoints": {"KAFKA_BOOTSTRAP_SERVERS": list(mapping.servers)}
+        }
     return found
 
 
@@ -84,55 +124,105 @@ def _with_given(mapping: EventSourceMapping, call: Call) -> EventSourceMapping:
     changes: dict[str, Any] = {}
     if "FunctionName" in params:
         changes["function_arn"] = call.reference().arn
-    for name, field in (
-        ("Enabled", "enabled"),
-        ("BatchSize", "batch_size"),
-        ("MaximumBatchingWindowInSeconds", "window"),
-        ("MaximumRetryAttempts", "retries"),
-        ("MaximumRecordAgeInSeconds", "record_age"),
-        ("BisectBatchOnFunctionError", "bisect"),
-        ("ParallelizationFactor", "parallelization"),
-    ):
+    for name, field in _PLAIN.items():
         if name in params:
             changes[field] = params[name]
-    if "FunctionResponseTypes" in params:
-        changes["report_failures"] = _REPORT in params["FunctionResponseTypes"]
-    if "ScalingConfig" in params:
-        changes["maximum_concurrency"] = params["ScalingConfig"].get("MaximumConcurrency")
-    if "MetricsConfig" in params:
-        metrics = params["MetricsConfig"].get("Metrics", [])
-        changes["event_metrics"] = _EVENT_COUNT in metrics
-    if "DestinationConfig" in params:
-        on_failure = params["DestinationConfig"].get("OnFailure", {})
-        changes["on_failure"] = on_failure.get("Destination") or None
-    if "StartingPosition" in params:
-        changes["starting_position"] = StartingPosition(params["StartingPosition"])
-    if "StartingPositionTimestamp" in params:
-        changes["starting_at"] = params["StartingPositionTimestamp"].timestamp()
-    if "FilterCriteria" in params:
-        changes["filters"] = _patterns(params["FilterCriteria"])
+    for name, read in _READ.items():
+        if name in params:
+            changes |= read(params[name])
+    if "ProvisionedPollerConfig" in params:
+        changes |= _pollers(mapping, params["ProvisionedPollerConfig"])
+    for kind, name in _GROUPS.items():
+        if name in params:
+            changes |= _group(mapping, kind, params[name])
     return replace(mapping, **changes)
 
 
-def _patterns(criteria: Mapping[str, Any]) -> tuple[str, ...]:
+# Members that are fields as they are.
+_PLAIN = {
+    "Enabled": "enabled",
+    "BatchSize": "batch_size",
+    "MaximumBatchingWindowInSeconds": "window",
+    "MaximumRetryAttempts": "retries",
+    "MaximumRecordAgeInSeconds": "record_age",
+    "BisectBatchOnFunctionError": "bisect",
+    "ParallelizationFactor": "parallelization",
+}
+# And those that are not.
+_READ: Mapping[str, Callable[[Any], dict[str, Any]]] = {
+    "FunctionResponseTypes": lambda given: {"report_failures": _REPORT in given},
+    "ScalingConfig": lambda given: {"maximum_concurrency": given.get("MaximumConcurrency")},
+    "MetricsConfig": lambda given: {"metrics": tuple(given.get("Metrics", ()))},
+    "DestinationConfig": lambda given: {
+        "on_failure": given.get("OnFailure", {}).get("Destination") or None
+    },
+    "StartingPosition": lambda given: {"starting_position": StartingPosition(given)},
+    "StartingPositionTimestamp": lambda given: {"starting_at": given.timestamp()},
     # A filter without a pattern is refused, as an empty one is (unconfirmed).
-    return tuple(one.get("Pattern", "{}") for one in criteria.get("Filters", ()))
+    "FilterCriteria": lambda given: {
+        "filters": tuple(one.get("Pattern", "{}") for one in given.get("Filters", ()))
+    },
+    "SourceAccessConfigurations": lambda given: {
+        "access": tuple((one.get("Type", ""), one.get("URI", "")) for one in given)
+    },
+}
+
+
+def _pollers(mapping: EventSourceMapping, given: Mapping[str, int]) -> dict[str, Any]:
+    """Of provisioned mode, which an empty structure ends. What is not said stays, or is AWS's
+    default."""
+    if not given:
+        return {"least_pollers": None, "most_pollers": None}
+    least, most = DEFAULT_POLLERS if mapping.source.is_kafka else QUEUE_DEFAULT_POLLERS
+    if mapping.least_pollers is not None and mapping.most_pollers is not None:
+        least, most = mapping.least_pollers, mapping.most_pollers
+    return {
+        "least_pollers": given.get("MinimumPollers", least),
+        "most_pollers": given.get("MaximumPollers", most),
+    }
+
+
+def _group(
+    mapping: EventSourceMapping, kind: SourceKind, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The consumer group is said once, for the kind that its structure is of (unconfirmed)."""
+    group = given.get("ConsumerGroupId")
+    if group is None:
+        return {}
+    if mapping.source.kind is not kind:
+        raise unsupported(_GROUPS[kind])
+    if mapping.uuid and group != mapping.group:
+        raise refused(
+            f"The ConsumerGroupId {mapping.group} can't be changed: make another mapping."
+        )
+    return {"consumer_group": group}
 
 
 async def _create(call: Call) -> dict[str, Any]:
-    source = _source(call)
+    source, params = _source(call), call.params
+    if params.get("Topics") and not source.is_kafka:
+        raise unsupported("Topics")
     new = EventSourceMapping(
         "",
         "",
         source.arn,
         batch_size=BATCH_SIZE[source.kind],
-        tags=call.params.get("Tags", {}),
+        window=WINDOW[source.kind],
+        tags=params.get("Tags", {}),
+        servers=_servers(params),
+        topic=next(iter(params.get("Topics", ())), None),
     )
     return _shown(await call.engine.registry.event_sources.create(_with_given(new, call)))
 
 
 def _source(call: Call) -> Source:
-    return read_source(call.params.get("EventSourceArn"), region=call.engine.settings.region)
+    arn, region = call.params.get("EventSourceArn"), call.engine.settings.region
+    return read_source(arn, _servers(call.params), region=region)
+
+
+def _servers(params: Mapping[str, Any]) -> tuple[str, ...]:
+    endpoints = params.get("SelfManagedEventSource", {}).get("Endpoints", {})
+    return tuple(endpoints.get("KAFKA_BOOTSTRAP_SERVERS", ()))
 
 
 async def _get(call: Call) -> dict[str, Any]:
@@ -167,7 +257,15 @@ async def _list(call: Call) -> dict[str, Any]:
 OPERATIONS = (
     Operation(
         _create,
-        _SETTINGS | {"EventSourceArn", "Tags", "StartingPosition", "StartingPositionTimestamp"},
+        _SETTINGS
+        | {
+            "EventSourceArn",
+            "SelfManagedEventSource.Endpoints",
+            "StartingPosition",
+            "StartingPositionTimestamp",
+            "Tags",
+            "Topics",
+        },
         "CreateEventSourceMapping",
         _DEFAULTS,
     ),
