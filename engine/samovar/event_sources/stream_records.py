@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from samovar.event_sources import windows
 from samovar.event_sources.batching import event_of
-from samovar.event_sources.shard_batches import Condition, Dropped
+from samovar.event_sources.shard_batches import Condition, Dropped, Piece
 from samovar.invocation.records import PATIENCE, VERSION
 from samovar.logs.platform_lines import iso
 from samovar.model.event import Channel, Delivery
@@ -95,7 +96,6 @@ def failure_record(
     What is too old was invoked with once at least, in AWS's words, even if it never was.
     """
     piece, last = dropped.piece, dropped.piece.last
-    first, final = piece.records[0], piece.records[-1]
     kind = mapping.source.kind
     found: dict[str, Any] = {
         "requestContext": {
@@ -115,16 +115,26 @@ def failure_record(
     found["timestamp"] = iso(now)
     found[_INFO[kind]] = {
         "shardId": shard,
-        "startSequenceNumber": first.key,
-        "endSequenceNumber": final.key,
-        "approximateArrivalOfFirstRecord": _arrival(first.arrived, kind),
-        "approximateArrivalOfLastRecord": _arrival(final.arrived, kind),
+        **_place(piece, kind),
         "batchSize": len(piece.records),
         "streamArn": mapping.source_arn,
     }
+    if dropped.turn is not None and dropped.turn.final:  # unconfirmed
+        found[_INFO[kind]]["window"] = windows.bounds(dropped.turn.window)
     if payload is not None:
         found["payload"] = payload.decode()
     return json.dumps(found, separators=(",", ":")).encode()
+
+
+def _place(piece: Piece, kind: SourceKind) -> dict[str, Any]:
+    """Where records are in their shard. The end of a window is of none (unconfirmed)."""
+    first, last = (piece.records[0], piece.records[-1]) if piece.records else (None, None)
+    return {
+        "startSequenceNumber": first and first.key,
+        "endSequenceNumber": last and last.key,
+        "approximateArrivalOfFirstRecord": first and _arrival(first.arrived, kind),
+        "approximateArrivalOfLastRecord": last and _arrival(last.arrived, kind),
+    }
 
 
 def failure_delivery(  # noqa: PLR0917 - what was dropped, of what, whose, when
@@ -141,7 +151,12 @@ def failure_delivery(  # noqa: PLR0917 - what was dropped, of what, whose, when
     assert target is not None
     payload = None
     if Target.parse(target).service is Service.S3:
-        payload = event_of(dropped.piece.records)
+        records, turn = dropped.piece.records, dropped.turn
+        payload = (
+            event_of(records)
+            if turn is None
+            else windows.event_of(records, turn, shard, mapping.source_arn)
+        )
     body = failure_record(dropped, mapping, shard, now, payload=payload)
     last = dropped.piece.last
     head = Delivery(

@@ -108,8 +108,9 @@ class EventSourceMapping:
 
     Of a stream: where reading begins (`starting_at` is epoch seconds), how often a batch is tried
     again and how many seconds old a record may be (-1: without an end), whether a batch that fails
-    is bisected, the ARN that is told of what was given up, and how many batches of one shard are
-    in functions at most (ParallelizationFactor).
+    is bisected, the ARN that is told of what was given up, how many batches of one shard are
+    in functions at most (ParallelizationFactor), and the size of tumbling windows in seconds, 0 for
+    none.
     """
 
     uuid: str
@@ -132,6 +133,7 @@ class EventSourceMapping:
     bisect: bool = False
     on_failure: str | None = None
     parallelization: int = 1
+    tumbling_window: int = 0
 
     @property
     def source(self) -> Source:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from samovar.doors.http.operations.table import Call, IsDefault, Operation
+from samovar.doors.http.operations.table import Call, Operation
 from samovar.model.event_source import (
     BATCH_SIZE,
     EventSourceMapping,
@@ -34,12 +34,10 @@ _SETTINGS = frozenset(
         "MaximumRecordAgeInSeconds",
         "BisectBatchOnFunctionError",
         "ParallelizationFactor",
+        "TumblingWindowInSeconds",
         "DestinationConfig.OnFailure.Destination",
     }
 )
-_DEFAULTS: Mapping[str, IsDefault] = {
-    "TumblingWindowInSeconds": lambda value: value == 0,
-}
 
 
 def _shown(shown: ShownMapping) -> dict[str, Any]:
@@ -63,7 +61,7 @@ def _shown(shown: ShownMapping) -> dict[str, Any]:
             "StartingPosition": mapping.starting_position,
             "StartingPositionTimestamp": mapping.starting_at,
             "ParallelizationFactor": mapping.parallelization,
-            "TumblingWindowInSeconds": 0,
+            "TumblingWindowInSeconds": mapping.tumbling_window,
             "MaximumRetryAttempts": mapping.retries,
             "MaximumRecordAgeInSeconds": mapping.record_age,
             "BisectBatchOnFunctionError": mapping.bisect,
@@ -92,6 +90,7 @@ def _with_given(mapping: EventSourceMapping, call: Call) -> EventSourceMapping:
         ("MaximumRecordAgeInSeconds", "record_age"),
         ("BisectBatchOnFunctionError", "bisect"),
         ("ParallelizationFactor", "parallelization"),
+        ("TumblingWindowInSeconds", "tumbling_window"),
     ):
         if name in params:
             changes[field] = params[name]
@@ -169,10 +168,9 @@ OPERATIONS = (
         _create,
         _SETTINGS | {"EventSourceArn", "Tags", "StartingPosition", "StartingPositionTimestamp"},
         "CreateEventSourceMapping",
-        _DEFAULTS,
     ),
     Operation(_get, frozenset({"UUID"}), "GetEventSourceMapping"),
-    Operation(_update, _SETTINGS | {"UUID"}, "UpdateEventSourceMapping", _DEFAULTS),
+    Operation(_update, _SETTINGS | {"UUID"}, "UpdateEventSourceMapping"),
     Operation(_delete, frozenset({"UUID"}), "DeleteEventSourceMapping"),
     Operation(
         _list,
