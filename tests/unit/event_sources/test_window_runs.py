@@ -65,6 +65,10 @@ def test_a_batch_is_of_one_window_and_one_ends_before_the_next_begins() -> None:
         assert it.finals == [(start(0), ["a", "b"]), (start(60), ["c"])]
         assert it.events[2]["state"] == it.events[4]["state"] == {}
         assert it.events[4]["window"]["start"] == start(300)
+        it.at(298, "f")
+        await it.until(lambda: "f" in it.texts)
+        assert it.events[-1]["window"]["start"] == start(300)
+        assert it.events[-1]["state"] == {"texts": ["d", "e"]}
 
     play(it, scene)
 
@@ -134,6 +138,33 @@ def test_state_and_position_are_written_down_at_once() -> None:
         over = Window(BEGUN, BEGUN + 60, None, over=True)
         assert await it.checkpoint() == Position(Where.AFTER, "s-1", over)
 
+    play(it, scene)
+
+
+def test_a_window_in_which_all_was_given_up_is_ended() -> None:
+    it = WindowHouse(retries=0)
+    it.shard()
+    it.at(0, "a")
+    it.spoil = lambda event: True if event["Records"] else None
+
+    async def scene(poller: StreamPoller) -> None:
+        await it.until(lambda: it.finals)
+        assert it.finals == [(start(0), [])]
+
+    play(it, scene)
+
+
+def test_a_batch_leaves_room_for_the_largest_state() -> None:
+    it = WindowHouse()
+    it.shard()
+    half = limits.SYNC_PAYLOAD_SIZE // 2
+    it.at(0, "a" * (half - 1000), "b" * (half - 1000))
+
+    async def scene(poller: StreamPoller) -> None:
+        await it.stands()
+        assert [[text[0] for text in batch] for batch in it.batches] == [["a"], ["b"]]
+
+    it.spoil = lambda event: {"state": {}}
     play(it, scene)
 
 
@@ -384,13 +415,15 @@ def test_a_window_is_finished_as_it_was_begun() -> None:
         first = (BEGUN + 61) // 7 * 7 - BEGUN
         assert it.events[-1]["window"] == {"start": start(first), "end": start(first + 7)}
         it.change(poller, tumbling_window=0, parallelization=2)
-        it.at(62, "d")
+        it.at(62, "d", "x")
         it.at(70, "e")
         await it.until(lambda: "e" in it.texts)
-        assert it.finals[1:] == [(start(first), ["c", "d"])]
+        # What is left of a window needs the state, and so is in one lane.
+        assert it.finals[1:] == [(start(first), ["c", "d", "x"])]
+        assert it.batches[-3:] == [["d", "x"], [], ["e"]]
         assert it.events[-1] == {"Records": [{"text": "e"}]}
         await it.stands()
-        assert await it.checkpoint() == after("s-4")
+        assert await it.checkpoint() == after("s-5")
 
     play(it, scene)
 
