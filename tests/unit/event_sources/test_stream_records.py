@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from samovar.event_sources.stream_records import (
     failure_record,
     kinesis_record,
 )
+from samovar.event_sources.windows import Turn, Window
 from samovar.model.event import Channel, Delivery
 from samovar.model.event_source import EventSourceMapping
 from samovar.stores.invoke_queue import ItemKind
@@ -164,6 +166,49 @@ def test_a_bucket_gets_the_event_and_a_key_of_the_shard() -> None:
         ended=NOW,
         prefix=f"aws/lambda/uuid/{SHARD}",
     )
+
+
+def ended(last: Ran | None = FAILED) -> Dropped:
+    """A final invocation of a window that is given up."""
+    turn = Turn(Window(1764088500, 1764088560, '{"tea":1}'), final=True)
+    return Dropped(Piece((), 1, 2, 2, last), Condition.RETRIES, turn)
+
+
+@pytest.mark.parametrize(
+    ("arn", "info"), [(STREAM, "KinesisBatchInfo"), (TABLE, "DDBStreamBatchInfo")]
+)
+def test_what_is_told_of_a_window_whose_end_was_given_up(arn: str, info: str) -> None:
+    found = json.loads(failure_record(ended(), mapping(arn), SHARD, NOW))
+    assert found["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    assert found["responseContext"]["functionError"] == "Unhandled"
+    assert found[info] == {
+        "shardId": SHARD,
+        "startSequenceNumber": None,
+        "endSequenceNumber": None,
+        "approximateArrivalOfFirstRecord": None,
+        "approximateArrivalOfLastRecord": None,
+        "batchSize": 0,
+        "streamArn": arn,
+        "window": {"start": "2025-11-25T16:35:00Z", "end": "2025-11-25T16:36:00Z"},
+    }
+
+
+def test_a_bucket_gets_the_event_of_a_window() -> None:
+    of = mapping(target=BUCKET)
+    lost = ended()
+    item = failure_delivery(lost, of, SHARD, "role", NOW, "node")
+    payload = json.loads(json.loads(item.body)["payload"])
+    assert (payload["Records"], payload["state"]) == ([], {"tea": 1})
+    assert payload["isFinalInvokeForWindow"] is True
+    assert lost.turn is not None
+    batch = replace(dropped(Condition.RETRIES), turn=Turn(lost.turn.window))
+    item = failure_delivery(batch, of, SHARD, "role", NOW, "node")
+    body = json.loads(item.body)
+    assert body["KinesisBatchInfo"]["batchSize"] == 2
+    assert "window" not in body["KinesisBatchInfo"]
+    payload = json.loads(body["payload"])
+    assert (payload["Records"], payload["shardId"]) == ([{"a": 1}, {"b": 2}], SHARD)
+    assert payload["isFinalInvokeForWindow"] is False
 
 
 def test_a_queue_does_not_get_the_event() -> None:
