@@ -229,13 +229,14 @@ class Mortal(MemoryLeaseStore):
         return written
 
 
-def live(life: Life) -> list[tuple[str, list[str]]]:
-    """The final invocations of a life, in order, with what each has counted."""
+def live(life: Life, **mapping: Any) -> WindowHouse:
+    """A house after a life: all was read, and no window is open."""
     it = WindowHouse(
         tumbling_window=life.size,
         batch_size=life.batch_size,
         bisect=life.bisect,
         report_failures=True,
+        **mapping,
     )
     it.shard()
     for number, moment in enumerate(life.arrived):
@@ -287,7 +288,7 @@ def live(life: Life) -> list[tuple[str, list[str]]]:
         )
 
     asyncio.run(played())
-    return it.finals
+    return it
 
 
 @given(lives)
@@ -298,7 +299,7 @@ def test_a_window_is_ended_with_all_that_was_in_it(life: Life) -> None:
         begins = int((BEGUN + moment) // life.size) * life.size
         wanted.setdefault(start(begins - BEGUN), []).append(str(number))
     died = bool(set(life.writes) - {"fine"})
-    finals = live(life)
+    finals = live(life).finals
     # Who dies before a final invocation is written down makes it again, with the same state.
     assert dict(finals) == wanted
     assert all(final in wanted.items() for final in finals)
@@ -309,5 +310,24 @@ def test_a_window_is_ended_with_all_that_was_in_it(life: Life) -> None:
 @given(lives)
 def test_every_record_is_counted_once_in_whatever_order_they_came(life: Life) -> None:
     count = len(life.arrived)
-    finals = dict(live(life))
+    finals = dict(live(life).finals)
     assert [text for of in finals.values() for text in of] == [str(one) for one in range(count)]
+
+
+@given(lives, st.integers(0, 2))
+def test_what_is_given_up_is_told_of_and_the_rest_is_counted_once(life: Life, retries: int) -> None:
+    count = len(life.arrived)
+    it = live(life, retries=retries, on_failure="arn:aws:sqs:us-east-1:123456789012:q")
+    counted, lost = dict(it.finals), set()
+    for dropped, _ in it.gone:
+        lost |= {record.key.removeprefix("s-") for record in dropped.piece.records}
+        assert dropped.turn is not None
+        window = dropped.turn.window
+        if dropped.turn.final:  # its state is told of, and is no other than a final one's
+            texts = json.loads(window.state or "")["texts"] if window.state != "{}" else []
+            name = windows.bounds(window)["start"]
+            assert counted.setdefault(name, texts) == texts
+    # Windows whose end was given up are behind the others here.
+    found = sorted(int(text) for of in counted.values() for text in of)
+    assert len(found) == len(set(found))
+    assert set(found) | {int(text) for text in lost} == set(range(count))
