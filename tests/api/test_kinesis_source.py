@@ -492,7 +492,11 @@ def test_what_no_stream_can_be_mapped_with(serve: Serve, stream: Stream) -> None
                 "Unsupported ScalingConfig parameter for given event source mapping type.",
             ),
             ({**begin, "ParallelizationFactor": 11}, "parallelizationFactor"),
-            ({**begin, "TumblingWindowInSeconds": 1}, "TumblingWindowInSeconds"),
+            ({**begin, "TumblingWindowInSeconds": 901}, "tumblingWindowInSeconds"),
+            (
+                {**begin, "TumblingWindowInSeconds": 60, "ParallelizationFactor": 2},
+                "ParallelizationFactor must be 1",
+            ),
             ({**begin, "MaximumRecordAgeInSeconds": 59}, "MaximumRecordAgeInSeconds"),
             ({**begin, "MaximumRetryAttempts": 10001}, "maximumRetryAttempts"),
             ({**begin, "StartingPositionTimestamp": 1.0}, "StartingPositionTimestamp"),

@@ -65,6 +65,7 @@ def test_what_there_can_be(arn: str, changes: dict[str, Any]) -> None:
         ("", {"starting_position": StartingPosition.AT_TIMESTAMP}, "StartingPositionTimestamp"),
         ("", {"starting_at": 5.0}, "StartingPositionTimestamp"),
         ("", {"parallelization": 2}, "Unsupported ParallelizationFactor parameter"),
+        ("", {"tumbling_window": 2}, "Unsupported TumblingWindowInSeconds parameter"),
         ("", {"maximum_concurrency": 2}, "Unsupported ScalingConfig parameter"),
         ("", {"access": (("VIRTUAL_HOST", "/"),)}, "can't be of type VIRTUAL_HOST"),
         (
