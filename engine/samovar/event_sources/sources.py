@@ -103,6 +103,9 @@ class EventSources:
 
     def start(self) -> None:
         """Follow the mappings that there are, and those to come."""
+        # Deliveries of an earlier life may arrive before their mappings are read again.
+        for mapping in self._registry.event_sources.all():
+            self._numbers[mapping.uuid] = SourceNumbers()
         self._registry.event_sources.follower = self
         self._registry.event_sources.resume()
 

@@ -153,6 +153,8 @@ def failure_delivery(  # noqa: PLR0917 - what was dropped, of what, whose, when
         dropped.condition.value,
         ended=now,
         prefix=f"aws/lambda/{mapping.uuid}/{shard}",
+        mapping=mapping.uuid,
+        records=len(dropped.piece.records),
     )
     return Item(
         str(uuid.uuid4()),

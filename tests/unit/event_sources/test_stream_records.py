@@ -163,6 +163,8 @@ def test_a_bucket_gets_the_event_and_a_key_of_the_shard() -> None:
         "RetryAttemptsExhausted",
         ended=NOW,
         prefix=f"aws/lambda/uuid/{SHARD}",
+        mapping="uuid",
+        records=2,
     )
 
 
