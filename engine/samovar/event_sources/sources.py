@@ -80,7 +80,7 @@ class EventSources:
         self._registry = registry
         self._clock = clock
         self._numbers: dict[str, SourceNumbers] = {}
-        metrics.watch_sources(self._read_numbers)
+        metrics.watch_sources(self.numbers)
         self._neighbours = AsyncNeighbours(
             settings, clock.wall, read_timeout=_READ_TIMEOUT, connections=_CONNECTIONS
         )
@@ -130,7 +130,8 @@ class EventSources:
         await self._streams.close()
         await self._neighbours.close()
 
-    def _read_numbers(self) -> Mapping[str, SourceNumbers]:
+    def numbers(self) -> Mapping[str, SourceNumbers]:
+        """What is counted of each mapping, by its UUID, now."""
         for uuid, numbers in list(self._numbers.items()):
             poller = self._pollers.get(uuid)
             numbers.pollers = 0 if poller is None else poller.pollers

@@ -81,6 +81,14 @@ def test_a_mapping_from_its_making_to_its_end(samovar: Run, moto: Neighbour) -> 
     assert row.split()[:5] == [uuid, "Enabled", "sqs:uploads", "thumbnail", "5"]
     assert row.split()[-2:] == ["1", "0"]
 
+    assert row.split()[1:4] == samovar("top", "--once").stdout.splitlines()[-1].split()[:3]
+    (entry,) = document(samovar("top", "--once", "--json"))["sources"]
+    assert (entry["mapping"], entry["source"], entry["events"]["deleted"]) == (uuid, QUEUE, 1)
+
+    assert row.split()[1:4] == samovar("top", "--once").stdout.splitlines()[-1].split()[:3]
+    (entry,) = document(samovar("top", "--once", "--json"))["sources"]
+    assert (entry["mapping"], entry["source"], entry["events"]["deleted"]) == (uuid, QUEUE, 1)
+
     again = samovar("sources", "create", "thumbnail", QUEUE, exits=Exit.REFUSED)
     assert uuid in again.stderr
     assert "samovar sources update UUID" in again.stderr
@@ -92,6 +100,18 @@ def test_a_mapping_from_its_making_to_its_end(samovar: Run, moto: Neighbour) -> 
     assert only["UUID"] == other["UUID"]
     assert "no such" in samovar("sources", "list", "--function", "thumb").stderr
 
+    changed_and_changed_back(samovar, uuid)
+    assert samovar("sources", "disable", uuid).stderr.endswith("thumbnail: Disabled\n")
+    assert samovar("sources", "enable", uuid, "--no-wait").stderr.endswith("Enabling\n")
+    eventually(lambda: samovar("sources", "show", uuid).stdout, lambda text: "Enabled" in text)
+    assert "say --yes" in samovar("sources", "delete", uuid, exits=Exit.USAGE).stderr
+    gone = samovar("sources", "delete", uuid, "--yes", "--json")
+    assert (document(gone)["UUID"], document(gone)["State"]) == (uuid, "Deleting")
+    missing = samovar("sources", "show", uuid, exits=Exit.REFUSED)
+    assert "samovar sources list" in missing.stderr
+
+
+def changed_and_changed_back(samovar: Run, uuid: str) -> None:
     changes = ("--filter", '{"body": ["tea"]}', "--maximum-concurrency", "7", "--report-failures")
     changed = samovar("sources", "update", uuid, *changes, "--window", "1", "--json")
     assert document(changed)["FilterCriteria"] == {"Filters": [{"Pattern": '{"body": ["tea"]}'}]}
@@ -108,15 +128,6 @@ def test_a_mapping_from_its_making_to_its_end(samovar: Run, moto: Neighbour) -> 
     assert not {"FilterCriteria", "ScalingConfig"} & {*less}
     assert (less["FunctionResponseTypes"], less["MaximumBatchingWindowInSeconds"]) == ([], 1)
     samovar("sources", "update", uuid, exits=Exit.USAGE)
-
-    assert samovar("sources", "disable", uuid).stderr.endswith("thumbnail: Disabled\n")
-    assert samovar("sources", "enable", uuid, "--no-wait").stderr.endswith("Enabling\n")
-    eventually(lambda: samovar("sources", "show", uuid).stdout, lambda text: "Enabled" in text)
-    assert "say --yes" in samovar("sources", "delete", uuid, exits=Exit.USAGE).stderr
-    gone = samovar("sources", "delete", uuid, "--yes", "--json")
-    assert (document(gone)["UUID"], document(gone)["State"]) == (uuid, "Deleting")
-    missing = samovar("sources", "show", uuid, exits=Exit.REFUSED)
-    assert "samovar sources list" in missing.stderr
 
 
 def test_a_refusal_says_what_to_do(samovar: Run, moto: Neighbour) -> None:

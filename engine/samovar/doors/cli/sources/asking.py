@@ -11,7 +11,6 @@ from botocore.exceptions import ClientError as RefusedByApi
 from prometheus_client.parser import text_string_to_metric_families
 
 from samovar.doors.cli import pages
-from samovar.doors.cli.deploy.carry_out import NEAR
 from samovar.doors.cli.exits import WHAT_IS_THERE, refused
 from samovar.doors.cli.remote import connected
 from samovar.doors.cli.screen import console, say
@@ -22,7 +21,7 @@ from samovar.settings import is_loopback
 Shown = Mapping[str, Any]
 """A mapping, as the API tells of it."""
 
-_FAR = 1.0  # seconds between two looks at AWS
+_NEAR, _FAR = 0.05, 1.0  # seconds between two looks at an engine next door, and at AWS
 _HINT_AFTER = 3.0  # seconds
 _SOURCES = (
     "SOURCE_ARN is that of a queue (arn:aws:sqs:us-east-1:000000000000:NAME), of a stream of "
@@ -90,7 +89,7 @@ def listed(client: Any, function: str | None, source: str | None) -> list[Shown]
 def settled(client: Any, shown: Shown) -> Shown | None:
     """A mapping once nothing is under way for it; None once it is deleted. Waits as long as that
     takes: a batch that is in hand may take as long as its function runs."""
-    pace = NEAR if is_loopback(client.meta.endpoint_url) else _FAR
+    pace = _NEAR if is_loopback(client.meta.endpoint_url) else _FAR
     began, hinted = time.monotonic(), False
     screen = console(stderr=True)
     waiting = f"{shown['UUID']} is {shown['State']}"

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from samovar.doors.cli.event_configs import target_text
+from samovar.doors.cli.screen import age
 from samovar.doors.cli.sources.asking import Counts, Shown
-from samovar.doors.cli.top.view import age
 from samovar.model.event_source import FOREVER
 
 RIGHT = ("batch", "age", "pollers", "polled", "filtered", "failed", "dropped", "delivered")
