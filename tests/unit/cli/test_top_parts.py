@@ -262,7 +262,9 @@ def test_event_sources_stand_below_the_functions() -> None:
 
 
 def test_event_sources_take_a_part_of_the_screen_and_no_more() -> None:
-    seen = with_sources(*(source(f"q{number}") for number in range(30)))
+    functions = [function(f"f{number}", version()) for number in range(30)]
+    sources = [source(f"q{number}") for number in range(30)]
+    seen: Document = {**document(*functions), "sources": sources}
     for height in (8, 12, 16, 24, 40):
         found = lines(seen, height=height)
         assert len(found) <= height
