@@ -3,6 +3,7 @@ gave up is told of."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -80,6 +81,14 @@ class Beside:
             sqs.create_queue(QueueName=self.name)
         return f"arn:aws:sqs:us-east-1:{ACCOUNT}:{self.name}"
 
+    def topic(self) -> str:
+        """A topic that is told of what was given up, and passes it on to a queue; its ARN."""
+        queue = self.queue()
+        with self.moto.client("sns") as sns:
+            arn: str = sns.create_topic(Name=self.name)["TopicArn"]
+            sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue)
+        return arn
+
     def letters(self) -> list[dict[str, Any]]:
         """What has come into that queue since the last time."""
         with self.moto.client("sqs") as sqs:
@@ -135,6 +144,34 @@ async def heard(beside: Beside, wanted: Callable[[list[str]], bool]) -> list[str
 
     await comes(there)
     return beside.bodies
+
+
+async def letter(beside: Beside) -> dict[str, Any]:
+    """What the queue is told, as soon as it is; it is told once."""
+    letters: list[dict[str, Any]] = []
+
+    async def told() -> bool:
+        letters.extend(await asyncio.to_thread(beside.letters))
+        return bool(letters)
+
+    await comes(told)
+    (only,) = letters
+    return only
+
+
+async def counted(it: ServedHouse, uuid: str, **wanted: int) -> None:
+    """Until so many records of a mapping are counted, by what came of them."""
+    name = "samovar_event_source_events_total"
+    lines = [
+        f'{name}{{mapping="{uuid}",outcome="{outcome}"}} {float(count)}'
+        for outcome, count in wanted.items()
+    ]
+
+    async def there() -> bool:
+        text = it.engine.metrics_text().decode()
+        return all(line in text for line in lines)
+
+    await comes(there)
 
 
 async def result(it: ServedHouse, uuid: str, wanted: str) -> None:

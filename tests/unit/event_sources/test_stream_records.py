@@ -152,7 +152,7 @@ def test_what_is_told_of_a_batch_of_dynamodb_that_failed_in_part() -> None:
 @pytest.mark.parametrize(("last", "runs", "count"), [(None, 0, 1), (FAILED, 3, 3)])
 def test_what_is_told_of_records_that_are_too_old(last: Ran | None, runs: int, count: int) -> None:
     old = dropped(Condition.AGE, last, runs)
-    found = told(old, new_id=lambda: "new")
+    found = told(old, request_id="new")
     assert found["requestContext"] == {
         "requestId": "id" if last else "new",
         "functionArn": FUNCTION,
@@ -177,6 +177,8 @@ def test_a_bucket_gets_the_event_and_a_key_of_the_shard() -> None:
         "RetryAttemptsExhausted",
         ended=NOW,
         prefix=f"aws/lambda/uuid/{SHARD}",
+        mapping="uuid",
+        records=2,
     )
 
 
