@@ -85,9 +85,11 @@ async def live(directory: Path, url: str, port: str, death: Death) -> None:
                 code=directory / "code",
                 handler="app.handler",
                 timeout=1,
-                environment={"RECORD": port},
+                environment={"RECORD": port, "FREE": str(directory / "free")},
             )
-            await mappings.create(EventSourceMapping("", made.arn, arn, batch_size=3))
+            await mappings.create(
+                EventSourceMapping("", made.arn, arn, batch_size=3, report_failures=True)
+            )
         death.install()
         mapping = mappings.all()[0]
         queue = engine._parts.sources._pollers

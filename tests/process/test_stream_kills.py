@@ -27,7 +27,7 @@ OF_A_SOURCE = (
     *("leases.checkpoint:before", "leases.checkpoint:after", "backoff:before", "queue.put:after"),
 )
 OF_LANES = ("handler:began", "invoke:after", "leases.checkpoint:after", "backoff:before")
-MOTO = "tests.process.crashes.resharding_moto"
+MOTO = "tests.process.crashes.mended_moto"
 
 
 @pytest.fixture(scope="module")
