@@ -6,6 +6,7 @@ What ran is told by the handler, to a socket outside of all engines.
 
 from __future__ import annotations
 
+import select
 import subprocess
 import sys
 import threading
@@ -61,42 +62,55 @@ class Kills:
         self.url: str = made["QueueUrl"]
         self.heard = Heard()
         self.sent: list[str] = []
-        self._moto = moto
         self._place = place
-
-    def send(self, body: str, **more: str) -> None:
-        self.sent.append(body)
-        self.sqs.send_message(QueueUrl=self.url, MessageBody=body, **more)
-
-    def life(self, point: str, times: int) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        self._errors = (place / "stderr").open("w+")
+        self._lives = subprocess.Popen(
             [
-                *(sys.executable, "-m", "tests.process.sqs_life", str(self._place), self._moto),
-                *(str(self.heard.port), point, str(times)),
+                *(sys.executable, "-m", "tests.process.sqs_life", str(place), moto),
+                str(self.heard.port),
             ],
-            stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
             text=True,
             env=environment(),
             cwd=CHECKOUT,
         )
 
-    def kill_at(self, point: str, times: int) -> None:
-        process = self.life(point, times)
-        _, said = process.communicate(timeout=PATIENCE)
-        assert process.returncode == -9, (point, process.returncode, said)
+    def send(self, body: str, **more: str) -> None:
+        self.sent.append(body)
+        self.sqs.send_message(QueueUrl=self.url, MessageBody=body, **more)
 
-    def wait(self, process: subprocess.Popen[str], done: Callable[[], bool]) -> None:
+    def live(self, point: str = "nowhere", times: int = 0) -> None:
+        """Begin a life."""
+        assert self._lives.stdin is not None
+        print(point, times, file=self._lives.stdin, flush=True)
+
+    def kill_at(self, point: str, times: int) -> None:
+        self.live(point, times)
+        assert self._ended(PATIENCE) == "-9", self._said(point)
+
+    def wait(self, done: Callable[[], bool]) -> None:
         """Until it is so, while an engine lives."""
         pause, deadline = threading.Event(), time.monotonic() + PATIENCE
         while not done():
             assert time.monotonic() < deadline, (set(self.sent) - set(self.runs()), self.left())
-            assert process.poll() is None, process.communicate()
+            assert self._ended(0) == "", self._said("it ended")
             pause.wait(0.05)
 
-    def end(self, process: subprocess.Popen[str]) -> None:
+    def end(self) -> None:
         (self._place / "enough").touch()
-        _, said = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0, said
+        assert self._ended(PATIENCE) == "0", self._said("the end")
+
+    def _ended(self, patience: float) -> str:
+        """With what a life ended; empty while it has not."""
+        assert self._lives.stdout is not None
+        if not select.select([self._lives.stdout], [], [], patience)[0]:
+            return ""
+        return self._lives.stdout.readline().strip()
+
+    def _said(self, what: str) -> str:
+        return f"{what}: {(self._place / 'stderr').read_text()}"
 
     def free(self) -> None:
         """What is stuck fails no more."""
@@ -113,6 +127,9 @@ class Kills:
         return sum(map(int, found["Attributes"].values()))
 
     def close(self) -> None:
+        self._lives.kill()
+        self._lives.communicate()
+        self._errors.close()
         self.heard.close()
         self.sqs.close()
 
@@ -124,9 +141,9 @@ def test_a_kill_in_any_phase_loses_no_message(moto: str, tmp_path: Path) -> None
             for at in range(7):
                 it.send(f"{point}-{at}")
             it.kill_at(point, 1 + number % 2)
-        process = it.life("nowhere", 0)
-        it.wait(process, lambda: set(it.runs()) == set(it.sent) and not it.left())
-        it.end(process)
+        it.live()
+        it.wait(lambda: set(it.runs()) == set(it.sent) and not it.left())
+        it.end()
         again = len(it.runs()) - len(it.sent)
         assert again <= 3 * len(POINTS) * 2, Counter(it.runs())
     finally:
@@ -142,14 +159,14 @@ def test_a_kill_in_any_phase_keeps_the_order_of_each_group(moto: str, tmp_path: 
                 for group in GROUPS:
                     it.send(f"{group}-{point}-{at}", MessageGroupId=group)
             it.kill_at(point, 1)
-        process = it.life("nowhere", 0)
+        it.live()
         stuck = {body for body in it.sent if body.startswith("stuck")}
         # One group goes on failing, and the others are through.
-        it.wait(process, lambda: it.left() == len(stuck))
+        it.wait(lambda: it.left() == len(stuck))
         assert set(it.runs()) >= set(it.sent) - stuck
         it.free()
-        it.wait(process, lambda: not it.left())
-        it.end(process)
+        it.wait(lambda: not it.left())
+        it.end()
         first_seen = list(dict.fromkeys(it.runs()))
         for group in GROUPS:
             assert of(group, first_seen) == of(group, it.sent)
