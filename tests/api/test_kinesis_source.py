@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -258,53 +258,6 @@ def test_a_shard_that_is_stuck_stops_no_other(serve: Serve, stream: Stream) -> N
         )
 
     play(serve, stream, scene)
-
-
-@pytest.mark.parametrize("stream", [2], indirect=True)
-def test_a_function_that_hangs_for_one_shard_holds_up_no_other(
-    serve: Serve, stream: Stream
-) -> None:
-    async def scene(it: ServedHouse) -> None:
-        await deploy(it, stream, Timeout=60)
-        await mapped(it, stream, BatchSize=1)
-        await asyncio.to_thread(stream.put, "held", "behind")
-        await heard(stream, lambda bodies: bodies == ["held"])
-        for text in ("one", "two", "three"):
-            await asyncio.to_thread(stream.put, text, shard=1)
-            await heard(stream, lambda bodies, text=text: text in bodies)  # type: ignore[misc]
-        assert stream.bodies == ["held", "one", "two", "three"]
-        stream.let_go()
-        await heard(stream, lambda bodies: bodies[4:] == ["behind"])
-
-    play(serve, stream, scene)
-
-
-def test_a_stop_waits_for_what_runs_and_writes_it_down(serve: Serve, stream: Stream) -> None:
-    async def first(it: ServedHouse) -> None:
-        await deploy(it, stream, Timeout=60)
-        await mapped(it, stream, BatchSize=1)
-        await asyncio.to_thread(stream.put, "held", "after")
-        await heard(stream, lambda bodies: bodies == ["held"])
-        stopping = asyncio.ensure_future(it.engine.stop())
-        await comes(is_stopping(it))
-        assert not stopping.done()
-        stream.let_go()
-        await stopping
-        assert stream.bodies == ["held"]
-
-    async def second(it: ServedHouse) -> None:
-        await heard(stream, lambda bodies: "after" in bodies)
-        assert stream.bodies == ["held", "after"]
-
-    play(serve, stream, first)
-    play(serve, stream, second)
-
-
-def is_stopping(it: ServedHouse) -> Callable[[], Awaitable[bool]]:
-    async def there() -> bool:
-        return it.engine.not_ready() is not None
-
-    return there
 
 
 def test_what_is_too_old_is_given_up(serve: Serve, stream: Stream) -> None:

@@ -20,6 +20,7 @@ from tests.api import neighbour
 from tests.process.crashes.stream_points import BEGINNING, PHASES, RESHARDING
 from tests.process.programs import CHECKOUT, environment
 
+PARTS = 3  # each of them far below what a test may take on a busy machine
 PATIENCE = 300.0  # seconds; only a nest that hangs takes them
 # What is another thing for another source, and what is another thing with lanes.
 OF_A_SOURCE = (
@@ -51,13 +52,20 @@ def nest(directory: Path, url: str, *options: str) -> dict[str, Any]:
     return document
 
 
-def test_a_kill_in_any_phase_skips_nothing(moto: str, tmp_path: Path) -> None:
-    phases = {*PHASES, *RESHARDING}
-    told = nest(tmp_path, moto, "--kind", "kinesis", "--beginning", "--kills", f"{len(phases)}")
-    assert told["wrong"] == []
-    assert (told["kills"], told["unreached"]) == (len(BEGINNING) + len(phases), [])
-    assert phases.isdisjoint(told["never_killed"])
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_kill_in_any_phase_skips_nothing(part: int, moto: str, tmp_path: Path) -> None:
+    phases = sorted(PHASES.union(RESHARDING), key=lambda name: (name not in PHASES, name))
+    aims = set(phases[part::PARTS])
+    options = ("--kills", f"{len(phases)}", "--part", f"{part}", "--of", f"{PARTS}")
+    told = nest(tmp_path, moto, "--kind", "kinesis", *options)
+    assert (told["wrong"], told["unreached"]) == ([], [])
+    assert set(told["killed"]) == aims
     assert told["again"] > 0
+
+
+def test_nor_does_one_in_the_first_look(moto: str, tmp_path: Path) -> None:
+    told = nest(tmp_path, moto, "--kind", "kinesis", "--beginning", "--kills", "0")
+    assert (told["wrong"], told["unreached"], told["kills"]) == ([], [], len(BEGINNING))
 
 
 def test_nor_does_it_with_a_table(moto: str, tmp_path: Path) -> None:
