@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +19,8 @@ from tests.heard import Told
 # AWS's waits, shortened: a back-off begins at 20 ms, and a minute's age is 1.2 s.
 SCALE = 0.02
 # Tells what is in its batch, and does as records say: «poison» always fails, «flaky» the first
-# time, «bad» is reported as failed, «garbled» is answered in a form that says nothing.
+# time, «bad» is reported as failed, «garbled» is answered in a form that says nothing, «held» waits
+# until it is let go.
 CODE = """
 import base64, collections, json, os, socket
 
@@ -46,7 +48,11 @@ def handler(event, context):
     }
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        out.bind(("127.0.0.1", 0))
+        said["port"] = out.getsockname()[1]
         out.sendto(json.dumps(said).encode(), ("127.0.0.1", int(os.environ["RECORD"])))
+        if any(one.startswith("held") for one in texts):
+            out.recv(1)
     if any(one.startswith("poison") or one.startswith("flaky") and SEEN[one] == 1 for one in texts):
         raise ValueError("no luck")
     if any(one.startswith("garbled") and SEEN[one] == 1 for one in texts):
@@ -74,6 +80,13 @@ class Beside:
     @property
     def batches(self) -> list[list[str]]:
         return [event["bodies"] for event in self.told.hear()]
+
+    def let_go(self) -> None:
+        """Let what is held now go on."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            for event in self.told.hear():
+                if any(body.startswith("held") for body in event["bodies"]):
+                    out.sendto(b".", ("127.0.0.1", event["port"]))
 
     def queue(self) -> str:
         """A queue that is told of what was given up; its ARN."""
