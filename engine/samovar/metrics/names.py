@@ -223,7 +223,7 @@ SOURCE_EVENTS = Metric(
     "samovar_event_source_events_total",
     Kind.COUNTER,
     "Records of event source mappings, by what came of them: polled, filtered, invoked, failed, "
-    "deleted, dropped, delivered.",
+    "deleted, committed, dropped, delivered.",
     ("mapping", "outcome"),
 )
 SOURCE_ERRORS = Metric(

@@ -14,7 +14,9 @@ from samovar.metrics import names
 from samovar.metrics.names import Kind
 
 BOARDS = sorted((Path(__file__).resolve().parents[3] / "deploy" / "grafana").glob("*.json"))
-OUTCOMES = {"polled", "filtered", "invoked", "failed", "dropped", "delivered", "deleted"}
+OUTCOMES = {
+    *("polled", "filtered", "invoked", "failed", "dropped", "delivered", "deleted", "committed")
+}
 _LABELS_OF_HISTOGRAMS = {"le"}
 _SELECTED = re.compile(r"(samovar_\w+)(?:\{([^}]*)\})?")
 _LABEL = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)"')

@@ -59,6 +59,7 @@ def told_everything() -> PrometheusObserver:
     numbers = SourceNumbers()
     numbers.events["polled"] = numbers.errors["AccessDenied"] = numbers.pollers = 1
     numbers.iterator_age = 0.25
+    numbers.lags = {"t-0": 7}
     observer.watch_sources(lambda: {"uuid": numbers})
     observer.records_not_delivered("uuid", "sqs")
     observer.watch_queue(lambda: {("event", "waiting"): 7})
