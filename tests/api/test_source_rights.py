@@ -194,7 +194,7 @@ def test_a_role_that_may_not_read_the_secret_of_a_cluster_is_refused(
             FunctionName="f",
             SelfManagedEventSource={"Endpoints": {"KAFKA_BOOTSTRAP_SERVERS": ["127.0.0.1:1"]}},
             SourceAccessConfigurations=[{"Type": "BASIC_AUTH", "URI": arn}],
-            Topics=["t"],
+            Topics=["clicks"],
             StartingPosition="LATEST",
         )
         assert refused == (
