@@ -174,6 +174,7 @@ class EventSources:
         before = self._pollers.get(mapping.uuid)
         if before is not None:
             before.change(mapping, _passes(mapping))
+            self._admission.look_again()
         elif mapping.source.is_stream:
             await self._read_stream(mapping)
         elif mapping.source.is_kafka:

@@ -189,7 +189,7 @@ class SqsPoller:
                 place.use()
 
     async def _place(self) -> Place:
-        return await self._admission.place(self._mapping.function)
+        return await self._admission.place(lambda: self._mapping.function)
 
     @contextmanager
     def _among(self, pollers: set[asyncio.Task[None]]) -> Iterator[None]:
