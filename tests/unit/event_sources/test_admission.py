@@ -80,6 +80,24 @@ def test_whoever_waits_for_a_rate_has_its_turn_when_it_is_renewed() -> None:
     play(scene)
 
 
+def test_requests_that_were_promised_are_not_promised_again() -> None:
+    async def scene(house: House, admission: Admission) -> None:
+        house.scheduler._state.ledger.share(ARN + "f").set_rate(1)
+        first, second = ask(admission), ask(admission)
+        await settle()
+        assert (first.done(), second.done()) == (True, False)
+        assert house.clock.pending == 0, "nobody looks again in vain"
+        await house.served()
+        first.result().use()
+        await settle()
+        assert not second.done()
+        house.clock.advance(1.0)
+        await settle()
+        assert second.done()
+
+    play(scene)
+
+
 def test_a_place_goes_to_whoever_waits_for_longest() -> None:
     async def scene(_house: House, admission: Admission) -> None:
         had: Counter[int] = Counter()
