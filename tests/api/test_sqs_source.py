@@ -16,6 +16,8 @@ from tests.api.neighbour import Neighbour
 from tests.api.served import Serve, ServedHouse
 from tests.heard import Told
 
+from samovar.invocation import lineage
+
 ACCOUNT = "123456789012"  # moto's
 # Tells its whole event, and does as the messages say: «fail», «partly», «slow».
 CODE = """
@@ -354,5 +356,29 @@ def test_what_a_function_has_done_is_deleted_though_it_is_gone(
         await left(beside, 0, 0)
         changed = await it.call("update_event_source_mapping", UUID=made["UUID"], Enabled=False)
         assert changed["State"] == "Disabling"
+
+    play(serve, moto, scene)
+
+
+def test_a_loop_through_a_queue_is_stopped_unless_it_is_allowed(
+    serve: Serve, moto: Neighbour, beside: Beside
+) -> None:
+    async def scene(it: ServedHouse) -> None:
+        await deploy(it, beside)
+        made = await mapped(it, beside)
+        trace = "Root=1-5759e988-bd862e3fe1be46a994272793"
+        for _ in range(lineage.LIMIT):
+            trace, _ = lineage.follow(trace, made["FunctionArn"])
+        header = {"AWSTraceHeader": {"DataType": "String", "StringValue": trace}}
+        await asyncio.to_thread(beside.send, "again", MessageSystemAttributes=header)
+        await left(beside, 0, 1)
+        await asyncio.to_thread(beside.send, "tea")
+        await until(lambda: beside.told.bodies == ["tea"])
+        await left(beside, 0, 1)
+        stopped = 'samovar_recursive_invocations_dropped_total{function="f"} 1.0'
+        assert stopped in it.engine.metrics_text().decode()
+        await it.call("put_function_recursion_config", FunctionName="f", RecursiveLoop="Allow")
+        await asyncio.to_thread(beside.send, "on", MessageSystemAttributes=header)
+        await until(lambda: beside.told.bodies == ["tea", "on"])
 
     play(serve, moto, scene)

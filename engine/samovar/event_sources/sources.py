@@ -92,7 +92,10 @@ class EventSources:
             settings, clock.wall, read_timeout=_READ_TIMEOUT, connections=_CONNECTIONS
         )
         self._admission = Admission(scheduler, clock)
-        self._invoker = BatchInvoker(registry.resolve, scheduler, clock)
+        self._invoker = BatchInvoker(
+            *(registry.resolve, scheduler, clock),
+            *(registry.recursion.get, metrics.recursion_stopped),
+        )
         failures = Failures(deliver, clock, node=node, time_scale=settings.time_scale)
         self._kafka = KafkaSources(
             self._neighbours,
@@ -212,6 +215,7 @@ class EventSources:
             queue=Queue(self._neighbours, mapping.source, lambda: self._caller(uuid)),
             admission=self._admission,
             invoke=self._invoker.invoke,
+            stops=self._invoker.stops,
             clock=self._clock,
             numbers=self._numbers.setdefault(uuid, SourceNumbers()),
             busy=self._busy,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
@@ -16,6 +17,7 @@ from samovar.event_sources.admission import Place
 from samovar.event_sources.batching import Encoded
 from samovar.event_sources.sqs import MOST_AT_ONCE
 from samovar.event_sources.sqs_records import record_of
+from samovar.invocation import lineage
 from samovar.metrics.event_sources import SourceNumbers
 from samovar.model import limits
 from samovar.model.event_source import EventSourceMapping, Source
@@ -33,6 +35,8 @@ _DELETING = 5
 SHORT_POLL = 1
 _LEFT = 0.001
 _REQUESTS = 10  # to a queue at once, for one batch
+
+_TRACE = re.compile(r"[!-~]{1,1000}")  # what a header can be
 
 _encode = msgspec.json.Encoder().encode
 
@@ -61,14 +65,15 @@ class Places(Protocol):
     def is_wanted(self, function: str) -> bool: ...
 
 
-Invoke = Callable[[EventSourceMapping, bytes], "asyncio.Future[Outcome]"]
+Invoke = Callable[[EventSourceMapping, bytes, str], "asyncio.Future[Outcome]"]
 Passes = Callable[[dict[str, Any]], bool]
 
 
 @dataclass(slots=True, kw_only=True)
 class QueueReading:
     """What the pollers of one mapping share. `passes`: whether a record gets through the mapping's
-    filters; `busy`: whether no processor is idle, so that more pollers at once would help nobody;
+    filters; `stops`: whether one with this trace header is part of a loop and not to be run;
+    `busy`: whether no processor is idle, so that more pollers at once would help nobody;
     `timeout`: seconds that the function may run now; `visibility`: the queue's own visibility
     timeout, seconds, which is asked for where it is `unknown`."""
 
@@ -77,6 +82,7 @@ class QueueReading:
     queue: ReadQueue
     admission: Places
     invoke: Invoke
+    stops: Callable[[EventSourceMapping, str], bool]
     clock: Clock
     numbers: SourceNumbers
     busy: Callable[[], bool]
@@ -128,6 +134,8 @@ class Batch:
         self.records: list[Encoded] = []
         self.receipts: dict[str, str] = {}  # of records, by their keys
         self.filtered: list[str] = []  # receipts of what is not wanted
+        self.stopped: list[str] = []  # and of what is left in flight, unread
+        self.trace = ""  # of the longest chain of calls that a record comes of
         self.full = False  # whether the queue gave as much as it was asked for
         self.size = self.largest = 0  # bytes of the records, and of the largest one
         self._it = it
@@ -135,7 +143,7 @@ class Batch:
     @property
     def count(self) -> int:
         """Messages in it."""
-        return len(self.records) + len(self.filtered)
+        return len(self.records) + len(self.filtered) + len(self.stopped)
 
     def add(self, messages: Sequence[Any]) -> None:
         """Take in what the queue gave."""
@@ -145,12 +153,31 @@ class Batch:
             if not it.passes(record):
                 self.filtered.append(record["receiptHandle"])
                 continue
+            if self._is_stopped(record):
+                self.stopped.append(record["receiptHandle"])
+                continue
             encoded = Encoded(record["messageId"], _encode(record))
             self.records.append(encoded)
             self.receipts[encoded.key] = record["receiptHandle"]
             self.size += len(encoded.text)
             self.largest = max(self.largest, len(encoded.text))
         it.numbers.events["polled"] += len(messages)
+
+    def _is_stopped(self, record: dict[str, Any]) -> bool:
+        """Whether a record is part of a loop, or comes after one that is in a queue with an order.
+        It stays in its queue, whose redrive policy says what becomes of it."""
+        it, mapping = self._it, self._it.mapping
+        if self.stopped and mapping.source.is_fifo:
+            return True
+        trace = record["attributes"].get("AWSTraceHeader", "")
+        if not _TRACE.fullmatch(trace):
+            return False
+        if it.stops(mapping, trace):
+            return True
+        seen = lineage.seen(trace, mapping.function)
+        if not self.trace or seen > lineage.seen(self.trace, mapping.function):
+            self.trace = trace
+        return False
 
 
 async def fetch(it: QueueReading, place: Place) -> Batch:

@@ -22,6 +22,7 @@ async def process(it: QueueReading, batch: Batch, place: Place) -> None:
     if batch.filtered:
         it.numbers.events["filtered"] += len(batch.filtered)
         await _delete(it, batch, batch.filtered)
+    it.numbers.events["failed"] += len(batch.stopped)
     begun = 0
     for portion in portions(batch.records):
         # Those that follow the first, which are rare, begin only if they can be through before they
@@ -31,7 +32,7 @@ async def process(it: QueueReading, batch: Batch, place: Place) -> None:
             await _give_back(it, batch, rest)
             return
         begun += len(portion)
-        done = await _run(it, portion, place)
+        done = await _run(it, batch, portion, place)
         await _delete(it, batch, [batch.receipts[key] for key in done])
         if len(done) < len(portion) and it.source.is_fifo:
             return  # what follows in the order comes after what failed
@@ -39,17 +40,19 @@ async def process(it: QueueReading, batch: Batch, place: Place) -> None:
 
 async def give_back(it: QueueReading, batch: Batch) -> None:
     """Have the messages reappear at once."""
-    await _give_back(it, batch, [*batch.receipts.values(), *batch.filtered])
+    await _give_back(it, batch, [*batch.receipts.values(), *batch.filtered, *batch.stopped])
 
 
-async def _run(it: QueueReading, portion: Sequence[Encoded], place: Place) -> list[str]:
+async def _run(
+    it: QueueReading, batch: Batch, portion: Sequence[Encoded], place: Place
+) -> list[str]:
     """Invoke with records; the keys of those that are done. The first portion of a batch has a
     place, and the others the one before them's."""
     mapping, count, events = it.mapping, len(portion), it.numbers.events
     keys = [record.key for record in portion]
     try:
         try:
-            invoked = it.invoke(mapping, RECORDS.event(portion))
+            invoked = it.invoke(mapping, RECORDS.event(portion), batch.trace)
         finally:
             place.use()
         outcome = await invoked

@@ -34,6 +34,7 @@ class Queue:
         self.undeletable = 0
         self.fails_at = 0  # the number of the request that fails
         self.given_back = 0
+        self.traces: dict[str, str] = {}  # headers of messages, by their bodies
         self.own_visibility: int | Exception = 30
         self._more = asyncio.Event()
 
@@ -68,9 +69,15 @@ class Queue:
             key = body[:12]
             receipt = f"{key}/{len(self.asked)}"
             self.in_flight[receipt] = body
-            found.append(
-                {"MessageId": key, "ReceiptHandle": receipt, "Body": body, "MD5OfBody": ""}
-            )
+            message: dict[str, Any] = {
+                "MessageId": key,
+                "ReceiptHandle": receipt,
+                "Body": body,
+                "MD5OfBody": "",
+            }
+            if body in self.traces:
+                message["Attributes"] = {"AWSTraceHeader": self.traces[body]}
+            found.append(message)
         return found
 
     async def delete(self, receipts: Sequence[str]) -> list[str]:
@@ -107,6 +114,7 @@ class PollerHouse:
         self.numbers = SourceNumbers()
         self.processors_are_busy = False
         self.batches: list[list[str]] = []
+        self.traces: list[str] = []
         self.refuses: Exception | None = None
         self._invocations = 0
         self.timeout = timeout
@@ -122,6 +130,7 @@ class PollerHouse:
             queue=queue,
             admission=self.admission,
             invoke=self._invoke,
+            stops=lambda mapping, trace: trace.endswith("loop"),
             clock=self.clock,
             numbers=self.numbers,
             busy=lambda: self.processors_are_busy,
@@ -135,7 +144,10 @@ class PollerHouse:
         self.poller.change(self.mapping, _passes)
         self.admission.look_again()
 
-    def _invoke(self, mapping: EventSourceMapping, payload: bytes) -> asyncio.Future[Outcome]:
+    def _invoke(
+        self, mapping: EventSourceMapping, payload: bytes, trace: str
+    ) -> asyncio.Future[Outcome]:
+        self.traces.append(trace)
         self.batches.append([record["body"] for record in json.loads(payload)["Records"]])
         if self.refuses is not None:
             raise self.refuses

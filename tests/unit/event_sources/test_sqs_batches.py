@@ -7,6 +7,8 @@ import asyncio
 import pytest
 from tests.unit.event_sources.poller_house import PollerHouse, play
 
+from samovar.invocation import lineage
+
 
 def test_a_batch_that_fills_goes_as_it_is_when_all_comes_to_an_end() -> None:
     async def scene(it: PollerHouse) -> None:
@@ -245,3 +247,37 @@ def test_failures_are_reported_only_where_the_mapping_says_so(report: bool) -> N
         assert list(it.queue.in_flight.values()) == (["b"] if report else [])
 
     play(scene, report_failures=report)
+
+
+def test_the_longest_chain_of_calls_goes_on_with_a_batch() -> None:
+    async def scene(it: PollerHouse) -> None:
+        traces = [lineage.follow("Root=1-a", it.mapping.function)[0]]
+        for _ in range(2):
+            traces.append(lineage.follow(traces[-1], it.mapping.function)[0])
+        it.queue.traces = {"b": traces[0], "c": traces[2], "d": traces[1], "e": "no\nheader"}
+        it.queue.put(*"abcde")
+        await it.turns()
+        assert (it.batches, it.traces) == ([[*"abcde"]], [traces[2]])
+        it.end(1)
+        it.queue.put("e")
+        await it.turns()
+        assert it.traces[1:] == [""], "it begins one"
+
+    play(scene)
+
+
+@pytest.mark.parametrize("fifo", [False, True])
+def test_what_is_part_of_a_loop_stays_in_its_queue(fifo: bool) -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.queue.traces = {"b": "Root=1-a;loop"}
+        it.queue.put(*"abc")
+        await it.turns()
+        assert it.batches == [["a"] if fifo else ["a", "c"]]
+        it.end(1)
+        await it.turns()
+        assert sorted(it.queue.in_flight.values()) == (["b", "c"] if fifo else ["b"])
+        it.queue.put("b")
+        await it.turns()
+        assert len(it.batches) == 1, "nothing is run for it"
+
+    play(scene, fifo=fifo)
