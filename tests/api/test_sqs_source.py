@@ -16,10 +16,12 @@ from tests.api.neighbour import Neighbour
 from tests.api.served import Serve, ServedHouse
 from tests.heard import Told
 
+from samovar.invocation import lineage
+
 ACCOUNT = "123456789012"  # moto's
 # Tells its whole event, and does as the messages say: «fail», «partly», «slow».
 CODE = """
-import json, os, socket
+import json, os, socket, time
 
 def handler(event, context):
     bodies = [record["body"] for record in event["Records"]]
@@ -27,6 +29,8 @@ def handler(event, context):
         out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         said = {"bodies": bodies, "first": event["Records"][0], "arn": context.invoked_function_arn}
         out.sendto(json.dumps(said).encode(), ("127.0.0.1", int(os.environ["RECORD"])))
+    if "slow" in bodies:
+        time.sleep(1)
     if "fail" in bodies:
         raise ValueError("no luck")
     failed = [r["messageId"] for r in event["Records"] if r["body"].startswith("bad")]
@@ -304,5 +308,77 @@ def test_a_program_has_a_queue_read_and_left(serve: Serve, moto: Neighbour, besi
         assert it.engine.event_sources() == []
         with pytest.raises(TypeError):
             await it.engine.read_source("f", beside.arn, sugar=2)
+
+    play(serve, moto, scene)
+
+
+def test_two_queues_of_one_function_go_round_on_its_only_place(
+    serve: Serve, moto: Neighbour, beside: Beside
+) -> None:
+    other, url = beside.queue("-two")
+
+    async def scene(it: ServedHouse) -> None:
+        await deploy(it, beside)
+        await it.call("put_function_concurrency", FunctionName="f", ReservedConcurrentExecutions=1)
+        await mapped(it, beside)  # and stays empty
+        await mapped(it, beside, EventSourceArn=other)
+        await asyncio.to_thread(lambda: beside.send(*"abcde", url=url))
+        await until(lambda: sorted(beside.told.bodies) == [*"abcde"])
+
+    play(serve, moto, scene)
+
+
+def test_a_mapping_whose_function_takes_nothing_can_be_given_another(
+    serve: Serve, moto: Neighbour, beside: Beside
+) -> None:
+    async def scene(it: ServedHouse) -> None:
+        await deploy(it, beside)
+        await deploy(it, beside, "g")
+        await it.call("put_function_concurrency", FunctionName="f", ReservedConcurrentExecutions=0)
+        made = await mapped(it, beside)
+        await asyncio.to_thread(beside.send, "tea")
+        await it.call("update_event_source_mapping", UUID=made["UUID"], FunctionName="g")
+        await until(lambda: beside.told.bodies == ["tea"])
+        await left(beside, 0, 0)
+
+    play(serve, moto, scene)
+
+
+def test_what_a_function_has_done_is_deleted_though_it_is_gone(
+    serve: Serve, moto: Neighbour, beside: Beside
+) -> None:
+    async def scene(it: ServedHouse) -> None:
+        await deploy(it, beside)
+        made = await mapped(it, beside)
+        await asyncio.to_thread(beside.send, "slow")
+        await until(lambda: beside.told.bodies == ["slow"])
+        await it.call("delete_function", FunctionName="f")
+        await left(beside, 0, 0)
+        changed = await it.call("update_event_source_mapping", UUID=made["UUID"], Enabled=False)
+        assert changed["State"] == "Disabling"
+
+    play(serve, moto, scene)
+
+
+def test_a_loop_through_a_queue_is_stopped_unless_it_is_allowed(
+    serve: Serve, moto: Neighbour, beside: Beside
+) -> None:
+    async def scene(it: ServedHouse) -> None:
+        await deploy(it, beside)
+        made = await mapped(it, beside)
+        trace = "Root=1-5759e988-bd862e3fe1be46a994272793"
+        for _ in range(lineage.LIMIT):
+            trace, _ = lineage.follow(trace, made["FunctionArn"])
+        header = {"AWSTraceHeader": {"DataType": "String", "StringValue": trace}}
+        await asyncio.to_thread(beside.send, "again", MessageSystemAttributes=header)
+        await left(beside, 0, 1)
+        await asyncio.to_thread(beside.send, "tea")
+        await until(lambda: beside.told.bodies == ["tea"])
+        await left(beside, 0, 1)
+        stopped = 'samovar_recursive_invocations_dropped_total{function="f"} 1.0'
+        assert stopped in it.engine.metrics_text().decode()
+        await it.call("put_function_recursion_config", FunctionName="f", RecursiveLoop="Allow")
+        await asyncio.to_thread(beside.send, "on", MessageSystemAttributes=header)
+        await until(lambda: beside.told.bodies == ["tea", "on"])
 
     play(serve, moto, scene)

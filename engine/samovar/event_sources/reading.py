@@ -36,7 +36,7 @@ GiveUp = Callable[[Dropped, EventSourceMapping, str], Awaitable[None]]
 class Places(Protocol):
     """Whom a place for a batch is asked of; see `Admission`."""
 
-    async def place(self, function: str) -> Place: ...
+    async def place(self, function: Callable[[], str]) -> Place: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class Reading:
 
     async def place(self) -> Place:
         """Wait until the function can take another batch."""
-        return await self.admission.place(self.mapping.function)
+        return await self.admission.place(lambda: self.mapping.function)
 
     async def place_within(self, seconds: float) -> Place | None:
         """The same, and None where that takes longer."""

@@ -19,7 +19,8 @@ from samovar.event_sources.kafka_poller import KafkaPoller
 from samovar.event_sources.kafka_sources import KafkaSources
 from samovar.event_sources.reading import NOTHING
 from samovar.event_sources.sqs import Queue
-from samovar.event_sources.sqs_poller import Passes, SqsPoller
+from samovar.event_sources.sqs_fetching import Passes, QueueReading
+from samovar.event_sources.sqs_poller import SqsPoller
 from samovar.event_sources.stream_poller import StreamPoller
 from samovar.event_sources.stream_sources import StreamSources
 from samovar.invocation.shares import Busy, busy_threads
@@ -36,10 +37,10 @@ from samovar.stores.leases import LeaseStore
 
 _log = logging.getLogger(__name__)
 
-_GRACE = 5.0  # seconds that what was invoked gets to be deleted when the engine stops
-_READ_TIMEOUT = 30.0  # seconds without a byte: a long poll is quiet for 20
+# Seconds that what was invoked gets to be deleted when the engine stops; longer than a poll.
+GRACE = 5.0
+_READ_TIMEOUT = 30.0  # seconds without a byte: much longer than a poll is quiet
 _CONNECTIONS = 1000  # a poller has one while it waits
-_VISIBILITY = 30  # seconds, SQS's default, where a queue can't be asked
 _TIMEOUT = 3  # seconds, Lambda's default, while there is no function
 _FILTERED = {
     SourceKind.SQS: filtering.Source.SQS,
@@ -91,7 +92,10 @@ class EventSources:
             settings, clock.wall, read_timeout=_READ_TIMEOUT, connections=_CONNECTIONS
         )
         self._admission = Admission(scheduler, clock)
-        self._invoker = BatchInvoker(registry.resolve, scheduler, clock)
+        self._invoker = BatchInvoker(
+            *(registry.resolve, scheduler, clock),
+            *(registry.recursion.get, metrics.recursion_stopped),
+        )
         failures = Failures(deliver, clock, node=node, time_scale=settings.time_scale)
         self._kafka = KafkaSources(
             self._neighbours,
@@ -136,7 +140,7 @@ class EventSources:
         pollers = list(self._pollers.values())
         ending = [asyncio.ensure_future(poller.stop()) for poller in pollers]
         if ending:
-            await asyncio.wait(ending, timeout=_GRACE)
+            await asyncio.wait(ending, timeout=GRACE)
             for poller in pollers:
                 poller.cancel()
             await asyncio.gather(*ending, return_exceptions=True)
@@ -178,12 +182,13 @@ class EventSources:
         before = self._pollers.get(mapping.uuid)
         if before is not None:
             before.change(mapping, _passes(mapping))
+            self._admission.look_again()
         elif mapping.source.is_stream:
             await self._read_stream(mapping)
         elif mapping.source.is_kafka:
             await self._read_topic(mapping)
         else:
-            await self._read_queue(mapping)
+            self._read_queue(mapping)
 
     async def _read_stream(self, mapping: EventSourceMapping) -> None:
         uuid = mapping.uuid
@@ -206,27 +211,21 @@ class EventSources:
         self._pollers[uuid] = poller
         await poller.start()
 
-    async def _read_queue(self, mapping: EventSourceMapping) -> None:
-        queue = Queue(self._neighbours, mapping.source, lambda: self._caller(mapping.uuid))
-        try:
-            visibility = await queue.visibility_timeout()
-        except Exception as error:  # its pollers say so, again and again
-            _log.debug("%s can't be asked: %s", mapping.source_arn, error)
-            visibility = _VISIBILITY
-        if self._closed:
-            return
-        poller = self._pollers[mapping.uuid] = SqsPoller(
-            mapping,
-            queue,
-            self._admission,
-            _passes(mapping),
-            self._invoker.invoke,
-            self._clock,
-            self._numbers.setdefault(mapping.uuid, SourceNumbers()),
-            self._busy,
-            lambda: self._timeout(mapping.uuid),
-            visibility,
+    def _read_queue(self, mapping: EventSourceMapping) -> None:
+        uuid = mapping.uuid
+        reading = QueueReading(
+            mapping=mapping,
+            passes=_passes(mapping),
+            queue=Queue(self._neighbours, mapping.source, lambda: self._caller(uuid)),
+            admission=self._admission,
+            invoke=self._invoker.invoke,
+            stops=self._invoker.stops,
+            clock=self._clock,
+            numbers=self._numbers.setdefault(uuid, SourceNumbers()),
+            busy=self._busy,
+            timeout=lambda: self._timeout(uuid),
         )
+        poller = self._pollers[uuid] = SqsPoller(reading)
         poller.start()
 
     async def leave(self, mapping: EventSourceMapping) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from samovar.errors import ClientError
 from samovar.event_sources.refusals import DENIED, explained
@@ -15,14 +17,16 @@ from samovar.neighbours.queues import queue_url
 from samovar.registry.mapping_texts import refused
 from samovar.settings import is_loopback
 
+_log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 MOST_AT_ONCE = 10  # messages in a request (SQS)
-LONGEST_POLL = 20  # seconds (SQS)
-# Of an emulator on this machine, where a request costs nothing: whoever disables a mapping waits
-# for the last poll, because messages that come in answer to one that was cut off are in flight,
-# unread.
-_NEAR_POLL = 2
+# Seconds of a poll; SQS allows 20. Whoever disables a mapping or stops the engine waits for the
+# last one, because messages that come in answer to one that was cut off are in flight, unread. Of
+# an emulator on this machine even shorter ones cost nothing.
+LONGEST_POLL, _NEAR_POLL = 4, 2
+_REQUESTS = 10  # at once, for one batch
 
 _NOTHING = {"MaxNumberOfMessages": 0, "VisibilityTimeout": 0}
 _NO_QUEUE = frozenset(
@@ -40,9 +44,16 @@ class Queue:
         self._neighbours = neighbours
         self._source = source
         self._caller = caller
-        self._url = ""
+        self._known: dict[str, str] = {}  # the URL, once it is known; of all forms of this queue
         near = is_loopback(neighbours.endpoint("sqs"))
         self.longest_poll = _NEAR_POLL if near else LONGEST_POLL
+
+    def now(self) -> Self:
+        """This queue with the rights that count now, whatever becomes of them. Raises what `caller`
+        does."""
+        caller, found = self._caller(), copy.copy(self)
+        found._caller = lambda: caller
+        return found
 
     async def receive(
         self, most: int, wait: int, visibility: int | None = None
@@ -63,22 +74,41 @@ class Queue:
 
     async def delete(self, receipts: Sequence[str]) -> list[str]:
         """Delete messages by their receipt handles; those that were not deleted."""
-        deleting = map(self._delete, _tens(receipts))
-        return [one for left in await asyncio.gather(*deleting) for one in left]
+        return await self._in_tens("delete_message_batch", receipts)
 
-    async def give_back(self, receipts: Sequence[str]) -> None:
-        """Have messages be anybody's again at once."""
-        for chunk in _tens(receipts):
+    async def give_back(self, receipts: Sequence[str]) -> list[str]:
+        """Have messages be anybody's again at once; those that are not."""
+        return await self._in_tens("change_message_visibility_batch", receipts, VisibilityTimeout=0)
+
+    async def _in_tens(self, operation: str, receipts: Sequence[str], **each: Any) -> list[str]:
+        """Ask for something for each message; those that it was not done for. Raises what the
+        requests did, if none was answered."""
+        turns = asyncio.Semaphore(_REQUESTS)
+
+        async def ask(chunk: Sequence[str]) -> list[str]:
             entries = [
-                {"Id": f"{at}", "ReceiptHandle": receipt, "VisibilityTimeout": 0}
+                {"Id": f"{at}", "ReceiptHandle": receipt, **each}
                 for at, receipt in enumerate(chunk)
             ]
-            await self._call("change_message_visibility_batch", Entries=entries)
+            async with turns:
+                reply = await self._call(operation, Entries=entries)
+            return [chunk[int(failed["Id"])] for failed in reply.get("Failed", ())]
 
-    async def _delete(self, receipts: Sequence[str]) -> list[str]:
-        entries = [{"Id": f"{at}", "ReceiptHandle": receipt} for at, receipt in enumerate(receipts)]
-        reply = await self._call("delete_message_batch", Entries=entries)
-        return [receipts[int(failed["Id"])] for failed in reply.get("Failed", ())]
+        chunks = _tens(receipts)
+        replies = await asyncio.gather(*map(ask, chunks), return_exceptions=True)
+        left: list[str] = []
+        errors: list[BaseException] = []
+        for chunk, reply in zip(chunks, replies, strict=True):
+            if isinstance(reply, BaseException):
+                errors.append(reply)
+                left += chunk
+            else:
+                left += reply
+        if errors and len(errors) == len(chunks):
+            raise errors[0]
+        for error in errors:
+            _log.debug("%s of %s: %s", operation, self._source.arn, error)
+        return left
 
     async def visibility_timeout(self) -> int:
         """Seconds that a message is nobody else's after it was received."""
@@ -130,18 +160,19 @@ class Queue:
         return await self._neighbours.call(
             *("sqs", operation, self._caller()),
             region=self._source.region,
-            QueueUrl=self._url or await self._find_url(),
+            QueueUrl=self._known.get("url") or await self._find_url(),
             **given,
         )
 
     async def _find_url(self) -> str:
         source = self._source
-        self._url = await queue_url(
+        url = await queue_url(
             self._neighbours, self._caller(), source.region, source.account, source.resource
         )
-        if not self._url:
+        if not url:
             raise OSError("what answers for SQS is none")
-        return self._url
+        self._known["url"] = url
+        return url
 
 
 def _tens(receipts: Sequence[str]) -> list[Sequence[str]]:

@@ -186,7 +186,10 @@ class Shares:
     def _told_of_room(self, lane: str) -> None:
         """There may be room for a function again; if it can't use it, for the next one."""
         self._room_again(lane)
-        if not self._closed and self._lack(lane, self._clock.monotonic()) in _OWN_LACKS:
+        now = self._clock.monotonic()
+        # Whoever of the lane still waits has said so; nobody else shall wait for it.
+        lack = self._fairness.lack(lane, self._scheduler.headroom.of(lane, now), now)
+        if not self._closed and lack in _OWN_LACKS:
             self._loop.call_soon(self._scheduler.headroom.pass_on, lane)
 
     def _may_run(self, lane: str) -> bool:

@@ -39,6 +39,13 @@ KIND = "event-source-mapping"
 _BY_USER, _BY_USER_OF_STREAM = "USER_INITIATED", "User action"
 _USER_INITIATED = (SourceKind.SQS, SourceKind.KAFKA)
 
+# What was asked for while something is under way (reference, section 5.2).
+_IN_USE = "Cannot delete the event source mapping because it is in use"
+_BEING_UPDATED = (
+    "The operation cannot be performed at this time. The event source mapping is currently being "
+    "updated."
+)
+
 _log = logging.getLogger(__name__)
 
 Change = Callable[[EventSourceMapping], EventSourceMapping]
@@ -86,13 +93,14 @@ class MappingPage(NamedTuple):
 
 
 class _Entry:
-    __slots__ = ("mapping", "settled", "state")
+    __slots__ = ("mapping", "settled", "state", "writing")
 
     def __init__(self, mapping: EventSourceMapping, state: MappingState) -> None:
         self.mapping = mapping
         self.state = state
         self.settled = asyncio.Event()  # set while nothing is under way, and once it is gone
         self.settled.set()
+        self.writing = asyncio.Lock()  # of its record: one after another
 
 
 class EventSourceMappings:
@@ -110,7 +118,7 @@ class EventSourceMappings:
         self._region = settings.region
         self._prefix = f"arn:aws:lambda:{settings.region}:{settings.account_id}:{KIND}:"
         self._entries: dict[str, _Entry] = {}
-        self._new: set[_Pair] = set()  # pairs that are being created
+        self._coming: set[_Pair] = set()  # pairs that are being created, or updated to
 
     def restore(self, records: Sequence[Record]) -> None:
         """Take in what was stored; raises EngineError for a damaged record."""
@@ -179,9 +187,12 @@ class EventSourceMappings:
 
         async def retag() -> None:
             entry = self._entry(arn.removeprefix(self._prefix))
-            tagged = replace(entry.mapping, tags=change(entry.mapping.tags))
-            rules_of_sources.check(tagged)
-            await self._keep(entry, tagged)
+            async with entry.writing:
+                if entry.state is MappingState.DELETING:
+                    raise _unknown()
+                tagged = replace(entry.mapping, tags=change(entry.mapping.tags))
+                rules_of_sources.check(tagged)
+                await self._keep(entry, tagged)
 
         await self._underway.carry_out(retag())
 
@@ -196,7 +207,7 @@ class EventSourceMappings:
     async def _create(self, new: EventSourceMapping) -> ShownMapping:
         pair = _pair(new)
         self._demand_one(new)
-        self._new.add(pair)
+        self._coming.add(pair)
         try:
             await self._demand(new)
             mapping = replace(new, uuid=str(uuid.uuid4()), last_modified=self._clock.wall())
@@ -205,31 +216,43 @@ class EventSourceMappings:
             await self._keep(entry, mapping)
             self._entries[mapping.uuid] = entry
         finally:
-            self._new.discard(pair)
+            self._coming.discard(pair)
         return self._begin(entry)
 
     async def _update(self, mapping_uuid: str, change: Change) -> ShownMapping:
-        entry = self._settled(mapping_uuid)
+        entry = self._settled(mapping_uuid, _BEING_UPDATED)
         present, before = entry.mapping, entry.state
         wanted = change(present)
-        self._demand_one(wanted)
+        pair = _pair(wanted)
+        moves = pair != _pair(present)
+        if moves:
+            self._demand_one(wanted)
+            self._coming.add(pair)
         entry.state = _on_the_way(present, wanted)
         try:
-            await self._demand(wanted)
-            await self._keep(entry, replace(wanted, last_modified=self._clock.wall()))
+            # What is gone, or allowed no more, can be read no more all the same.
+            if wanted != replace(present, enabled=False):
+                await self._demand(wanted)
+            async with entry.writing:
+                tags = entry.mapping.tags  # which may have been changed meanwhile
+                await self._keep(
+                    entry, replace(wanted, tags=tags, last_modified=self._clock.wall())
+                )
         except BaseException:
             entry.state = before
             raise
+        finally:
+            if moves:
+                self._coming.discard(pair)
         return self._begin(entry)
 
     async def _delete(self, mapping_uuid: str) -> ShownMapping:
-        entry = self._settled(mapping_uuid)
+        entry = self._settled(mapping_uuid, _IN_USE)
         before, entry.state = entry.state, MappingState.DELETING
-        mapping = entry.mapping
+        arn = self._arn(entry.mapping)
         try:
-            await self._writer.write(
-                self._arn(mapping), Remove(KIND, self._arn(mapping), mapping.revision)
-            )
+            async with entry.writing:
+                await self._writer.write(arn, Remove(KIND, arn, entry.mapping.revision))
         except BaseException:
             entry.state = before
             raise
@@ -284,11 +307,11 @@ class EventSourceMappings:
                     f"{_what_exists(mapping)} already exists. Please update or delete the existing "
                     f"mapping with UUID {one.uuid}",
                 )
-        if not mapping.uuid and same in self._new:
+        if same in self._coming:
             raise ClientError(
                 AWS.RESOURCE_CONFLICT,
                 f"An event source mapping of {mapping.source_name} and {mapping.function_name} is "
-                "being created by another request.",
+                "being made by another request.",
             )
 
     async def _keep(self, entry: _Entry, mapping: EventSourceMapping) -> None:
@@ -302,22 +325,14 @@ class EventSourceMappings:
     def _entry(self, mapping_uuid: str) -> _Entry:
         entry = self._entries.get(mapping_uuid)
         if entry is None:
-            raise ClientError(AWS.RESOURCE_NOT_FOUND, "The resource you requested does not exist.")
+            raise _unknown()
         return entry
 
-    def _settled(self, mapping_uuid: str) -> _Entry:
+    def _settled(self, mapping_uuid: str, otherwise: str) -> _Entry:
+        """One that nothing is under way for; raises 404, and ResourceInUse with a text."""
         entry = self._entry(mapping_uuid)
-        if entry.state is MappingState.DELETING:
-            raise ClientError(
-                AWS.RESOURCE_IN_USE,
-                "Cannot delete the event source mapping because it is in use.",
-            )
         if not entry.state.settled:
-            raise ClientError(
-                AWS.RESOURCE_IN_USE,
-                "The operation cannot be performed at this time. The event source mapping is "
-                "currently being updated.",
-            )
+            raise ClientError(AWS.RESOURCE_IN_USE, otherwise)
         return entry
 
     def _shown(self, entry: _Entry) -> ShownMapping:
@@ -332,6 +347,10 @@ class EventSourceMappings:
 
     def _arn(self, mapping: EventSourceMapping) -> str:
         return self._prefix + mapping.uuid
+
+
+def _unknown() -> ClientError:
+    return ClientError(AWS.RESOURCE_NOT_FOUND, "The resource you requested does not exist.")
 
 
 def _pair(mapping: EventSourceMapping) -> _Pair:

@@ -83,6 +83,22 @@ class HeadroomWatch:
         if key is None:
             self.short_of_contexts()
 
+    def leave(self, function: str, room_again: Callable[[str], None]) -> None:
+        """Who listens by `room_again` waits for this function no more; if others do, they are told,
+        and say so again."""
+        share = self._state.ledger.known(function)
+        found = False
+        for key in (self._state.ledger.unreserved if share is None else share.allowance, None):
+            waiting = self.awaited.get(key)
+            if waiting and waiting.pop(function, 0) is None:
+                found = True
+                if not waiting:
+                    del self.awaited[key]
+        if found:
+            for tell in self._listeners:
+                if tell != room_again:
+                    tell(function)
+
     def pass_on(self, function: str) -> None:
         """A function that was told has no use for it: tell the next one that waits for the same."""
         share = self._state.ledger.known(function)

@@ -146,15 +146,15 @@ class House:
     def _passes(self, record: dict[str, Any]) -> bool:
         return self.passes(record)  # as it is now
 
-    async def place(self, function: str) -> Place:
+    async def place(self, function: Callable[[], str]) -> Place:
         while self.full is not None:
             await self.full.wait()
         while self.places >= self.most:
             self._freed.clear()
             await self._freed.wait()
-        assert function == FUNCTION
+        assert function() == FUNCTION
         self.places += 1
-        return Place(self._used, function)
+        return Place(self._used, FUNCTION)
 
     def _used(self, function: str) -> None:
         self.places -= 1

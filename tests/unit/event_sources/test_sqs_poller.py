@@ -35,11 +35,11 @@ def test_what_is_done_is_deleted_and_what_is_not_stays() -> None:
 
 def test_nothing_is_fetched_that_no_function_can_take() -> None:
     async def scene(it: PollerHouse) -> None:
-        it.house.scheduler.reserve(it.poller._mapping.function_arn, 0)
+        it.house.scheduler.reserve(it.mapping.function_arn, 0)
         it.queue.put("late")
         await it.turns()
         assert it.batches == []
-        it.house.scheduler.reserve(it.poller._mapping.function_arn, None)
+        it.house.scheduler.reserve(it.mapping.function_arn, None)
         await it.turns()
         assert it.batches == [["late"]]
 
@@ -265,15 +265,132 @@ def test_a_mapping_that_is_left_does_what_it_was_given() -> None:
     play(scene)
 
 
-def test_a_batch_that_fills_goes_as_it_is_when_all_comes_to_an_end() -> None:
+def test_a_quiet_queue_lets_others_of_its_function_have_the_place() -> None:
     async def scene(it: PollerHouse) -> None:
-        it.queue.put("a")
+        busy, other = it.second("another")
+        busy.put(*map(str, range(25)))
         await it.turns()
-        assert it.batches == []
-        ending = asyncio.ensure_future(it.poller.stop())
+        assert busy.asked == [], "the first one has the only place, until its poll is over"
+        for number in range(1, 4):
+            it.queue.give_up()
+            await it.turns()
+            assert len(it.batches) == number
+            it.end(number)
+            await it.turns()
+        assert busy.in_flight == {}
+        assert it.queue.asked[0][1] == 2
+        assert {wait for _, wait, _ in it.queue.asked[1:]} == {1}, "it asks, and not for long"
+        await it.stop(other, busy)
+        it.queue.give_up()
+        await it.turns()
+        assert it.queue.asked[-1][1] == 2
+
+    play(scene, reserved=1)
+
+
+def test_a_queue_that_can_not_be_read_keeps_no_place() -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.queue.errors = [OSError("refused")]
+        it.queue.give_up()
+        await it.turns()
+        assert it.numbers.errors["OSError"] == 1
+        good, other = it.second("another")
+        good.put("a")
         await it.turns()
         assert it.batches == [["a"]]
         it.end(1)
-        await ending
+        await it.turns()
+        await it.stop(other, good)
 
-    play(scene, batch_size=100, window=300)
+    play(scene, reserved=1)
+
+
+def test_a_poller_that_waits_goes_with_its_mapping_to_another_function() -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.queue.put("a")
+        await it.turns()
+        assert it.queue.asked == []
+        it.change(function_arn=it.mapping.function_arn.replace(":f", ":g"))
+        await it.turns()
+        assert it.batches == [["a"]]
+
+    play(scene, reserved=0)
+
+
+def test_pollers_end_when_fewer_are_allowed() -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.queue.put(*map(str, range(1000)))
+        for _ in range(5):
+            it.clock.advance(1.0)
+            await it.turns(100)
+        assert len(it.house.inside) > 5
+        it.change(maximum_concurrency=2)
+        for name in list(it.house.inside):
+            it.end(int(name[1:]))
+        await it.turns(200)
+        assert (it.poller.pollers, len(it.house.inside)) == (2, 2)
+
+    play(scene, batch_size=1)
+
+
+def test_provisioned_pollers_are_always_there_and_come_without_delay() -> None:
+    async def scene(it: PollerHouse) -> None:
+        assert it.poller.pollers == 3
+        it.processors_are_busy = True
+        it.queue.put(*map(str, range(1000)))
+        await it.turns(400)
+        assert (it.poller.pollers, len(it.house.inside)) == (40, 40)
+        it.queue.waiting.clear()
+        for _ in range(4):
+            for name in list(it.house.inside):
+                it.end(int(name[1:]))
+            await it.turns(200)
+            it.queue.give_up()
+            await it.turns(200)
+        assert it.poller.pollers == 3
+        it.change(least_pollers=7)
+        assert it.poller.pollers == 7
+        it.change(least_pollers=None, most_pollers=None)
+        for _ in range(3):
+            it.queue.give_up()
+            await it.turns(200)
+        assert it.poller.pollers == 1
+
+    play(scene, least_pollers=3, most_pollers=4, batch_size=1)
+
+
+def test_nobody_pauses_at_the_end() -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.refuses = ClientError(AWS.TOO_MANY_REQUESTS, "Rate Exceeded.")
+        it.queue.put("a")
+        await it.turns()
+        ending = asyncio.ensure_future(it.poller.stop())
+        await it.turns()
+        assert ending.done(), "a pause is cut short"
+        assert it.clock.pending == 0
+
+    async def later(it: PollerHouse) -> None:
+        ending = asyncio.ensure_future(it.poller.stop())
+        it.refuses = ClientError(AWS.TOO_MANY_REQUESTS, "Rate Exceeded.")
+        it.queue.put("a")
+        await it.turns()
+        assert it.batches and ending.done(), "and none begins"
+
+    play(scene)
+    play(later)
+
+
+def test_a_queue_that_is_read_again_begins_with_short_pauses() -> None:
+    async def scene(it: PollerHouse) -> None:
+        for _ in range(2):
+            it.queue.errors = [OSError("refused")]
+            it.queue.give_up()
+            await it.turns()
+            asked = len(it.queue.asked)
+            it.clock.advance(1.0)
+            await it.turns()
+            assert len(it.queue.asked) == asked + 1
+            it.queue.give_up()
+            await it.turns()
+
+    play(scene)

@@ -13,7 +13,7 @@ from tests.unit.registry.house import PREFIX, House, run
 from samovar.errors import AWS, ClientError, EngineError
 from samovar.model.event_source import EventSourceMapping, MappingState
 from samovar.model.function import FunctionVersion
-from samovar.registry.event_source_mappings import KIND
+from samovar.registry.event_source_mappings import KIND, EventSourceMappings
 from samovar.stores.protocols import Put, Record
 from samovar.stores.sqlite import SqliteRecordStore
 
@@ -28,8 +28,13 @@ class Reader:
     reads: dict[str, EventSourceMapping] = field(default_factory=dict)
     refuses: ClientError | None = None
     breaks: bool = False
+    looking: asyncio.Event = field(default_factory=asyncio.Event)  # it is asked whether all is well
+    well: asyncio.Event | None = None  # which it says then
 
     async def demand(self, mapping: EventSourceMapping, function: FunctionVersion) -> None:
+        self.looking.set()
+        if self.well is not None:
+            await self.well.wait()
         if self.refuses is not None:
             raise self.refuses
 
@@ -57,6 +62,19 @@ async def refused(call: Any) -> tuple[object, str]:
     return caught.value.error, caught.value.message
 
 
+async def in_use(mappings: EventSourceMappings, uuid: str) -> None:
+    """What is asked of a mapping while something is under way is refused, in AWS's words."""
+    assert await refused(mappings.update(uuid, lambda one: replace(one, batch_size=2))) == (
+        AWS.RESOURCE_IN_USE,
+        "The operation cannot be performed at this time. The event source mapping is currently "
+        "being updated.",
+    )
+    assert await refused(mappings.delete(uuid)) == (
+        AWS.RESOURCE_IN_USE,
+        "Cannot delete the event source mapping because it is in use",
+    )
+
+
 def test_what_is_asked_for_is_under_way_until_it_is_done(tmp_path: Path) -> None:
     async def check(home: House) -> None:
         mappings = home.registry.event_sources
@@ -66,13 +84,7 @@ def test_what_is_asked_for_is_under_way_until_it_is_done(tmp_path: Path) -> None
         uuid = made.mapping.uuid
         assert (made.state, made.reason) == (MappingState.CREATING, "USER_INITIATED")
         assert made.arn == f"{PREFIX.replace('function:', 'event-source-mapping:')}{uuid}"
-        for change in (
-            mappings.update(uuid, lambda present: replace(present, batch_size=2)),
-            mappings.delete(uuid),
-        ):
-            error, text = await refused(change)
-            assert error is AWS.RESOURCE_IN_USE
-            assert "currently being updated" in text
+        await in_use(mappings, uuid)
         reader.go.set()
         settled = await mappings.wait_settled(uuid)
         assert settled is not None and settled.state is MappingState.ENABLED
@@ -85,8 +97,7 @@ def test_what_is_asked_for_is_under_way_until_it_is_done(tmp_path: Path) -> None
         assert settled is not None and settled.state is MappingState.DISABLED
         reader.go.clear()
         assert (await mappings.delete(uuid)).state is MappingState.DELETING
-        error, text = await refused(mappings.delete(uuid))
-        assert (error, "in use" in text) == (AWS.RESOURCE_IN_USE, True)
+        await in_use(mappings, uuid)
         reader.go.set()
         assert await mappings.wait_settled(uuid) is None
         assert (await refused(mappings.delete(uuid)))[0] is AWS.RESOURCE_NOT_FOUND
@@ -119,6 +130,109 @@ def test_one_mapping_of_a_function_and_a_source(tmp_path: Path) -> None:
         assert error is AWS.RESOURCE_CONFLICT
         shown = mappings.get(other.mapping.uuid)
         assert (shown.state, shown.mapping.function_name) == (MappingState.ENABLED, "g")
+
+    run(tmp_path, check)
+
+
+def test_an_update_keeps_its_place_from_a_creation_and_another_update(tmp_path: Path) -> None:
+    async def check(home: House) -> None:
+        mappings = home.registry.event_sources
+        reader = mappings.follower = Reader()
+        reader.go.set()
+        for name in "fgh":
+            await home.active(name)
+        made = [await mappings.create(new(name)) for name in "fh"]
+        uuids = [one.mapping.uuid for one in made]
+        for uuid in uuids:
+            await mappings.wait_settled(uuid)
+        reader.well = asyncio.Event()
+        reader.looking.clear()
+
+        def to_g(one: EventSourceMapping) -> EventSourceMapping:
+            return replace(one, function_arn=PREFIX + "g")
+
+        moving = asyncio.ensure_future(mappings.update(uuids[0], to_g))
+        await reader.looking.wait()
+        for late in (mappings.create(new("g")), mappings.update(uuids[1], to_g)):
+            error, text = await refused(late)
+            assert (error, "is being made by another" in text) == (AWS.RESOURCE_CONFLICT, True)
+        reader.refuses = ClientError(AWS.INVALID_PARAMETER, "no rights")
+        reader.well.set()
+        await refused(moving)
+        reader.refuses = None
+        await mappings.update(uuids[1], to_g)
+        assert mappings.get(uuids[1]).mapping.function_name == "g"
+
+    run(tmp_path, check)
+
+
+def test_tags_and_updates_at_the_same_time_are_both_kept(tmp_path: Path) -> None:
+    async def check(home: House) -> None:
+        mappings = home.registry.event_sources
+        reader = mappings.follower = Reader()
+        reader.go.set()
+        await home.active()
+        made = await mappings.create(new())
+        uuid, arn = made.mapping.uuid, made.arn
+        await mappings.wait_settled(uuid)
+        reader.well = asyncio.Event()
+        reader.looking.clear()
+        update = mappings.update(uuid, lambda one: replace(one, batch_size=5))
+        updating = asyncio.ensure_future(update)
+        await reader.looking.wait()
+        await home.registry.tag(arn, {"team": "tea"})
+        reader.well.set()
+        await updating
+        await mappings.wait_settled(uuid)
+        assert mappings.get(uuid).mapping.batch_size == 5
+        assert mappings.tags_of(arn) == {"team": "tea"}
+        await asyncio.gather(
+            home.registry.tag(arn, {"kind": "green"}),
+            mappings.update(uuid, lambda one: replace(one, batch_size=7)),
+            home.registry.tag(arn, {"cups": "2"}),
+        )
+        await mappings.wait_settled(uuid)
+        assert mappings.get(uuid).mapping.batch_size == 7
+        assert mappings.tags_of(arn) == {"team": "tea", "kind": "green", "cups": "2"}
+
+    run(tmp_path, check)
+
+
+def test_one_that_is_being_deleted_takes_no_tags(tmp_path: Path) -> None:
+    async def check(home: House) -> None:
+        mappings = home.registry.event_sources
+        reader = mappings.follower = Reader()
+        reader.go.set()
+        await home.active()
+        made = await mappings.create(new())
+        await mappings.wait_settled(made.mapping.uuid)
+        reader.go.clear()
+        await mappings.delete(made.mapping.uuid)
+        error, _ = await refused(home.registry.tag(made.arn, {"team": "tea"}))
+        assert error is AWS.RESOURCE_NOT_FOUND
+        reader.go.set()
+        assert await mappings.wait_settled(made.mapping.uuid) is None
+
+    run(tmp_path, check)
+
+
+def test_one_can_be_disabled_whatever_is_gone(tmp_path: Path) -> None:
+    async def check(home: House) -> None:
+        mappings = home.registry.event_sources
+        reader = mappings.follower = Reader()
+        reader.go.set()
+        await home.active()
+        made = await mappings.create(new())
+        uuid = made.mapping.uuid
+        await mappings.wait_settled(uuid)
+        await home.registry.delete("f")
+        reader.refuses = ClientError(AWS.INVALID_PARAMETER, "no queue")
+        for change in ({"enabled": False, "batch_size": 5}, {"batch_size": 5}, {}):
+            await refused(mappings.update(uuid, lambda one, change=change: replace(one, **change)))
+        off = await mappings.update(uuid, lambda one: replace(one, enabled=False))
+        assert off.state is MappingState.DISABLING
+        await mappings.wait_settled(uuid)
+        await refused(mappings.update(uuid, lambda one: replace(one, enabled=True)))
 
     run(tmp_path, check)
 
