@@ -11,14 +11,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from itertools import compress
 
 from samovar.errors import ClientError, EngineError
 from samovar.event_sources import shard_batches
 from samovar.event_sources.admission import Place
 from samovar.event_sources.batching import RECORDS, Form, failed_keys, portions
 from samovar.event_sources.reading import FAILED, OK, Idling, Reading, insist
-from samovar.event_sources.shard_batches import Piece, Progress, Ran, ShardRecord, Step
-from samovar.event_sources.streams import StreamRecord
+from samovar.event_sources.shard_batches import Piece, Progress, Ran, Rules, ShardRecord, Step
+from samovar.event_sources.streams import StreamRecord, in_turns
 from samovar.invocation.retries import Result
 from samovar.model.function import LATEST
 from samovar.model.invocation import Outcome
@@ -84,7 +86,8 @@ class BatchRun:
         """Invoke with what passes the filters until all of it is done or given up. Raises
         CancelledError where it was ended before."""
         it = self._it
-        passing = [record for record in found if it.passes(record.event)]
+        passes = await in_turns(found, lambda record: it.passes(record.event))
+        passing = list(compress(found, passes))
         it.numbers.events["filtered"] += len(found) - len(passing)
         self._progress = Progress([record.key for record in found])
         kept = {record.key for record in passing}
@@ -126,27 +129,32 @@ class BatchRun:
     async def lane(self, pieces: tuple[Piece, ...], place: Place | None) -> None:
         it = self._it
         while pieces:
-            rules = it.rules(failed=pieces[0].failures > 0)
-            step = shard_batches.aged(pieces, rules, it.clock.wall())
+            if self._idling.gone:  # as old as can be: the stream keeps nothing of it any more
+                step = shard_batches.aged(pieces, Rules(age=0.0), float("inf"))
+            else:
+                rules = it.rules(failed=pieces[0].failures > 0)
+                step = shard_batches.aged(pieces, rules, it.clock.wall())
             pieces = step.left
             if step.dropped is None:
                 step = await self._run(pieces, place)
                 pieces = step.left
             await self.follow(step)
             if pieces and step.wait:
-                with self._idling.idle():
-                    await it.pause(max(_LEAST_WAIT, step.wait * it.time_scale))
+                wait = max(_LEAST_WAIT, step.wait * it.time_scale)
+                await self._idling.unless_gone(partial(it.pause, wait))
 
     async def _run(self, pieces: tuple[Piece, ...], place: Place | None) -> Step:
         """Invoke with the first of them, in the place that there is, or in one that is asked
         for."""
         it, piece = self._it, pieces[0]
         if place is None or place.used:
-            with self._idling.idle():
-                place = await it.place()
+            place = await self._idling.unless_gone(it.place)
+            if place is None:
+                return Step(pieces)
         mapping, events, count = it.mapping, it.numbers.events, len(piece.records)
         if count:
-            it.numbers.iterator_age = max(0.0, it.clock.wall() - piece.records[-1].arrived)
+            age = it.clock.wall() - piece.records[-1].arrived
+            it.numbers.ages[self._shard] = max(0.0, age)
         try:
             try:
                 invoked = it.invoke(mapping, self.event(piece))

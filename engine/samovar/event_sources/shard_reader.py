@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from itertools import dropwhile
 from math import floor
 
@@ -57,12 +58,19 @@ class ShardReader:
         down."""
         self._idling.stop()
 
+    def gone(self) -> None:
+        """The shard is no more: fetch nothing more, and give up what is in hand, unless it is
+        running and succeeds."""
+        self._idling.give_up()
+
     async def run(self) -> None:
         """Read. Raises LeaseLost, and whatever nobody foresaw."""
         it, idling = self._it, self._idling
         while not idling.stopping:
-            with idling.idle():
-                place = await it.place()
+            place = await idling.unless_gone(it.place)
+            if place is None:
+                await self._windows.close()  # given up, with the state that it has come to
+                return
             try:
                 with idling.idle():
                     records, full = await self._fetch()
@@ -84,8 +92,7 @@ class ShardReader:
             if self._failures:
                 wait = self._failed_wait
             if wait and not idling.stopping:
-                with idling.idle():
-                    await it.pause(wait)
+                await idling.unless_gone(partial(it.pause, wait))
 
     # -- fetching
 
@@ -99,9 +106,11 @@ class ShardReader:
         size = _size(found)
         while found and not self._ended and len(found) < most:
             left = until - it.clock.monotonic()
-            if left <= 0 or size >= largest or self._failures:
+            if size >= largest or self._failures or self._idling.gone:
                 break
-            if not full:
+            if not full:  # else there is more already, whatever the window is
+                if left <= 0:
+                    break
                 await it.pause(min(left, it.stream.pause))
             more, full = await self._read(most - len(found))
             found += more
@@ -132,6 +141,7 @@ class ShardReader:
         self._empty = 0 if records else self._empty + 1
         if not records and (page.caught_up or self._empty >= QUIET_READS):
             self._read_up_to = asked
+            self._it.numbers.ages[shard] = 0.0
         if records:
             self._position = Position(Where.AFTER, records[-1].key)
         if self._since is not None:

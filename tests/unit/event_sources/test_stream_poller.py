@@ -26,6 +26,9 @@ def play(it: House, scene: Scene) -> None:
         await poller.start()
         try:
             await scene(poller)
+        except BaseException:
+            poller.cancel()  # what is held would be waited for
+            raise
         finally:
             await poller.stop()
         assert it.places == 0
