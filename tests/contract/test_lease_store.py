@@ -10,16 +10,19 @@ import pytest
 
 from samovar.errors import EngineError
 from samovar.stores.leases import Lease, LeaseLost, LeaseStore, MemoryLeaseStore
+from samovar.stores.reopened_leases import ReopenedLeases
 from samovar.stores.sqlite_leases import SqliteLeaseStore
 
 Check = Callable[[LeaseStore], Awaitable[None]]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "reopened"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> LeaseStore:
     if request.param == "memory":
         return MemoryLeaseStore()
-    return SqliteLeaseStore(tmp_path)
+    if request.param == "sqlite":
+        return SqliteLeaseStore(tmp_path)
+    return ReopenedLeases(SqliteLeaseStore(tmp_path), lambda: ["m", "n"])
 
 
 def run(store: LeaseStore, check: Check) -> None:
@@ -102,6 +105,28 @@ def test_leases_are_a_mappings_own_and_go_by_shard(store: LeaseStore) -> None:
         assert [lease.shard for lease in await store.of("n")] == ["1"]
 
     run(store, check)
+
+
+def test_leases_of_mappings_that_are_no_more_go(store: LeaseStore) -> None:
+    async def check(store: LeaseStore) -> None:
+        for mapping, shard in (("m", ""), ("m", "1"), ("gone", ""), ("gone", "1"), ("n", "1")):
+            await store.take(mapping, shard, "a", 0, "")
+        await store.keep_only({"m", "n", "new"})
+        assert [len(await store.of(mapping)) for mapping in ("m", "gone", "n")] == [2, 0, 1]
+        await store.keep_only(())
+        assert [len(await store.of(mapping)) for mapping in ("m", "n")] == [0, 0]
+
+    run(store, check)
+
+
+def test_nothing_is_made_to_see_whether_there_are_leases(store: LeaseStore, tmp_path: Path) -> None:
+    async def check(store: LeaseStore) -> None:
+        await store.take("m", "1", "a", 0, "")
+
+    assert not store.exists()
+    assert not any(tmp_path.iterdir())
+    run(store, check)
+    assert store.exists()
 
 
 def test_what_is_removed_is_not_written_again(store: LeaseStore) -> None:

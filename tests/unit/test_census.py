@@ -105,7 +105,7 @@ def test_sources_have_their_states_and_what_is_counted() -> None:
 
     numbers = SourceNumbers()
     numbers.events["polled"] = numbers.errors["Throttled"] = numbers.pollers = 3
-    numbers.iterator_age = 0.25
+    numbers.ages = {"s": 0.25}
     second, first = census.sources(
         [shown("a", "g"), shown("b", "f:live", last_result="OK")], {"b": numbers}
     )[::-1]

@@ -11,14 +11,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from itertools import compress
 
 from samovar.errors import ClientError, EngineError
 from samovar.event_sources import shard_batches
 from samovar.event_sources.admission import Place
 from samovar.event_sources.batching import RECORDS, Form, failed_keys, portions
 from samovar.event_sources.reading import FAILED, OK, Idling, Reading, insist
-from samovar.event_sources.shard_batches import Piece, Progress, Ran, ShardRecord, Step
-from samovar.event_sources.streams import StreamRecord
+from samovar.event_sources.shard_batches import Piece, Progress, Ran, Rules, ShardRecord, Step
+from samovar.event_sources.streams import StreamRecord, in_turns
 from samovar.invocation.retries import Result
 from samovar.model.function import LATEST
 from samovar.model.invocation import Outcome
@@ -84,7 +86,8 @@ class BatchRun:
         """Invoke with what passes the filters until all of it is done or given up. Raises
         CancelledError where it was ended before."""
         it = self._it
-        passing = [record for record in found if it.passes(record.event)]
+        passes = await in_turns(found, lambda record: it.passes(record.event))
+        passing = list(compress(found, passes))
         it.numbers.events["filtered"] += len(found) - len(passing)
         self._progress = Progress([record.key for record in found])
         kept = {record.key for record in passing}
@@ -127,9 +130,14 @@ class BatchRun:
         it = self._it
         try:
             while pieces:
-                place = await self._placed(pieces[0], place)
-                rules = it.rules(failed=pieces[0].failures > 0)
-                step = shard_batches.aged(pieces, rules, it.clock.wall())
+                if self._idling.gone:  # as old as can be: the stream keeps it no more
+                    step = shard_batches.aged(pieces, Rules(age=0.0), float("inf"))
+                else:
+                    place = await self._placed(pieces[0], place)
+                    if self._idling.gone:
+                        continue
+                    rules = it.rules(failed=pieces[0].failures > 0)
+                    step = shard_batches.aged(pieces, rules, it.clock.wall())
                 pieces = step.left
                 if step.dropped is not None:
                     if place is not None:  # somebody else can have it meanwhile
@@ -139,14 +147,15 @@ class BatchRun:
                     pieces = step.left
                 await self.follow(step)
                 if pieces and step.wait:
-                    with self._idling.idle():
-                        await it.pause(max(_LEAST_WAIT, step.wait * it.time_scale))
+                    wait = max(_LEAST_WAIT, step.wait * it.time_scale)
+                    await self._idling.unless_gone(partial(it.pause, wait))
         finally:
             if place is not None:
                 place.use()
 
     async def _placed(self, piece: Piece, place: Place | None) -> Place | None:
-        """The place that there is, or another one; None if what it is for grows too old before."""
+        """The place that there is, or another one; None if what it is for grows too old before, or
+        is gone."""
         it = self._it
         if place is not None and not place.used:
             return place
@@ -155,17 +164,18 @@ class BatchRun:
             left += piece.records[0].arrived - it.clock.wall()
         elif left < 0 or not piece.records:
             left = float("inf")
-        with self._idling.idle():
-            if left == float("inf"):
-                return await it.place()
-            return await it.place_within(max(0.0, left) + _LEAST_WAIT)
+        if left == float("inf"):
+            return await self._idling.unless_gone(it.place)
+        within = partial(it.place_within, max(0.0, left) + _LEAST_WAIT)
+        return await self._idling.unless_gone(within)
 
     async def _run(self, pieces: tuple[Piece, ...], place: Place) -> Step:
         """Invoke with the first of them, in its place."""
         it, piece = self._it, pieces[0]
         mapping, events, count = it.mapping, it.numbers.events, len(piece.records)
         if count:
-            it.numbers.iterator_age = max(0.0, it.clock.wall() - piece.records[-1].arrived)
+            age = it.clock.wall() - piece.records[-1].arrived
+            it.numbers.ages[self._shard] = max(0.0, age)
         try:
             try:
                 invoked = it.invoke(mapping, self.event(piece))

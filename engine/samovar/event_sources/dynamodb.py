@@ -7,7 +7,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from samovar.event_sources.stream_records import dynamodb_record
-from samovar.event_sources.streams import Calls, Page, Position, Shard, StreamRecord, Where
+from samovar.event_sources.streams import (
+    Calls,
+    Description,
+    Page,
+    Position,
+    Shard,
+    StreamRecord,
+    Where,
+    in_turns,
+)
 from samovar.model.event_source import Source
 from samovar.neighbours import AsyncNeighbours, Caller
 
@@ -44,8 +53,8 @@ class DynamoDbStream:
                 return found
             asked["ExclusiveStartShardId"] = last
 
-    async def lifetime(self) -> float:
-        return _LIFETIME
+    async def described(self) -> Description:
+        return Description("", _LIFETIME)  # a table that is made anew has a stream of another ARN
 
     async def latest(self, shard: str) -> str:
         return await self._iterator(shard, ShardIteratorType="LATEST")
@@ -61,7 +70,7 @@ class DynamoDbStream:
         reply = await self._calls.ask(
             "get_records", ShardIterator=iterator, Limit=min(most, MOST_AT_ONCE)
         )
-        records = [self._record(raw) for raw in reply["Records"]]
+        records = await in_turns(reply["Records"], self._record)
         return Page(records, reply.get("NextShardIterator"), caught_up=False)
 
     async def demand_readable(self) -> None:

@@ -7,6 +7,7 @@ import json
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from samovar.clock import Clock
@@ -24,6 +25,32 @@ _log = logging.getLogger(__name__)
 
 Deliver = Callable[[Item], Awaitable[None]]
 """Has a delivery be sent; returns when it is durable."""
+
+
+class Known:
+    """Whose rights count, as it was known last: what a function had in hand when it was deleted is
+    told of with its role."""
+
+    def __init__(self, caller: Callable[[], Caller]) -> None:
+        """`caller` raises ClientError once the function is deleted."""
+        self._caller = caller
+        self._last: Caller | None = None
+        with suppress(ClientError):
+            self.now()
+
+    def now(self) -> Caller:
+        """Raises what asking raises."""
+        self._last = self._caller()
+        return self._last
+
+    def last(self) -> Caller:
+        """Raises only where it was never known."""
+        try:
+            return self.now()
+        except ClientError:
+            if self._last is None:
+                raise
+            return self._last
 
 
 class Failures:

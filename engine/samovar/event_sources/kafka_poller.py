@@ -227,6 +227,7 @@ class KafkaPoller:
         if present is task:
             del self._readers[partition]
             self._it.numbers.lags.pop(reader.name, None)
+            self._it.numbers.ages.pop(reader.name, None)
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Reassigned):
             _log.info("%s: %s", self._it.mapping.source_name, error)

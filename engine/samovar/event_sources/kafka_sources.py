@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from samovar.clock import Clock
 from samovar.errors import EngineError
-from samovar.event_sources.failures import Failures
+from samovar.event_sources.failures import Failures, Known
 from samovar.event_sources.kafka import Cluster
 from samovar.event_sources.kafka_poller import KafkaPoller
 from samovar.event_sources.kafka_records import failure_info, failure_messages, form_of
@@ -50,7 +50,8 @@ class KafkaSources:
         caller: Callable[[], Caller],
     ) -> KafkaPoller:
         """One that has not begun yet."""
-        cluster = Cluster(self._neighbours, mapping, caller)
+        known = Known(caller)
+        cluster = Cluster(self._neighbours, mapping, known.now)
 
         async def give_up(dropped: Dropped, mapping: EventSourceMapping, place: str) -> None:
             form, target = form_of(mapping, cluster.servers, place), mapping.on_failure or ""
@@ -66,7 +67,7 @@ class KafkaSources:
                 return
             event = form.event(dropped.piece.records)
             info = failure_info(dropped, mapping, cluster.servers, place, len(event))
-            await self._failures.tell(dropped, mapping, place, info, event, caller)
+            await self._failures.tell(dropped, mapping, place, info, event, known.last)
 
         reading = KafkaReading(
             mapping=mapping,

@@ -6,11 +6,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from samovar.event_sources.stream_records import kinesis_record
-from samovar.event_sources.streams import Calls, Page, Position, Shard, StreamRecord, Where
+from samovar.event_sources.streams import (
+    Calls,
+    Description,
+    Page,
+    Position,
+    Shard,
+    StreamRecord,
+    Where,
+    in_turns,
+)
 from samovar.model.event_source import Source
 from samovar.neighbours import AsyncNeighbours, Caller
 
-MOST_AT_ONCE = 10_000  # records in a request (Kinesis)
+# Records in a request. Kinesis gives 10,000, which botocore would parse for a second.
+MOST_AT_ONCE = 1_000
 _ACTIONS = "GetRecords, GetShardIterator, DescribeStream, ListShards, and ListStreams"
 _HOUR = 3600.0
 
@@ -37,9 +47,13 @@ class KinesisStream:
                 return found
             asked = {"NextToken": reply["NextToken"]}
 
-    async def lifetime(self) -> float:
+    async def described(self) -> Description:
+        # Not DescribeStreamSummary: AWS's text to whoever lacks rights asks for none to that.
         reply = await self._calls.ask("describe_stream", StreamARN=self._source.arn, Limit=1)
-        return float(reply["StreamDescription"]["RetentionPeriodHours"]) * _HOUR
+        found = reply["StreamDescription"]
+        made = found.get("StreamCreationTimestamp")
+        identity = "" if made is None else f"{made.timestamp():.3f}"
+        return Description(identity, float(found["RetentionPeriodHours"]) * _HOUR)
 
     async def latest(self, shard: str) -> str:
         return await self._iterator(shard, ShardIteratorType="LATEST")
@@ -65,13 +79,14 @@ class KinesisStream:
             Limit=min(most, MOST_AT_ONCE),
         )
         role = self._calls.caller().role
-        records = [self._record(raw, shard, role) for raw in reply["Records"]]
-        behind = reply.get("MillisBehindLatest", 0)
-        return Page(records, reply.get("NextShardIterator"), not behind)
+        records = await in_turns(reply["Records"], lambda raw: self._record(raw, shard, role))
+        # Who does not say it may have more.
+        caught_up = reply.get("MillisBehindLatest") == 0
+        return Page(records, reply.get("NextShardIterator"), caught_up)
 
     async def demand_readable(self) -> None:
         demand = self._calls.demand
-        await demand(self.lifetime())
+        await demand(self.described())
         shards = await demand(self.shards())
         if shards:
             iterator = await demand(self.latest(shards[-1].id))

@@ -168,3 +168,5 @@ class PartitionReader:
         end = consumer.highwater(self._partition)
         if end is not None:
             numbers.lags[self.name] = max(0, end - offset)
+            if offset >= end:
+                numbers.ages[self.name] = 0.0

@@ -106,11 +106,14 @@ class StreamReading(Reading):
 
 
 class Idling:
-    """Who has nothing in hand that would not be read again, and so can be ended at once."""
+    """Who has nothing in hand that would not be read again, and so can be ended at once; and who
+    waits for something that is of no use once the shard is `gone`."""
 
     def __init__(self) -> None:
         self.stopping = False
+        self.gone = False
         self._idle: set[asyncio.Task[Any]] = set()
+        self._waiting: set[asyncio.Task[Any]] = set()
 
     @contextmanager
     def idle(self) -> Iterator[None]:
@@ -125,11 +128,37 @@ class Idling:
         finally:
             self._idle.discard(me)
 
+    async def unless_gone(self, call: Callable[[], Awaitable[T]]) -> T | None:
+        """What a call gives, idle meanwhile; None as soon as the shard is gone. Raises
+        CancelledError once all is to end."""
+        if self.gone:
+            return None
+        me = asyncio.current_task()
+        assert me is not None
+        try:
+            with self.idle():
+                self._waiting.add(me)
+                return await call()
+        except asyncio.CancelledError:
+            if self.stopping or not self.gone:
+                raise
+            me.uncancel()
+            return None
+        finally:
+            self._waiting.discard(me)
+
     def stop(self) -> None:
         """Let nobody begin to wait again; idempotent."""
         self.stopping = True
         for task in self._idle:
             task.cancel()
+
+    def give_up(self) -> None:
+        """The shard is gone: let nobody wait before what is in hand is given up; idempotent."""
+        if not self.gone:
+            self.gone = True
+            for task in self._waiting:
+                task.cancel()
 
 
 async def insist(it: Reading, idling: Idling, shard: str, call: Callable[[], Awaitable[T]]) -> T:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from itertools import dropwhile
 from math import floor
 
@@ -69,13 +70,19 @@ class ShardReader:
         down."""
         self._idling.stop()
 
+    def gone(self) -> None:
+        """The shard is no more: fetch nothing more, and give up what is in hand, unless it is
+        running and succeeds."""
+        self._idling.give_up()
+
     async def run(self) -> None:
         """Read. Raises LeaseLost, and whatever nobody foresaw."""
         it, idling = self._it, self._idling
         while not idling.stopping:
-            with idling.idle():
-                aging = it.mapping.record_age >= 0
-                place = await (it.place_within(_UNPLACED) if aging else it.place())
+            place = await idling.unless_gone(self._place)
+            if idling.gone and not self._ahead:
+                await self._windows.close()  # given up, with the state that it has come to
+                return
             try:
                 with idling.idle():
                     records, full = await self._fetch(place)
@@ -98,10 +105,15 @@ class ShardReader:
             if self._failures:
                 wait = self._failed_wait
             if wait and not idling.stopping:
-                with idling.idle():
-                    await it.pause(wait)
+                await idling.unless_gone(partial(it.pause, wait))
 
     # -- fetching
+
+    async def _place(self) -> Place | None:
+        it = self._it
+        if it.mapping.record_age < 0:
+            return await it.place()
+        return await it.place_within(_UNPLACED)
 
     @property
     def _ended(self) -> bool:
@@ -118,9 +130,11 @@ class ShardReader:
         size = _size(found)
         while found and not self._ended and len(found) < most:
             left = until - it.clock.monotonic()
-            if left <= 0 or size >= largest or self._failures:
+            if size >= largest or self._failures or self._idling.gone:
                 break
-            if not full:
+            if not full:  # else there is more already, whatever the window is
+                if left <= 0:
+                    break
                 if place is not None:
                     place.use()
                 await it.pause(min(left, it.stream.pause))
@@ -132,7 +146,7 @@ class ShardReader:
 
     async def _read(self, most: int) -> tuple[list[StreamRecord], bool]:
         """Up to `most` records, from one read at most; nothing where it fails."""
-        if not self._ahead and not self._exhausted:
+        if not self._ahead and not self._exhausted and not self._idling.gone:
             self._ahead, self._full = await self._read_ahead()
         found, self._ahead = self._ahead[:most], self._ahead[most:]
         return found, self._full or bool(self._ahead)
@@ -160,6 +174,7 @@ class ShardReader:
         self._empty = 0 if records else self._empty + 1
         if not records and (page.caught_up or self._empty >= QUIET_READS):
             self._read_up_to = asked
+            self._it.numbers.ages[shard] = 0.0
         if records:
             self._position = Position(Where.AFTER, records[-1].key)
         if self._since is not None:

@@ -82,11 +82,12 @@ class EventSources:
         node: str,
         busy: Busy = busy_threads,
     ) -> None:
-        """`leases` are opened here, if there is a stream to be read; `deliver` sends what tells of
-        records that were given up; `node` is the id that leases carry."""
+        """`leases` are opened here, if there are any or a stream is to be read; `deliver` sends
+        what tells of records that were given up; `node` is the id that leases carry."""
         self._registry = registry
         self._clock = clock
         self._numbers: dict[str, SourceNumbers] = {}
+        self._results: dict[str, str] = {}  # of mappings that were read, and are not now
         metrics.watch_sources(self.numbers)
         self._neighbours = AsyncNeighbours(
             settings, clock.wall, read_timeout=_READ_TIMEOUT, connections=_CONNECTIONS
@@ -113,6 +114,7 @@ class EventSources:
             failures,
             clock,
             settings.time_scale,
+            registry.event_sources.uuids,
             node=node,
         )
         processors = len(os.sched_getaffinity(0))
@@ -125,6 +127,7 @@ class EventSources:
         # Deliveries of an earlier life may arrive before their mappings are read again.
         for mapping in self._registry.event_sources.all():
             self._numbers[mapping.uuid] = SourceNumbers()
+        self._streams.start()
         self._registry.event_sources.follower = self
         self._registry.event_sources.resume()
 
@@ -193,16 +196,11 @@ class EventSources:
     async def _read_stream(self, mapping: EventSourceMapping) -> None:
         uuid = mapping.uuid
         numbers = self._numbers.setdefault(uuid, SourceNumbers())
-        try:
-            poller = await self._streams.poller(
-                mapping, _passes(mapping), numbers, lambda: self._caller(uuid)
-            )
-        except EngineError:
-            _log.exception("%s is not read until the engine is started anew", mapping.source_arn)
-            return
-        if not self._closed:
-            self._pollers[uuid] = poller
-            await poller.start()
+        poller = self._streams.poller(
+            mapping, _passes(mapping), numbers, lambda: self._caller(uuid)
+        )
+        self._pollers[uuid] = poller
+        await poller.start()
 
     async def _read_topic(self, mapping: EventSourceMapping) -> None:
         uuid = mapping.uuid
@@ -232,6 +230,7 @@ class EventSources:
         """Read it no more; returns when what was in hand is over."""
         await self._end(mapping)
         self._numbers.pop(mapping.uuid, None)
+        self._results.pop(mapping.uuid, None)
         if mapping.source.is_stream and not self._closed:
             try:
                 await self._streams.forget(mapping)
@@ -239,16 +238,20 @@ class EventSources:
                 _log.warning("the leases of %s are left over: %s", mapping.uuid, error)
 
     def last_result(self, mapping: EventSourceMapping) -> str | None:
-        """Queues have none."""
-        poller = self._pollers.get(mapping.uuid)
+        """Queues have none. That of a mapping that is disabled, and of one that was enabled again
+        until something was processed, is the last one before."""
+        if mapping.source.kind is SourceKind.SQS:
+            return None
+        poller, found = self._pollers.get(mapping.uuid), NOTHING
         if isinstance(poller, StreamPoller | KafkaPoller):
-            return poller.result
-        return None if mapping.source.kind is SourceKind.SQS else NOTHING
+            found = poller.result
+        return self._results.get(mapping.uuid, NOTHING) if found == NOTHING else found
 
     async def _end(self, mapping: EventSourceMapping) -> None:
         poller = self._pollers.get(mapping.uuid)
         if poller is not None:
             await poller.stop()
+            self._results[mapping.uuid] = self.last_result(mapping) or NOTHING
             self._pollers.pop(mapping.uuid, None)
 
     def _caller(self, mapping_uuid: str) -> Caller:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from samovar.neighbours import AsyncNeighbours, Caller
 from samovar.registry.mapping_texts import refused
 
 T = TypeVar("T")
+Made = TypeVar("Made")
+
+_TURN = 200  # records that something is made of in one turn of the loop
 
 _encode = msgspec.json.Encoder().encode
 
@@ -98,19 +102,27 @@ class Page(NamedTuple):
     caught_up: bool
 
 
+class Description(NamedTuple):
+    """What is said of a stream: something that another one under the same name does not share
+    (empty where there is nothing like that), and how many seconds it keeps records."""
+
+    identity: str
+    lifetime: float
+
+
 class Stream(Protocol):
     """One stream. Methods raise what botocore does, NoEndpoint and RoleNotAssumed."""
 
     pause: float
     """Seconds between reads of a shard that is quiet."""
     most: int
-    """Records in a read at most."""
+    """Records in a read at most: what a client makes of them is made on the loop."""
 
     async def shards(self) -> Sequence[Shard]:
         """All that are kept."""
 
-    async def lifetime(self) -> float:
-        """Seconds that records are kept."""
+    async def described(self) -> Description:
+        """What there is to say of it now."""
 
     async def latest(self, shard: str) -> str:
         """The iterator of what comes from now on."""
@@ -125,6 +137,16 @@ class Stream(Protocol):
     async def demand_readable(self) -> None:
         """Raise ClientError, in AWS's words, unless this stream is there and its role may do what a
         reader does."""
+
+
+async def in_turns(found: Sequence[T], make: Callable[[T], Made]) -> list[Made]:
+    """What is made of each, with turns for others on the loop in between."""
+    made: list[Made] = []
+    for at in range(0, len(found), _TURN):
+        if at:
+            await asyncio.sleep(0)
+        made += map(make, found[at : at + _TURN])
+    return made
 
 
 class Calls:

@@ -13,27 +13,34 @@ class SourceNumbers:
     """Those of one mapping. `events`: records by what came of them (AWS's event metrics: polled,
     filtered, invoked, failed, deleted, committed, dropped, delivered); `errors`: failures to read,
     by what was said; `delivery_errors`: failures to tell an on-failure destination, by its service;
-    `pollers`: how many there are; `iterator_age`: of a stream, how many seconds ago the last record
-    of the batch that was last handed to the function had come in; `lags`: of Kafka, how many
-    records each partition has that are not committed."""
+    `pollers`: how many there are; `ages`: of each shard or partition that is read, how many seconds
+    ago the last record of the batch that was last handed to the function had come in, 0 where there
+    is nothing behind it; `lags`: of Kafka, how many records each partition has that are not
+    committed."""
 
-    __slots__ = ("delivery_errors", "errors", "events", "iterator_age", "lags", "pollers")
+    __slots__ = ("ages", "delivery_errors", "errors", "events", "lags", "pollers")
 
     def __init__(self) -> None:
         self.events: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.delivery_errors: Counter[str] = Counter()
         self.pollers = 0
-        self.iterator_age: float | None = None
+        self.ages: dict[str, float] = {}
         self.lags: dict[str, int] = {}
+
+    @property
+    def iterator_age(self) -> float | None:
+        """Of whichever is furthest behind; None while nothing is read in order."""
+        return max(list(self.ages.values()), default=None)
 
 
 def add_sources(page: Page, numbers: Mapping[str, SourceNumbers]) -> None:
     """Write those of all mappings, by UUID, on a scrape's page, from whichever thread."""
     for mapping, one in list(numbers.items()):
         page.add(names.SOURCE_POLLERS, (mapping,), one.pollers)
-        if one.iterator_age is not None:
-            page.add(names.SOURCE_AGE, (mapping,), one.iterator_age * 1000.0)
+        age = one.iterator_age
+        if age is not None:
+            page.add(names.SOURCE_AGE, (mapping,), age * 1000.0)
         lags = list(one.lags.values())
         if lags:
             page.add(names.SOURCE_LAG, (mapping, "max"), max(lags))

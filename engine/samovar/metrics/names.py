@@ -249,7 +249,7 @@ SOURCE_AGE = Metric(
     "samovar_event_source_iterator_age_milliseconds",
     Kind.GAUGE,
     "How long ago the last record of the last batch of a stream had come in when it was handed to "
-    "the function of a mapping.",
+    "the function of a mapping; of the shard where that is longest, 0 for one that is caught up.",
     ("mapping",),
 )
 SOURCE_LAG = Metric(

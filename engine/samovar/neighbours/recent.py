@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 
 class Recent(Generic[Key, Value]):
     """At most `most` values; what was asked for the longest ago goes first, unless it is `in_use`:
-    then it goes later."""
+    then it goes later. What was put last stays, however many are."""
 
     def __init__(self, most: int, in_use: Callable[[Value], bool] = lambda _: False) -> None:
         self._most = most
@@ -37,7 +37,9 @@ class Recent(Generic[Key, Value]):
         self._values[key] = value
         surplus = len(self._values) - self._most
         if surplus > 0:
-            idle = [one for one, kept in self._values.items() if not self._in_use(kept)]
+            idle = [
+                one for one, kept in self._values.items() if one != key and not self._in_use(kept)
+            ]
             for one in idle[:surplus]:
                 del self._values[one]
 

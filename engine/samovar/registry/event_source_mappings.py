@@ -119,19 +119,28 @@ class EventSourceMappings:
         self._prefix = f"arn:aws:lambda:{settings.region}:{settings.account_id}:{KIND}:"
         self._entries: dict[str, _Entry] = {}
         self._coming: set[_Pair] = set()  # pairs that are being created, or updated to
+        self._elsewhere: set[str] = set()  # UUIDs of other Regions and accounts
 
     def restore(self, records: Sequence[Record]) -> None:
         """Take in what was stored; raises EngineError for a damaged record."""
         for record in records:
-            if record.kind == KIND and record.key.startswith(self._prefix):
-                mapping = _read(record, record.key.removeprefix(self._prefix))
-                self._entries[mapping.uuid] = _Entry(mapping, mapping.target_state)
+            if record.kind != KIND:
+                continue
+            if not record.key.startswith(self._prefix):
+                self._elsewhere.add(record.key.rpartition(":")[2])
+                continue
+            mapping = _read(record, record.key.removeprefix(self._prefix))
+            self._entries[mapping.uuid] = _Entry(mapping, mapping.target_state)
 
     # Reading.
 
     def all(self) -> list[EventSourceMapping]:
         """Every mapping."""
         return [entry.mapping for entry in self._entries.values()]
+
+    def uuids(self) -> set[str]:
+        """Of every mapping that is kept, of whichever Region and account."""
+        return self._elsewhere | self._entries.keys()
 
     def get(self, mapping_uuid: str) -> ShownMapping:
         """One mapping; raises 404."""

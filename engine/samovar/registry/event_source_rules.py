@@ -49,7 +49,9 @@ def read_source(arn: str | None, servers: Sequence[str] = (), *, region: str) ->
     if source.kind is SourceKind.KINESIS and "/consumer/" in source.resource:
         raise ClientError(
             AWS.NOT_CARRIED_OUT,
-            f"Samovar does not read with enhanced fan-out yet: {arn}. Give the stream's own ARN.",
+            f"Samovar does not read with enhanced fan-out: {arn}. SubscribeToShard pushes events "
+            "over HTTP/2, which its client, aiobotocore, does not speak. Give the stream's own "
+            "ARN, which is polled.",
         )
     if source.region != region:  # unconfirmed
         raise refused(

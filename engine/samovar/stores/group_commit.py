@@ -43,8 +43,16 @@ class Writer(Protocol):
 class GroupCommit:
     """One thread, and what it is asked for. All methods are called on the loop's thread."""
 
-    def __init__(self, name: str, writer: Writer, quiet: float = QUIET) -> None:
+    def __init__(
+        self,
+        name: str,
+        writer: Writer,
+        quiet: float = QUIET,
+        remedy: str = "the engine must be restarted",
+    ) -> None:
+        """`remedy`: what helps when the thread broke down."""
         self._name = name
+        self._remedy = remedy
         self._writer = writer
         self._quiet = quiet
         self._loop: AbstractEventLoop | None = None  # while it takes requests
@@ -63,6 +71,7 @@ class GroupCommit:
         loop = asyncio.get_running_loop()
         opened: Future[None] = loop.create_future()
         self._ended = loop.create_future()
+        self._inbox = SimpleQueue()  # a thread that could not open has left its own end unread
         # Daemonic: a program that ends without closing must not wait for it, and loses nothing of
         # what it was told is there.
         self._thread = threading.Thread(
@@ -128,8 +137,8 @@ class GroupCommit:
         self._loop = None
         self._busy = False
         self._broken = (
-            f"{self._name} broke down ({error!r}): the engine must be restarted. Nothing that was "
-            "accepted is lost."
+            f"{self._name} broke down ({error!r}): {self._remedy}. Nothing that was accepted is "
+            "lost."
         )
         waiting = [*futures, *self._futures]
         self._futures, self._requests = [], []
@@ -176,7 +185,7 @@ class GroupCommit:
                 del group, requests, results  # they hold bodies
                 pause = self._quiet
         except Exception as error:  # which no Writer promises to raise: no memory, or a mistake
-            _log.exception("%s broke down: the engine must be restarted", self._name)
+            _log.exception("%s broke down: %s", self._name, self._remedy)
             self._tell(loop, self._break_down, error, futures)
 
     def _tell(self, loop: AbstractEventLoop, call: Callable[..., object], *told: object) -> bool:

@@ -6,7 +6,7 @@ epoch that it was made under, so that a reader which was taken over changes noth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -62,6 +62,12 @@ class LeaseStore(Protocol):
     async def forget(self, mapping: str) -> None:
         """Delete all leases of a mapping, whoever has them."""
 
+    async def keep_only(self, mappings: Collection[str]) -> None:
+        """Delete the leases of all other mappings, whoever has them."""
+
+    def exists(self) -> bool:
+        """Whether there may be leases; opens nothing, and makes nothing."""
+
 
 class MemoryLeaseStore:
     """Lives as long as the object; what was written is there again after `close` and `open`."""
@@ -100,6 +106,13 @@ class MemoryLeaseStore:
     async def forget(self, mapping: str) -> None:
         self._need_open()
         self._leases = {key: one for key, one in self._leases.items() if key[0] != mapping}
+
+    async def keep_only(self, mappings: Collection[str]) -> None:
+        self._need_open()
+        self._leases = {key: one for key, one in self._leases.items() if key[0] in mappings}
+
+    def exists(self) -> bool:
+        return bool(self._leases)
 
     def _demand(self, mapping: str, shard: str, epoch: int) -> None:
         self._need_open()

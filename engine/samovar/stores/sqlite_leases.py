@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,9 @@ class SqliteLeaseStore:
 
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / FILE_NAME
-        self._commits = GroupCommit("samovar-leases", _Leases(self.path))
+        self._commits = GroupCommit(
+            "samovar-leases", _Leases(self.path), remedy="its file is opened again"
+        )
 
     async def open(self) -> None:
         await self._commits.start()
@@ -102,6 +104,19 @@ class SqliteLeaseStore:
             database.execute("DELETE FROM leases WHERE mapping = ?", (mapping,))
 
         await self._commits.ask(forget)
+
+    async def keep_only(self, mappings: Collection[str]) -> None:
+        kept = frozenset(mappings)
+
+        def keep_only(database: sqlite3.Connection) -> None:
+            found = database.execute("SELECT DISTINCT mapping FROM leases").fetchall()
+            gone = [row for row in found if row[0] not in kept]
+            database.executemany("DELETE FROM leases WHERE mapping = ?", gone)
+
+        await self._commits.ask(keep_only)
+
+    def exists(self) -> bool:
+        return self.path.exists()
 
 
 class _Leases:

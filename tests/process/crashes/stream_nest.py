@@ -229,7 +229,8 @@ def main() -> int:
     for name in BEGINNING if options.beginning else ():
         (killed if nest.begin((name, 1)) else unreached).append(name)
     nest.live(None)
-    passed = nest.points()
+    # The first life found no leases to take over; all others do.
+    passed = nest.points() | Counter(dict.fromkeys(PHASES, 1))
     aims = [(name, 1) for name in options.at or ()] or chosen(passed)
     for aim in islice(aims, options.part, options.kills, options.of):
         (killed if nest.live(aim) else unreached).append(aim[0])

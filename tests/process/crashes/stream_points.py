@@ -71,13 +71,13 @@ class StreamPoints(Points):
             self.wrap(SqliteInvokeQueue, name, f"queue.{name}")
         self.wrap(Senders, "send", "send")
         self.wrap(Admission, "place", "place")
-        for name in ("open", "of"):
+        for name in ("open", "keep_only", "of"):
             self.wrap(SqliteLeaseStore, name, f"leases.{name}")
         self.wrap(SqliteLeaseStore, "take", _taken)
         self.wrap(SqliteLeaseStore, "write", _written)
         sqlite_leases.open_database = watched(self, "leases.sql")
         for stream in (KinesisStream, DynamoDbStream):
-            for name in ("shards", "lifetime", "iterator"):
+            for name in ("shards", "described", "iterator"):
                 self.wrap(stream, name, name)
             self._watch_reads(stream)
         self._watch_batches()

@@ -55,7 +55,7 @@ def busy() -> SourceNumbers:
     numbers.errors["AccessDenied"] = 4
     numbers.delivery_errors["sqs"] = 1
     numbers.pollers = 2
-    numbers.iterator_age = 90.0
+    numbers.ages = {"s": 90.0}
     return numbers
 
 

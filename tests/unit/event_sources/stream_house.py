@@ -11,17 +11,26 @@ from typing import Any
 from samovar.event_sources.admission import Place
 from samovar.event_sources.reading import StreamReading
 from samovar.event_sources.shard_batches import Dropped
+from samovar.event_sources.stream_leases import Whole
 from samovar.event_sources.stream_poller import StreamPoller
-from samovar.event_sources.streams import Page, Position, Shard, StreamRecord, Where
+from samovar.event_sources.streams import (
+    Description,
+    Page,
+    Position,
+    Shard,
+    StreamRecord,
+    Where,
+)
 from samovar.metrics.event_sources import SourceNumbers
 from samovar.model.event_source import EventSourceMapping, StartingPosition
 from samovar.model.invocation import Outcome, StartKind
-from samovar.stores.leases import MemoryLeaseStore
+from samovar.stores.leases import LeaseStore, MemoryLeaseStore
 from samovar.testing import ManualClock
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
 STREAM = "arn:aws:kinesis:us-east-1:123456789012:stream/s"
 _TURNS = 3000
+TARGET = "arn:aws:sqs:us-east-1:123456789012:q"
 
 
 class Said(Exception):
@@ -36,14 +45,13 @@ class Said(Exception):
 class PretendShard:
     parents: tuple[str, ...] = ()
     closed: bool = False
-    ends_at_once: bool = False  # its last record comes with its end
     records: list[StreamRecord] = field(default_factory=list)
 
 
 class PretendStream:
     """Knows no moments, as DynamoDB; is caught up where it has nothing more, as Kinesis, if it
-    `tells`. `errors`
-    are raised by the next reads, `troubles` by the next looks; `reads` are (shard, most, found)."""
+    `tells`; closed shards have an end, where it `ends` them. `errors` are raised by the next reads,
+    `troubles` and `undescribed` by the next looks; `reads` are (shard, most, found)."""
 
     pause = 1.0
     most = 100
@@ -53,39 +61,61 @@ class PretendStream:
         self.reads: list[tuple[str, int, int]] = []
         self.errors: list[Exception] = []
         self.troubles: list[Exception] = []
+        self.undescribed: list[Exception] = []
         self.asked: list[Position] = []
+        self.identity = "1"
+        self.lifetime = 86400.0
+        self.elsewhere: dict[str, PretendShard] = {}  # that can be read, and are not listed
+        self.looks = 0
+        self.unlatest: list[Exception] = []
+        self.holes = 0  # reads that find nothing, with something behind it
         self.tells = True
+        self.ends = False
 
     async def shards(self) -> Sequence[Shard]:
+        self.looks += 1
         if self.troubles:
             raise self.troubles.pop(0)
         return [Shard(name, one.parents, one.closed) for name, one in self.kept.items()]
 
-    async def lifetime(self) -> float:
-        return 86400.0
+    async def described(self) -> Description:
+        if self.undescribed:
+            raise self.undescribed.pop(0)
+        return Description(self.identity, self.lifetime)
 
     async def latest(self, shard: str) -> str:
-        return str(len(self.kept[shard].records))
+        if self.unlatest:
+            raise self.unlatest.pop(0)
+        return str(len(self._shard(shard).records))
 
     async def iterator(self, shard: str, position: Position) -> str:
         self.asked.append(position)
-        keys = [record.key for record in self.kept[shard].records]
+        keys = [record.key for record in self._shard(shard).records]
         return str(keys.index(position.value) + 1 if position.where is Where.AFTER else 0)
 
     async def read(self, shard: str, iterator: str, most: int) -> Page:
         if self.errors:
             raise self.errors.pop(0)
         begin = int(iterator)
-        kept = self.kept[shard].records
+        if self.holes:
+            self.holes -= 1
+            return Page((), iterator, caught_up=False)
+        kept = self._shard(shard).records
         found = kept[begin : begin + most]
         self.reads.append((shard, most, len(found)))
         end = begin + len(found)
-        ended = self.kept[shard].ends_at_once and end == len(kept)
-        caught_up = self.tells and end == len(kept)
-        return Page(found, None if ended else str(end), caught_up)
+        over = end == len(kept)
+        if over and self.ends and self._shard(shard).closed:
+            return Page(found, None, caught_up=False)
+        return Page(found, str(end), caught_up=self.tells and over)
 
     async def demand_readable(self) -> None:
         """It is."""
+
+    def _shard(self, name: str) -> PretendShard:
+        if name not in self.kept and name not in self.elsewhere:
+            raise Said("ResourceNotFoundException")
+        return self.kept.get(name) or self.elsewhere[name]
 
 
 Answer = Callable[[list[str]], object]
@@ -98,11 +128,12 @@ class House:
     def __init__(self, **mapping: Any) -> None:
         self.clock = ManualClock()
         self.stream = PretendStream()
-        self.leases = MemoryLeaseStore()
+        self.leases: LeaseStore = MemoryLeaseStore()
         self.numbers = SourceNumbers()
         self.batches: list[list[str]] = []
         self.events: list[dict[str, Any]] = []  # of those batches
         self.gone: list[tuple[Dropped, str]] = []
+        self.untold: list[Exception] = []  # that are raised instead
         self.places = 0  # that are taken
         self.most = 1000  # that there are
         self._freed = asyncio.Event()
@@ -124,6 +155,8 @@ class House:
 
     def poller(self, node: str = "here") -> StreamPoller:
         async def give_up(dropped: Dropped, mapping: EventSourceMapping, shard: str) -> None:
+            if self.untold:
+                raise self.untold.pop(0)
             self.gone.append((dropped, shard))
 
         reading = StreamReading(
@@ -196,6 +229,18 @@ class House:
         for _ in range(50):
             await asyncio.sleep(0)
 
+    async def passes_by(self, seconds: int) -> None:
+        """Let so much time pass."""
+        for _ in range(seconds):
+            await self.stands()
+            self.clock.advance(1)
+        await self.stands()
+
+    async def whole(self) -> Whole:
+        """What is kept beside the shards."""
+        (found,) = [lease for lease in await self.leases.of("uuid") if not lease.shard]
+        return Whole.parse(found.checkpoint)
+
     async def checkpoint(self, shard: str = "s") -> Position | None:
         for lease in await self.leases.of("uuid"):
             if lease.shard == shard:
@@ -214,6 +259,9 @@ def play(it: House, scene: Scene) -> None:
         await poller.start()
         try:
             await scene(poller)
+        except BaseException:
+            poller.cancel()  # what is held would be waited for
+            raise
         finally:
             await poller.stop()
         assert it.places == 0

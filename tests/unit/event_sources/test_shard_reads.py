@@ -47,7 +47,8 @@ def test_batches_are_cut_from_what_one_read_brings() -> None:
 
 def test_a_shard_ends_behind_all_that_one_read_has_brought() -> None:
     it = House(batch_size=1)
-    it.shard("s", *"abc", closed=True, ends_at_once=True)
+    it.stream.ends = True
+    it.shard("s", *"abc", closed=True)
 
     async def scene(poller: StreamPoller) -> None:
         await it.until(lambda: not poller.pollers)

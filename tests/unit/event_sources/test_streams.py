@@ -107,7 +107,7 @@ def test_all_pages_of_shards_of_kinesis() -> None:
         {"StreamARN": STREAM.arn},
         {"NextToken": "more"},
     ]
-    assert asyncio.run(stream.lifetime()) == 48 * 3600
+    assert asyncio.run(stream.described()).lifetime == 48 * 3600
 
 
 def test_all_pages_of_shards_of_dynamodb() -> None:
@@ -150,22 +150,77 @@ def test_iterators(source: Source, position: Position, asked: dict[str, Any]) ->
     assert neighbours.asked[0][1] == {name: source.arn, "ShardId": "s", **asked}
 
 
-@pytest.mark.parametrize(("behind", "caught_up"), [(0, True), (1, False)])
-def test_a_page_of_kinesis(behind: int, caught_up: bool) -> None:
+def test_streams_of_one_name_differ_in_when_they_were_made() -> None:
+    def made(**more: Any) -> dict[str, Any]:
+        return {"StreamDescription": {"Shards": [], "RetentionPeriodHours": 24, **more}}
+
+    later = CAME.replace(microsecond=1000)
+    replies = [
+        made(StreamCreationTimestamp=CAME),
+        made(StreamCreationTimestamp=CAME),
+        made(StreamCreationTimestamp=later),
+        made(),
+    ]
+    stream, _ = of(STREAM, describe_stream=replies)
+    first, again, another, silent = [asyncio.run(stream.described()).identity for _ in range(4)]
+    assert first == again != another
+    assert silent == ""
+    assert asyncio.run(of(TABLE)[0].described()) == ("", 86400.0)
+
+
+@pytest.mark.parametrize(
+    ("said", "caught_up"),
+    [({"MillisBehindLatest": 0}, True), ({"MillisBehindLatest": 1}, False), ({}, False)],
+)
+def test_a_page_of_kinesis(said: dict[str, int], caught_up: bool) -> None:
     raw = {
         "SequenceNumber": "7",
         "PartitionKey": "k",
         "Data": b"tea",
         "ApproximateArrivalTimestamp": CAME,
     }
-    stream, neighbours = of(STREAM, get_records=[{"Records": [raw], "MillisBehindLatest": behind}])
+    stream, neighbours = of(STREAM, get_records=[{"Records": [raw], **said}])
     page = asyncio.run(stream.read("s", "i", 20_000))
     assert (page.iterator, page.caught_up) == (None, caught_up)
     (record,) = page.records
     assert (record.key, record.arrived) == ("7", CAME.timestamp())
     assert record.event["invokeIdentityArn"] == "role"
     assert b'"data":"dGVh"' in record.text
-    assert neighbours.asked[0][1]["Limit"] == 10_000
+    assert neighbours.asked[0][1]["Limit"] == 1_000
+
+
+@pytest.mark.parametrize("source", [STREAM, TABLE])
+def test_a_large_page_is_made_in_turns(source: Source) -> None:
+    raw = {
+        "SequenceNumber": "7",
+        "PartitionKey": "k",
+        "Data": b"tea",
+        "ApproximateArrivalTimestamp": CAME,
+        "eventID": "e",
+        "eventName": "INSERT",
+        "eventVersion": "1.1",
+        "dynamodb": {"SequenceNumber": "1", "ApproximateCreationDateTime": CAME},
+    }
+
+    async def read() -> int:
+        turns = 0
+        over = asyncio.Event()
+
+        async def other() -> None:
+            nonlocal turns
+            while not over.is_set():
+                turns += 1
+                await asyncio.sleep(0)
+
+        beside = asyncio.ensure_future(other())
+        page = await stream.read("s", "i", 1_000)
+        over.set()
+        await beside
+        assert len(page.records) == 1_000
+        return turns
+
+    stream, _ = of(source, get_records=[{"Records": [raw] * 1_000}])
+    assert asyncio.run(read()) >= 4
 
 
 def test_a_page_of_dynamodb_never_says_that_it_is_the_last() -> None:

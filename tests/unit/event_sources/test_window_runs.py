@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.unit.event_sources.stream_house import STREAM
-from tests.unit.event_sources.test_stream_poller import THROTTLED, after, play
+from tests.unit.event_sources.stream_house import STREAM, after, play
+from tests.unit.event_sources.test_stream_poller import THROTTLED
 from tests.unit.event_sources.window_house import BEGUN, WindowHouse, start
 
 from samovar.event_sources.shard_batches import Condition

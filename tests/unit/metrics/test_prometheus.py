@@ -58,7 +58,7 @@ def told_everything() -> PrometheusObserver:
     told_of_events(observer)
     numbers = SourceNumbers()
     numbers.events["polled"] = numbers.errors["AccessDenied"] = numbers.pollers = 1
-    numbers.iterator_age = 0.25
+    numbers.ages = {"one": 0.25, "other": 0.125, "caught up": 0.0}
     numbers.lags = {"t-0": 7}
     observer.watch_sources(lambda: {"uuid": numbers})
     observer.records_not_delivered("uuid", "sqs")

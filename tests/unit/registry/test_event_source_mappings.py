@@ -336,6 +336,39 @@ def test_it_is_read_again_after_a_restart_and_outlives_its_function(tmp_path: Pa
     run(tmp_path, reopened)
 
 
+def test_all_that_is_kept_is_known_whatever_region_it_is_of(tmp_path: Path) -> None:
+    kept: set[str] = set()
+
+    async def check(home: House) -> None:
+        mappings = home.registry.event_sources
+        await home.active()
+        made = [await mappings.create(new(source=f"{QUEUE}{at}")) for at in range(2)]
+        kept.update(one.mapping.uuid for one in made)
+        assert mappings.uuids() == kept
+        mappings.follower = reader = Reader()
+        await mappings.delete(made[0].mapping.uuid)
+        assert mappings.uuids() == kept  # it is read still
+        reader.go.set()
+        await mappings.wait_settled(made[0].mapping.uuid)
+        kept.discard(made[0].mapping.uuid)
+        assert mappings.uuids() == kept
+
+    async def elsewhere() -> None:
+        store = SqliteRecordStore(tmp_path)
+        await store.open()
+        arn = f"arn:aws:lambda:eu-north-1:999999999999:{KIND}:far"
+        await store.write(Put(Record(KIND, arn, "r", "{}", "node"), None))
+        await store.close()
+
+    async def reopened(home: House) -> None:
+        assert home.registry.event_sources.uuids() == kept | {"far"}
+        assert len(home.registry.event_sources.all()) == 1
+
+    run(tmp_path, check)
+    asyncio.run(elsewhere())
+    run(tmp_path, reopened)
+
+
 @pytest.mark.parametrize("document", ["{", "{}", "[]", "null", '{"function_arn": "f"}'])
 def test_a_damaged_record_is_named_at_the_start(tmp_path: Path, document: str) -> None:
     arn = PREFIX.replace("function:", f"{KIND}:") + "1"

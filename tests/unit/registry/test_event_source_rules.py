@@ -103,7 +103,10 @@ def test_sources(arn: str) -> None:
     ("arn", "text"),
     [
         (None, "Unrecognized event source."),
-        (f"{STREAM}/consumer/c:1", "enhanced fan-out"),
+        (
+            f"{STREAM}/consumer/c:1",
+            "enhanced fan-out: .* SubscribeToShard pushes events over HTTP/2",
+        ),
         (STREAM.replace("us-east-1", "eu-west-1"), "is in another Region"),
         (TABLE.partition("/stream/")[0], "Unrecognized event source."),
     ],
