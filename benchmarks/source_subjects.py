@@ -1,7 +1,8 @@
 """A queue that is read: by the engine for a function, and by a loop that does nothing with it.
 
 Each has a moto server of its own beside it, in a process, and the same client (aiobotocore). A
-queue's other end is not what is measured, so messages are sent beforehand, ten in a request.
+source's other end is not what is measured, so messages are sent beforehand, many in a request.
+`stream_subjects` has the same of a stream.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from aiobotocore.config import AioConfig
@@ -23,7 +25,7 @@ from aiobotocore.session import get_session
 from benchmarks.engine_subject import EngineSubject
 from benchmarks.subject import Subject
 
-_ACCOUNT = "123456789012"
+ACCOUNT = "123456789012"
 _TENS = 10
 _SENDERS = 8
 _REST = 0.02  # seconds between two messages whose lag is taken
@@ -33,8 +35,10 @@ _POLLERS = 5
 _LONG_POLL = 2  # seconds, the engine's for a neighbour on the same machine
 
 
-class _Beside(Subject):
-    """A moto server, its queue, and a client for it."""
+class Beside(Subject):
+    """A moto server, a source of `service` in it, and a client for it."""
+
+    service = ""
 
     def __init__(self) -> None:
         self._opened = AsyncExitStack()
@@ -46,41 +50,28 @@ class _Beside(Subject):
         )
         assert self._server.stdout is not None
         self.endpoint = self._server.stdout.readline().strip()
-        self.sqs: Any = None
-        self.url = ""
+        self.client: Any = None
 
     async def start(self) -> dict[str, Any]:
         client = get_session().create_client(
-            "sqs",
+            self.service,
             region_name="us-east-1",
             endpoint_url=self.endpoint,
             aws_access_key_id="any",
             aws_secret_access_key="any",
             config=AioConfig(max_pool_connections=64),
         )
-        self.sqs = await self._opened.enter_async_context(client)
-        # As long as the function may run: else the mapping is refused.
-        attributes = {"VisibilityTimeout": "900"}
-        made = await self.sqs.create_queue(QueueName="q", Attributes=attributes)
-        self.url = made["QueueUrl"]
+        self.client = await self._opened.enter_async_context(client)
+        await self.make()
         return {}
 
     def commands(self) -> Mapping[str, Callable[..., Awaitable[Any]]]:
         return {"drain": self.drain, "lag": self.lag}
 
     async def drain(self, count: int) -> dict[str, Any]:
-        """How long `count` messages that are there take to be read and deleted."""
-        bodies = iter([f"message {number}" for number in range(count)])
-
-        async def sender() -> None:
-            while entries := [
-                {"Id": str(at), "MessageBody": body}
-                for at, body in zip(range(_TENS), bodies, strict=False)
-            ]:
-                await self.sqs.send_message_batch(QueueUrl=self.url, Entries=entries)
-
+        """How long `count` messages that are there take to be read and to be gone."""
         await self.hold()
-        await asyncio.gather(*(sender() for _ in range(_SENDERS)))
+        await self.fill(count)
         before = time.perf_counter()
         await self.read(count)
         return {"elapsed": time.perf_counter() - before, "count": count}
@@ -91,7 +82,7 @@ class _Beside(Subject):
         started = time.monotonic_ns()
         for _ in range(count):
             before = time.monotonic_ns()
-            await self.sqs.send_message(QueueUrl=self.url, MessageBody=self.body())
+            await self.send(self.body())
             latencies.append(await self.heard() - before)
             await asyncio.sleep(_REST)
         return {"elapsed": (time.monotonic_ns() - started) / 1e9, "latencies": latencies}
@@ -99,11 +90,23 @@ class _Beside(Subject):
     def body(self) -> str:
         return "{}"
 
+    async def make(self) -> None:
+        """Make the source."""
+        raise NotImplementedError
+
+    async def fill(self, count: int) -> None:
+        """Put so many messages into it."""
+        raise NotImplementedError
+
+    async def send(self, body: str) -> None:
+        """Put one into it."""
+        raise NotImplementedError
+
     async def hold(self) -> None:
         """Read nothing, until `read`."""
 
     async def read(self, count: int) -> None:
-        """Read until `count` messages are deleted."""
+        """Read until `count` messages are gone."""
         raise NotImplementedError
 
     async def heard(self) -> int:
@@ -117,13 +120,65 @@ class _Beside(Subject):
         self._server.wait()
 
 
-class BareSource(_Beside):
-    """Receives and deletes, and nothing else."""
+class Bare(Beside):
+    """One that does nothing with what it finds but to say when it came."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._heard: asyncio.Queue[int] = asyncio.Queue()
+        self.found: asyncio.Queue[int] = asyncio.Queue()
         self._listening: asyncio.Task[None] | None = None
+
+    async def listen(self) -> None:
+        """Read for ever."""
+        raise NotImplementedError
+
+    async def heard(self) -> int:
+        if self._listening is None:
+            self._listening = asyncio.create_task(self.listen())
+        return await self.found.get()
+
+    async def drain(self, count: int) -> dict[str, Any]:
+        told = await super().drain(count)
+        while not self.found.empty():
+            self.found.get_nowait()
+        return told
+
+    async def stop(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._listening
+        await super().stop()
+
+
+class _Queue(Beside):
+    service = "sqs"
+    url = ""
+
+    async def make(self) -> None:
+        # As long as the function may run: else the mapping is refused.
+        attributes = {"VisibilityTimeout": "900"}
+        made = await self.client.create_queue(QueueName="q", Attributes=attributes)
+        self.url = made["QueueUrl"]
+
+    async def fill(self, count: int) -> None:
+        bodies = iter([f"message {number}" for number in range(count)])
+
+        async def sender() -> None:
+            while entries := [
+                {"Id": str(at), "MessageBody": body}
+                for at, body in zip(range(_TENS), bodies, strict=False)
+            ]:
+                await self.client.send_message_batch(QueueUrl=self.url, Entries=entries)
+
+        await asyncio.gather(*(sender() for _ in range(_SENDERS)))
+
+    async def send(self, body: str) -> None:
+        await self.client.send_message(QueueUrl=self.url, MessageBody=body)
+
+
+class BareSource(Bare, _Queue):
+    """Receives and deletes, and nothing else."""
 
     async def read(self, count: int) -> None:
         left = count
@@ -136,17 +191,12 @@ class BareSource(_Beside):
 
         await asyncio.gather(*(poller() for _ in range(_POLLERS)))
 
-    async def heard(self) -> int:
-        if self._listening is None:
-            self._listening = asyncio.create_task(self._listen())
-        return await self._heard.get()
-
-    async def _listen(self) -> None:
+    async def listen(self) -> None:
         while True:
             await self._once(_LONG_POLL)
 
     async def _once(self, wait: int) -> int:
-        reply = await self.sqs.receive_message(
+        reply = await self.client.receive_message(
             QueueUrl=self.url,
             MaxNumberOfMessages=_TENS,
             WaitTimeSeconds=wait,
@@ -155,36 +205,27 @@ class BareSource(_Beside):
         )
         messages = reply.get("Messages", ())
         if messages:
-            self._heard.put_nowait(time.monotonic_ns())
+            self.found.put_nowait(time.monotonic_ns())
             entries = [
                 {"Id": str(at), "ReceiptHandle": message["ReceiptHandle"]}
                 for at, message in enumerate(messages)
             ]
-            await self.sqs.delete_message_batch(QueueUrl=self.url, Entries=entries)
+            await self.client.delete_message_batch(QueueUrl=self.url, Entries=entries)
         return len(messages)
 
-    async def drain(self, count: int) -> dict[str, Any]:
-        told = await super().drain(count)
-        while not self._heard.empty():
-            self._heard.get_nowait()
-        return told
 
-    async def stop(self) -> None:
-        if self._listening is not None:
-            self._listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listening
-        await super().stop()
+class Mapped(Beside):
+    """An engine with a mapping of the source `arn`, which also has `more` fields. `lag`: the
+    handler says when it begins; else it does nothing."""
 
-
-class SamovarSource(_Beside):
-    """An engine with a mapping of the queue. `lag`: the handler says when it begins; else it does
-    nothing."""
+    arn = ""
+    gone = ""  # what counts the messages that are
+    more: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, lag: bool = False) -> None:
         super().__init__()
         self._function = "stamps" if lag else "noop"
-        self._subject = EngineSubject(aws_endpoint=self.endpoint, account_id=_ACCOUNT)
+        self._subject = EngineSubject(aws_endpoint=self.endpoint, account_id=ACCOUNT)
         self._engine = self._subject.engine
         self._uuid = ""
         self._stamps: asyncio.Queue[int] = asyncio.Queue()
@@ -202,10 +243,9 @@ class SamovarSource(_Beside):
         )
         self._opened.callback(transport.close)
         self._port = transport.get_extra_info("sockname")[1]
-        arn = f"arn:aws:sqs:us-east-1:{_ACCOUNT}:q"
-        function = f"arn:aws:lambda:us-east-1:{_ACCOUNT}:function:{self._function}"
+        function = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{self._function}"
         made = await self._engine.registry.event_sources.create(
-            EventSourceMapping("", function, arn)
+            EventSourceMapping("", function, self.arn, **self.more)
         )
         self._uuid = made.mapping.uuid
         mappings = self._engine.registry.event_sources
@@ -225,9 +265,9 @@ class SamovarSource(_Beside):
 
     async def read(self, count: int) -> None:
         numbers = self._engine._parts.sources._numbers[self._uuid].events
-        wanted = numbers["deleted"] + count
+        wanted = numbers[self.gone] + count
         await self._enable(True)
-        while numbers["deleted"] < wanted:  # noqa: ASYNC110 - it tells nobody
+        while numbers[self.gone] < wanted:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(_LOOK)
 
     async def heard(self) -> int:
@@ -236,6 +276,13 @@ class SamovarSource(_Beside):
     async def stop(self) -> None:
         await self._subject.stop()
         await super().stop()
+
+
+class SamovarSource(Mapped, _Queue):
+    """Of a queue."""
+
+    arn = f"arn:aws:sqs:us-east-1:{ACCOUNT}:q"
+    gone = "deleted"
 
 
 class _Stamps(asyncio.DatagramProtocol):

@@ -1,4 +1,5 @@
-"""Queues that are read for functions, beside a loop of the same client that reads and deletes."""
+"""Queues and streams that are read for functions, beside loops of the same client that read, and
+delete or write down how far they are."""
 
 from __future__ import annotations
 
@@ -9,13 +10,13 @@ from benchmarks.harness import Contender, Figure
 from benchmarks.measures import Metric, Role, Target
 from benchmarks.probes.sources import Drained, Lag
 
-_BARE = "receive and delete"
-_SUBJECTS = "benchmarks.source_subjects"
+_BARE, _SUBJECTS = "receive and delete", "benchmarks.source_subjects"
+_READER, _STREAMS = "get and commit", "benchmarks.stream_subjects"
 
 
 def build(quick: bool) -> list[Figure]:
     """The rate of one mapping while there is a backlog, and the time from a message to its handler;
-    moto is the queue's other end, in a process of its own for each contender."""
+    moto is the source's other end, in a process of its own for each contender."""
     return [
         Figure(
             name="source-rate",
@@ -40,6 +41,33 @@ def build(quick: bool) -> list[Figure]:
                 Contender(_BARE, Role.FLOOR, f"{_SUBJECTS}:BareSource", Lag),
             ),
             targets=(Target(1.5, _BARE),),
+            rounds=2 if quick else 6,
+            batch=20 if quick else 100,
+            warm_up=10,
+        ),
+        Figure(
+            name="stream-rate",
+            title="Records of a shard of Kinesis read, run and passed, one mapping",
+            metric=Metric.RATE,
+            contenders=(
+                Contender(SAMOVAR, Role.SAMOVAR, f"{_STREAMS}:SamovarReader", Drained),
+                Contender(_READER, Role.FLOOR, f"{_STREAMS}:BareReader", Drained),
+            ),
+            targets=(Target(0.7, _READER, at_least=True),),
+            rounds=2 if quick else 6,
+            # moto looks at all records that a shard has had in each read.
+            batch=2000 if quick else 5000,
+            warm_up=500,
+        ),
+        Figure(
+            name="stream-lag",
+            title="A record put until its handler begins, p50",
+            metric=Metric.P50,
+            contenders=(
+                Contender(SAMOVAR, Role.SAMOVAR, f"{_STREAMS}:SamovarReader", Lag, _LAG),
+                Contender(_READER, Role.FLOOR, f"{_STREAMS}:BareReader", Lag),
+            ),
+            targets=(Target(1.5, _READER),),
             rounds=2 if quick else 6,
             batch=20 if quick else 100,
             warm_up=10,

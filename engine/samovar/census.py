@@ -16,8 +16,18 @@ from samovar.context.lifecycle import IN_FLIGHT, ContextState, Lifecycle
 from samovar.context.memory_use import resident_mb
 from samovar.logs.platform_lines import iso
 from samovar.metrics.counts import Traffic
+from samovar.metrics.event_sources import SourceNumbers
 from samovar.metrics.occupancy import Occupancy
-from samovar.model.census import ContextEntry, FunctionEntry, Host, Totals, VersionEntry, unused
+from samovar.model.census import (
+    ContextEntry,
+    FunctionEntry,
+    Host,
+    SourceEntry,
+    Totals,
+    VersionEntry,
+    unused,
+)
+from samovar.model.event_source import ShownMapping
 from samovar.model.function import PoolKey
 from samovar.model.invocation import Initialization
 from samovar.scheduler.driver import Scheduler
@@ -207,6 +217,29 @@ def totals(found: Iterable[FunctionEntry], occupancy: Occupancy) -> Totals:
         _add(total["cold_starts"], shown["cold_starts"])
         _add(total["throttles"], shown["throttles"])
     return total
+
+
+def sources(
+    mappings: Iterable[ShownMapping], numbers: Mapping[str, SourceNumbers]
+) -> list[SourceEntry]:
+    """Every event source mapping, in the order of functions and sources; `numbers` by UUID."""
+    found = [_source(one, numbers.get(one.mapping.uuid) or SourceNumbers()) for one in mappings]
+    return sorted(found, key=lambda one: (one["function"], one["source"], one["mapping"]))
+
+
+def _source(shown: ShownMapping, numbers: SourceNumbers) -> SourceEntry:
+    age = numbers.iterator_age
+    return {
+        "mapping": shown.mapping.uuid,
+        "function": shown.mapping.function_arn,
+        "source": shown.mapping.source_arn,
+        "state": shown.state.value,
+        "last_result": shown.last_result,
+        "pollers": numbers.pollers,
+        "iterator_age_milliseconds": None if age is None else round(age * 1000.0, 3),
+        "events": dict(numbers.events),
+        "errors": dict(numbers.errors),
+    }
 
 
 def _add(counts: dict[str, int], more: Mapping[str, int]) -> None:

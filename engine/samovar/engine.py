@@ -241,6 +241,7 @@ class Engine(FunctionsApi, EventsApi, SourcesApi):
             "totals": census.totals(found, occupancy),
             "queue": self._parts.asynchronous.inspection.depths(),
             "functions": found,
+            "sources": census.sources(self.event_sources(), self._parts.sources.numbers()),
             "contexts": entries,
         }
 

@@ -22,7 +22,19 @@ from samovar.errors import SettingsError
 PREFIX = "SAMOVAR_"
 
 # The services that stand beside the engine, by the names of their boto3 clients.
-NEIGHBOURS = ("events", "lambda", "logs", "s3", "sns", "sqs", "sts")
+NEIGHBOURS = (
+    "dynamodbstreams",
+    "events",
+    "kafka",
+    "kinesis",
+    "lambda",
+    "logs",
+    "s3",
+    "secretsmanager",
+    "sns",
+    "sqs",
+    "sts",
+)
 
 # The service model's pattern: a Region of another form could not be written in an ARN.
 _REGION = re.compile(r"(eusc-)?[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]")
@@ -70,7 +82,8 @@ class Settings:
     )
     endpoints: Mapping[str, str] = _setting(
         "service=url pairs for neighbours that are not at aws_endpoint (sqs, sns, events, s3, sts, "
-        "logs, lambda); only with an sts among them are execution roles assumed",
+        "logs, lambda, kinesis, dynamodbstreams, kafka, secretsmanager); only with an sts among "
+        "them are execution roles assumed",
         factory=dict,
     )
     region: str = _setting("AWS Region in ARNs and functions' environments", "us-east-1")

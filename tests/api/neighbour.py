@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.api.house import SESSION
+from tests.process.programs import environment
 
 PATIENCE = 60.0  # seconds after which it will not come up any more
 _STEP = 0.05
@@ -39,16 +40,18 @@ class Neighbour:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[Neighbour]:
-    """A server on a port that the system chooses; `directory` gets what it writes."""
+def running(directory: Path, program: str = "moto.server") -> Iterator[Neighbour]:
+    """A server on a port that the system chooses; `directory` gets what it writes. `program` is a
+    module that is started as moto's own."""
     output = directory / "moto.log"
     with output.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
+            [sys.executable, "-m", program, "-H", "127.0.0.1", "-p", "0"],
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,
             cwd=directory,
+            env=environment(),
         )
     try:
         yield Neighbour(_place(process, output))

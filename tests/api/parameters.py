@@ -16,6 +16,7 @@ from samovar.doors.http.operations.rendering import ARCHITECTURE
 TAKEN_APART = frozenset(
     {
         "AllowedPublishers",
+        "AmazonManagedKafkaEventSourceConfig",
         "Code",
         "CodeSigningPolicies",
         "Content",
@@ -28,8 +29,11 @@ TAKEN_APART = frozenset(
         "FilterCriteria",
         "LoggingConfig",
         "MetricsConfig",
+        "ProvisionedPollerConfig",
         "RoutingConfig",
         "ScalingConfig",
+        "SelfManagedEventSource",
+        "SelfManagedKafkaEventSourceConfig",
         "SnapStart",
     }
 )
@@ -84,10 +88,16 @@ _EVENT_SOURCE_MAPPING = {
     "MetricsConfig.Metrics",
     "ScalingConfig.MaximumConcurrency",
     "ParallelizationFactor",
+    "TumblingWindowInSeconds",
     "MaximumRetryAttempts",
     "MaximumRecordAgeInSeconds",
     "BisectBatchOnFunctionError",
     "DestinationConfig.OnFailure.Destination",
+    "SourceAccessConfigurations",
+    "AmazonManagedKafkaEventSourceConfig.ConsumerGroupId",
+    "SelfManagedKafkaEventSourceConfig.ConsumerGroupId",
+    "ProvisionedPollerConfig.MinimumPollers",
+    "ProvisionedPollerConfig.MaximumPollers",
 }
 CARRIED: dict[str, set[str]] = {
     "CreateFunction": _CONFIGURATION
@@ -180,7 +190,14 @@ CARRIED: dict[str, set[str]] = {
     "DeleteFunctionEventInvokeConfig": {"FunctionName", "Qualifier"},
     "ListFunctionEventInvokeConfigs": {"FunctionName", "Marker", "MaxItems"},
     "CreateEventSourceMapping": _EVENT_SOURCE_MAPPING
-    | {"EventSourceArn", "Tags", "StartingPosition", "StartingPositionTimestamp"},
+    | {
+        "EventSourceArn",
+        "SelfManagedEventSource.Endpoints",
+        "StartingPosition",
+        "StartingPositionTimestamp",
+        "Tags",
+        "Topics",
+    },
     "GetEventSourceMapping": {"UUID"},
     "ListEventSourceMappings": {"EventSourceArn", "FunctionName", "Marker", "MaxItems"},
     "UpdateEventSourceMapping": _EVENT_SOURCE_MAPPING | {"UUID"},
@@ -253,12 +270,10 @@ _MAPPING_REFUSED: dict[str, Any] = {
     "KMSKeyArn": _KMS,
     "LoggingConfig.SystemLogLevel": "DEBUG",
     "DestinationConfig.OnSuccess.Destination": "arn:aws:sqs:us-east-1:000000000000:q",
-    "TumblingWindowInSeconds": 1,
-    "SourceAccessConfigurations": [{"Type": "BASIC_AUTH", "URI": "arn:aws:secret"}],
-    "AmazonManagedKafkaEventSourceConfig": {"ConsumerGroupId": "g"},
-    "SelfManagedKafkaEventSourceConfig": {"SchemaRegistryConfig": _SCHEMAS},
+    "AmazonManagedKafkaEventSourceConfig.SchemaRegistryConfig": _SCHEMAS,
+    "SelfManagedKafkaEventSourceConfig.SchemaRegistryConfig": _SCHEMAS,
     "DocumentDBEventSourceConfig": {"DatabaseName": "d"},
-    "ProvisionedPollerConfig": {"MinimumPollers": 2},
+    "ProvisionedPollerConfig.PollerGroupName": "g",
 }
 
 # With a value that the API model allows, and that asks for something.
@@ -281,9 +296,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "UpdateFunctionConfiguration": _CONFIGURATION_REFUSED,
     "CreateEventSourceMapping": {
         **_MAPPING_REFUSED,
-        "Topics": ["tea"],
         "Queues": ["queue"],
-        "SelfManagedEventSource": {"Endpoints": {"KAFKA_BOOTSTRAP_SERVERS": ["h:9092"]}},
     },
     "UpdateEventSourceMapping": _MAPPING_REFUSED,
     "ListFunctions": {"MasterRegion": "us-east-1"},
@@ -316,8 +329,6 @@ DEFAULTS: dict[str, dict[str, list[Any]]] = {
     },
     "UpdateFunctionCode": {**_CODE_DEFAULTS, "S3ObjectStorageMode": ["COPY"]},
     "UpdateFunctionConfiguration": _CONFIGURATION_DEFAULTS,
-    "CreateEventSourceMapping": {"TumblingWindowInSeconds": [0]},
-    "UpdateEventSourceMapping": {"TumblingWindowInSeconds": [0]},
     "ListFunctions": {"MasterRegion": ["ALL"]},
     "PublishLayerVersion": {"Content.S3ObjectStorageMode": ["COPY"]},
 }

@@ -3,7 +3,9 @@ gave up is told of."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +19,8 @@ from tests.heard import Told
 # AWS's waits, shortened: a back-off begins at 20 ms, and a minute's age is 1.2 s.
 SCALE = 0.02
 # Tells what is in its batch, and does as records say: «poison» always fails, «flaky» the first
-# time, «bad» is reported as failed, «garbled» is answered in a form that says nothing.
+# time, «bad» is reported as failed, «garbled» is answered in a form that says nothing, «held» waits
+# until it is let go.
 CODE = """
 import base64, collections, json, os, socket
 
@@ -45,7 +48,11 @@ def handler(event, context):
     }
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        out.bind(("127.0.0.1", 0))
+        said["port"] = out.getsockname()[1]
         out.sendto(json.dumps(said).encode(), ("127.0.0.1", int(os.environ["RECORD"])))
+        if any(one.startswith("held") for one in texts):
+            out.recv(1)
     if any(one.startswith("poison") or one.startswith("flaky") and SEEN[one] == 1 for one in texts):
         raise ValueError("no luck")
     if any(one.startswith("garbled") and SEEN[one] == 1 for one in texts):
@@ -74,11 +81,26 @@ class Beside:
     def batches(self) -> list[list[str]]:
         return [event["bodies"] for event in self.told.hear()]
 
+    def let_go(self) -> None:
+        """Let what is held now go on."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            for event in self.told.hear():
+                if any(body.startswith("held") for body in event["bodies"]):
+                    out.sendto(b".", ("127.0.0.1", event["port"]))
+
     def queue(self) -> str:
         """A queue that is told of what was given up; its ARN."""
         with self.moto.client("sqs") as sqs:
             sqs.create_queue(QueueName=self.name)
         return f"arn:aws:sqs:us-east-1:{ACCOUNT}:{self.name}"
+
+    def topic(self) -> str:
+        """A topic that is told of what was given up, and passes it on to a queue; its ARN."""
+        queue = self.queue()
+        with self.moto.client("sns") as sns:
+            arn: str = sns.create_topic(Name=self.name)["TopicArn"]
+            sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue)
+        return arn
 
     def letters(self) -> list[dict[str, Any]]:
         """What has come into that queue since the last time."""
@@ -135,6 +157,34 @@ async def heard(beside: Beside, wanted: Callable[[list[str]], bool]) -> list[str
 
     await comes(there)
     return beside.bodies
+
+
+async def letter(beside: Beside) -> dict[str, Any]:
+    """What the queue is told, as soon as it is; it is told once."""
+    letters: list[dict[str, Any]] = []
+
+    async def told() -> bool:
+        letters.extend(await asyncio.to_thread(beside.letters))
+        return bool(letters)
+
+    await comes(told)
+    (only,) = letters
+    return only
+
+
+async def counted(it: ServedHouse, uuid: str, **wanted: int) -> None:
+    """Until so many records of a mapping are counted, by what came of them."""
+    name = "samovar_event_source_events_total"
+    lines = [
+        f'{name}{{mapping="{uuid}",outcome="{outcome}"}} {float(count)}'
+        for outcome, count in wanted.items()
+    ]
+
+    async def there() -> bool:
+        text = it.engine.metrics_text().decode()
+        return all(line in text for line in lines)
+
+    await comes(there)
 
 
 async def result(it: ServedHouse, uuid: str, wanted: str) -> None:

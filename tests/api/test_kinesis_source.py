@@ -291,34 +291,6 @@ def test_what_is_too_old_is_given_up(serve: Serve, stream: Stream) -> None:
     play(serve, stream, scene)
 
 
-def test_a_bucket_gets_the_event(serve: Serve, stream: Stream) -> None:
-    async def scene(it: ServedHouse) -> None:
-        await deploy(it, stream)
-        with stream.moto.s3() as s3:
-            s3.create_bucket(Bucket=stream.name)
-            await asyncio.to_thread(stream.put, "poison")
-            made = await mapped(
-                it,
-                stream,
-                MaximumRetryAttempts=0,
-                DestinationConfig={"OnFailure": {"Destination": f"arn:aws:s3:::{stream.name}"}},
-            )
-            found: list[str] = []
-
-            async def told() -> bool:
-                listed = await asyncio.to_thread(s3.list_objects_v2, Bucket=stream.name)
-                found.extend(one["Key"] for one in listed.get("Contents", ()))
-                return bool(found)
-
-            await comes(told)
-            assert found[0].startswith(f"aws/lambda/{made['UUID']}/{SHARD.format(0)}/20")
-            body = s3.get_object(Bucket=stream.name, Key=found[0])["Body"].read()
-        payload = json.loads(json.loads(body)["payload"])
-        assert payload["Records"] == [stream.told.hear()[0]["first"]]
-
-    play(serve, stream, scene)
-
-
 def test_reading_goes_on_where_it_ended(serve: Serve, stream: Stream) -> None:
     async def first(it: ServedHouse) -> None:
         await deploy(it, stream)
@@ -492,7 +464,11 @@ def test_what_no_stream_can_be_mapped_with(serve: Serve, stream: Stream) -> None
                 "Unsupported ScalingConfig parameter for given event source mapping type.",
             ),
             ({**begin, "ParallelizationFactor": 11}, "parallelizationFactor"),
-            ({**begin, "TumblingWindowInSeconds": 1}, "TumblingWindowInSeconds"),
+            ({**begin, "TumblingWindowInSeconds": 901}, "tumblingWindowInSeconds"),
+            (
+                {**begin, "TumblingWindowInSeconds": 60, "ParallelizationFactor": 2},
+                "ParallelizationFactor must be 1",
+            ),
             ({**begin, "MaximumRecordAgeInSeconds": 59}, "MaximumRecordAgeInSeconds"),
             ({**begin, "MaximumRetryAttempts": 10001}, "maximumRetryAttempts"),
             ({**begin, "StartingPositionTimestamp": 1.0}, "StartingPositionTimestamp"),

@@ -58,6 +58,16 @@ def test_whoever_takes_over_finds_the_checkpoint(store: LeaseStore) -> None:
     run(store, check)
 
 
+def test_a_checkpoint_may_be_large(store: LeaseStore) -> None:
+    async def check(store: LeaseStore) -> None:
+        state = '{"tea":"ü☕\\u0000"}' * 100_000
+        lease = await store.write(await store.take("m", "s", "a", 0, "start"), state)
+        assert await store.of("m") == [lease]
+        assert lease.checkpoint == state
+
+    run(store, check)
+
+
 def test_an_earlier_owner_changes_nothing(store: LeaseStore) -> None:
     async def check(store: LeaseStore) -> None:
         earlier = await store.take("m", "s", "a", 0, "start")

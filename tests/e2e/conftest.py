@@ -31,15 +31,22 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         yield it
 
 
-@pytest.fixture
-def locked(tmp_path: Path) -> Iterator[Engine]:
-    """An engine that serves only who signs with its key."""
-    keys = tmp_path / "credentials"
+@contextmanager
+def behind_a_lock(place: Path, *flags: str) -> Iterator[Engine]:
+    """An engine that serves only who signs with its key; `place` is a directory for what it has."""
+    keys = place / "credentials"
     secret = "wJalr/plain+secret"
     keys.touch(0o600)
     keys.write_text(f"[default]\naws_access_key_id = AKIDHOUSE\naws_secret_access_key = {secret}\n")
-    with served(tmp_path / "data", "--credentials-file", str(keys)) as it:
+    with served(place / "data", "--credentials-file", str(keys), *flags) as it:
         yield replace(it, key_id="AKIDHOUSE", secret=secret)
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Engine]:
+    """As `behind_a_lock`, with nothing beside it."""
+    with behind_a_lock(tmp_path) as it:
+        yield it
 
 
 @pytest.fixture

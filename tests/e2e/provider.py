@@ -228,6 +228,122 @@ class EventInvokeConfig:
             pass
 
 
+class EventSourceMapping:
+    """aws_lambda_event_source_mapping; `given` is what its block says, by the names of the API."""
+
+    # What the schema has where a block says nothing and the service chooses nothing.
+    DEFAULTS: ClassVar[dict[str, Any]] = {
+        "Enabled": True,
+        "BisectBatchOnFunctionError": False,
+        "DestinationConfig": None,
+        "FilterCriteria": None,
+        "FunctionResponseTypes": [],
+        "KMSKeyArn": "",
+        "MaximumBatchingWindowInSeconds": 0,
+        "MetricsConfig": None,
+        "ProvisionedPollerConfig": None,
+        "ScalingConfig": None,
+        "TumblingWindowInSeconds": 0,
+        "Tags": {},
+    }
+    # The service is asked to take these away by an empty block: it would keep what is left out.
+    TAKEN_AWAY: ClassVar[dict[str, Any]] = {
+        "FilterCriteria": {},
+        "MetricsConfig": {},
+        "ProvisionedPollerConfig": {},
+        "ScalingConfig": {},
+    }
+    COMPUTED: ClassVar[tuple[str, ...]] = (
+        *("BatchSize", "MaximumRecordAgeInSeconds", "MaximumRetryAttempts"),
+        *("ParallelizationFactor", "StartingPosition"),
+    )
+
+    def __init__(self, aws: Any) -> None:
+        self.aws = aws
+        self.uuid = ""
+
+    def create(self, given: dict[str, Any]) -> dict[str, Any]:
+        # Zero values are not sent, but for Enabled, and for retries, whose zero says something.
+        sent = {
+            name: value
+            for name, value in given.items()
+            if value or name in ("Enabled", "MaximumRetryAttempts")
+        }
+        made = self.aws.create_event_source_mapping(**{"Enabled": True, **sent})
+        self.uuid = made["UUID"]
+        self._until_settled()
+        return self.read()
+
+    def update(self, before: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+        """What has changed, with its zero value where it is not there any more."""
+        changed = {name for name in {*before, *given} if before.get(name) != given.get(name)}
+        if "Tags" in changed:
+            self._retag(before.get("Tags", {}), given.get("Tags", {}))
+        sent = {
+            name: given.get(name, self.TAKEN_AWAY.get(name, self.DEFAULTS.get(name)))
+            for name in changed - {"Tags"}
+        }
+        sent = {name: value for name, value in sent.items() if value is not None}
+        if sent:
+            self._while_in_use(self.aws.update_event_source_mapping, **sent)
+            self._until_settled()
+        return self.read()
+
+    def read(self) -> dict[str, Any]:
+        found = self.aws.get_event_source_mapping(UUID=self.uuid)
+        state = {name: found.get(name, default) for name, default in self.DEFAULTS.items()}
+        state |= {name: found.get(name) for name in (*self.COMPUTED, "EventSourceArn")}
+        state["Enabled"] = found["State"] in ("Enabled", "Enabling")
+        # An empty block is none.
+        state = {
+            name: value if value != {"OnFailure": {}} else None for name, value in state.items()
+        }
+        state["FunctionName"] = found["FunctionArn"]
+        state["Tags"] = self.aws.list_tags(Resource=found["EventSourceMappingArn"])["Tags"]
+        return state
+
+    def delete(self) -> None:
+        self._while_in_use(self.aws.delete_event_source_mapping)
+        missing = self.aws.exceptions.ResourceNotFoundException
+        while True:
+            try:
+                found = self.aws.get_event_source_mapping(UUID=self.uuid)
+            except missing:
+                return
+            assert found["State"] == "Deleting", found
+
+    def _while_in_use(self, call: Any, **sent: Any) -> None:
+        while True:
+            try:
+                call(UUID=self.uuid, **sent)
+            except self.aws.exceptions.ResourceInUseException:
+                continue
+            return
+
+    def _until_settled(self) -> None:
+        while True:
+            state = self.aws.get_event_source_mapping(UUID=self.uuid)["State"]
+            if state in ("Enabled", "Disabled"):
+                return
+            assert state in ("Creating", "Disabling", "Enabling", "Updating"), state
+
+    def _retag(self, before: dict[str, str], after: dict[str, str]) -> None:
+        arn = self.aws.get_event_source_mapping(UUID=self.uuid)["EventSourceMappingArn"]
+        gone = sorted(set(before) - set(after))
+        if gone:
+            self.aws.untag_resource(Resource=arn, TagKeys=gone)
+        added = {key: value for key, value in after.items() if before.get(key) != value}
+        if added:
+            self.aws.tag_resource(Resource=arn, Tags=added)
+
+    def plan(self, given: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+        """What Terraform would want to change: empty where the state is what the block says."""
+        wanted = {**self.DEFAULTS, **given}
+        name = wanted.pop("FunctionName")  # a name, or an ARN: the same to the provider
+        wanted["FunctionName"] = state["FunctionName"].removesuffix(name) + name
+        return {key: (value, state[key]) for key, value in wanted.items() if value != state[key]}
+
+
 def plan(given: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
     """What Terraform would want to change: empty where the state is what the block says."""
     wanted = {**DEFAULTS, **given}

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from tests.api import neighbour
 from tests.e2e import transcript
+from tests.e2e.conftest import behind_a_lock
 from tests.e2e.house import ARN, RUNTIME, Engine
 
 from samovar.doors.http.operations.rendering import ARCHITECTURE
@@ -20,8 +24,20 @@ SHOWN = (
     *("put-function-event-invoke-config", "update-function-event-invoke-config"),
     *("get-function-event-invoke-config", "list-function-event-invoke-configs"),
     "delete-function-event-invoke-config",
+    *("create-event-source-mapping", "list-event-source-mappings"),
+    *("get-event-source-mapping", "delete-event-source-mapping"),
     *("delete-alias", "add-permission", "get-policy", "remove-permission", "delete-function"),
 )
+
+
+@contextmanager
+def beside(directory: Path) -> Iterator[tuple[str, str]]:
+    """What stands beside the page's engine, with the queue that the page reads; the engine's flags.
+    `directory` gets what it writes."""
+    with neighbour.running(directory) as moto:
+        with moto.client("sqs") as sqs:
+            sqs.create_queue(QueueName="names")
+        yield "--aws-endpoint", moto.url
 
 
 def swap(engine: Engine) -> dict[str, str]:
@@ -36,14 +52,13 @@ def swap(engine: Engine) -> dict[str, str]:
     }
 
 
-def test_the_page_says_what_the_aws_cli_says(
-    checkout: Path, tmp_path: Path, locked: Engine
-) -> None:
+def test_the_page_says_what_the_aws_cli_says(checkout: Path, tmp_path: Path) -> None:
     """With a key in the place of the page's, so that all that the CLI signs is verified as well."""
     page = (checkout / "docs" / "aws-cli.md").read_text()
     given = transcript.given_by(page)
-    environment = transcript.environment(locked.environment())
-    played = transcript.play(given, tmp_path, environment, swap(locked))
+    with beside(tmp_path) as flags, behind_a_lock(tmp_path, *flags) as locked:
+        environment = transcript.environment(locked.environment())
+        played = transcript.play(given, tmp_path, environment, swap(locked))
     assert transcript.replayed(page, played) == page
 
 

@@ -126,11 +126,15 @@ def environment(base: Mapping[str, str]) -> dict[str, str]:
 def main(path: str) -> None:
     """Rewrite the page."""
     from tests.e2e.conftest import served
-    from tests.e2e.test_aws_cli import swap
+    from tests.e2e.test_aws_cli import beside, swap
 
     page = Path(path)
     text = page.read_text()
-    with tempfile.TemporaryDirectory() as place, served(Path(place) / "data") as engine:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        beside(Path(place)) as flags,
+        served(Path(place) / "data", *flags) as engine,
+    ):
         given = given_by(text)
         played = play(given, Path(place), environment(engine.environment()), swap(engine))
         page.write_text(replayed(text, played))

@@ -1,32 +1,39 @@
-"""A life of an engine that reads a queue, and dies where it is told to:
+"""Lives of engines that read a queue, and die where they are told to:
 
-    python -m tests.process.sqs_life DIRECTORY MOTO_URL PORT POINT TIME
+    python -m tests.process.sqs_life DIRECTORY MOTO_URL PORT
 
-The first life makes the function and the mapping. POINT is where it is killed (see POINTS), and
-TIME how often it passes there first; `nowhere` lives until the queue is empty.
+Reads lines «POINT TIME» and says what each life ended with, as a process is waited for. The first
+one makes the function and the mapping. POINT is where it is killed (see POINTS), and TIME the
+how-manieth time it passes there; `nowhere` lives until there is a file `enough`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
+import aiobotocore.config  # noqa: F401 - lives inherit it
 import uvloop
+from tests.process.crashes.nest import read_models_once
 
 from samovar.engine import Engine
-from samovar.event_sources import sqs_poller
+from samovar.event_sources import sqs_fetching
 from samovar.event_sources.invoking import BatchInvoker
 from samovar.event_sources.sqs import Queue
 from samovar.model.event_source import EventSourceMapping
+from samovar.registry.runtimes import Runtimes
 from samovar.settings import Isolation, Settings
 
 ACCOUNT = "123456789012"
 POINTS = ("receiving", "received", "invoking", "invoked", "deleting", "deleted")
 _STEP = 0.01
+_PR_SET_PDEATHSIG = 1
 
 
 class Death:
@@ -58,9 +65,9 @@ class Death:
             self.passes("deleted")
             return left
 
-        def invoking(invoker: BatchInvoker, mapping: EventSourceMapping, payload: bytes) -> Any:
+        def invoking(invoker: BatchInvoker, *given: Any) -> Any:
             self.passes("invoking")
-            future = invoke(invoker, mapping, payload)
+            future = invoke(invoker, *given)
             future.add_done_callback(lambda _: self.passes("invoked"))
             return future
 
@@ -68,16 +75,11 @@ class Death:
         BatchInvoker.invoke = invoking  # type: ignore[method-assign]
 
 
-async def live(directory: Path, url: str, port: str, death: Death) -> None:
-    settings = Settings(
-        data_dir=directory / "data",
-        isolation=Isolation.NONE,
-        spares=0,
-        account_id=ACCOUNT,
-        aws_endpoint=url,
-    )
+async def live(
+    settings: Settings, runtimes: Runtimes, directory: Path, port: str, death: Death
+) -> None:
     arn = f"arn:aws:sqs:us-east-1:{ACCOUNT}:{directory.name}"
-    async with Engine(settings) as engine:
+    async with Engine(settings, runtimes=runtimes) as engine:
         mappings = engine.registry.event_sources
         if not mappings.all():
             made = await engine.create_function(
@@ -85,9 +87,11 @@ async def live(directory: Path, url: str, port: str, death: Death) -> None:
                 code=directory / "code",
                 handler="app.handler",
                 timeout=1,
-                environment={"RECORD": port},
+                environment={"RECORD": port, "FREE": str(directory / "free")},
             )
-            await mappings.create(EventSourceMapping("", made.arn, arn, batch_size=3))
+            await mappings.create(
+                EventSourceMapping("", made.arn, arn, batch_size=3, report_failures=True)
+            )
         death.install()
         mapping = mappings.all()[0]
         queue = engine._parts.sources._pollers
@@ -98,9 +102,33 @@ async def live(directory: Path, url: str, port: str, death: Death) -> None:
 
 
 def main() -> None:
-    directory, url, port, point, time = sys.argv[1:]
-    sqs_poller._BESIDES = 0  # a second and not half a minute, in which messages are a dead one's
-    uvloop.run(live(Path(directory), url, port, Death(point, int(time))))
+    directory, url, port = Path(sys.argv[1]), *sys.argv[2:]
+    sqs_fetching.BESIDES = 0  # a second and not half a minute, in which messages are a dead one's
+    settings = Settings(
+        data_dir=directory / "data",
+        isolation=Isolation.NONE,
+        spares=0,
+        account_id=ACCOUNT,
+        aws_endpoint=url,
+    )
+    runtimes = uvloop.run(Runtimes.discover(settings))
+    read_models_once("sqs")
+    for line in sys.stdin:
+        point, time = line.split()
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+                uvloop.run(live(settings, runtimes, directory, port, Death(point, int(time))))
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stderr.flush()
+                os._exit(status)
+        _, status = os.waitpid(pid, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
 
 
 if __name__ == "__main__":

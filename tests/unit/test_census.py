@@ -10,9 +10,11 @@ import pytest
 
 from samovar import census
 from samovar.metrics.counts import Traffic
+from samovar.metrics.event_sources import SourceNumbers
 from samovar.metrics.occupancy import NOTHING, ProvisionedUse
 from samovar.model import census as shapes
 from samovar.model.census import ContextEntry
+from samovar.model.event_source import EventSourceMapping, MappingState, ShownMapping
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
 
@@ -95,18 +97,55 @@ def test_nothing_comes_to_nothing() -> None:
     assert not any(census.totals([], NOTHING).values())
 
 
+def test_sources_have_their_states_and_what_is_counted() -> None:
+    def shown(uuid: str, function: str, **more: Any) -> ShownMapping:
+        queue = "arn:aws:sqs:us-east-1:000000000000:q"
+        mapping = EventSourceMapping(uuid, ARN + function, queue)
+        return ShownMapping(mapping, "arn", MappingState.ENABLED, "", **more)
+
+    numbers = SourceNumbers()
+    numbers.events["polled"] = numbers.errors["Throttled"] = numbers.pollers = 3
+    numbers.iterator_age = 0.25
+    second, first = census.sources(
+        [shown("a", "g"), shown("b", "f:live", last_result="OK")], {"b": numbers}
+    )[::-1]
+    assert first == {
+        "mapping": "b",
+        "function": ARN + "f:live",
+        "source": "arn:aws:sqs:us-east-1:000000000000:q",
+        "state": "Enabled",
+        "last_result": "OK",
+        "pollers": 3,
+        "iterator_age_milliseconds": 250.0,
+        "events": {"polled": 3},
+        "errors": {"Throttled": 3},
+    }
+    assert (second["mapping"], second["pollers"], second["events"]) == ("a", 0, {})
+    assert (second["last_result"], second["iterator_age_milliseconds"]) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("heading", "shape"),
     [
         ("Keys may be added", shapes.Document),
         ("`limits`:", shapes.Limits),
         ("`host`:", shapes.Host),
+        ("Of `sources`:", shapes.SourceEntry),
         ("Of `functions`:", shapes.FunctionEntry),
         ("Of `versions`:", shapes.VersionEntry),
         ("`provisioned`:", shapes.ProvisionedEntry),
         ("Of `contexts`:", shapes.ContextEntry),
     ],
-    ids=["document", "limits", "host", "functions", "versions", "provisioned", "contexts"],
+    ids=[
+        "document",
+        "limits",
+        "host",
+        "sources",
+        "functions",
+        "versions",
+        "provisioned",
+        "contexts",
+    ],
 )
 def test_the_page_has_every_key_and_no_other(
     checkout: Path, heading: str, shape: type[object]

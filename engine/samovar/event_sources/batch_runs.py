@@ -21,6 +21,7 @@ from samovar.event_sources.shard_batches import Piece, Progress, Ran, ShardRecor
 from samovar.event_sources.streams import StreamRecord
 from samovar.invocation.retries import Result
 from samovar.model.function import LATEST
+from samovar.model.invocation import Outcome
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +48,38 @@ class BatchRun:
         self._writing = asyncio.Lock()
         self._written = ""
 
+    # -- what is different with windows
+
+    @property
+    def lanes(self) -> int:
+        """How many there are at most."""
+        return self._it.mapping.parallelization
+
+    def pieces(self, lane: Sequence[ShardRecord], size: int) -> tuple[Piece, ...]:
+        """What a lane is invoked with in turn, `size` records at most at a time."""
+        batches = [lane[at : at + size] for at in range(0, len(lane), size)]
+        return shard_batches.batch(
+            [one for batch in batches for one in portions(batch, form=self._form)]
+        )
+
+    def event(self, piece: Piece) -> bytes:
+        """What the function is invoked with."""
+        return self._form.event(piece.records)
+
+    def came(self, piece: Piece, outcome: Outcome) -> Ran:
+        """What the function's answer says of a piece."""
+        it, failed_at = self._it, None
+        if outcome.function_error is not None:
+            failed_at = 0
+        elif it.mapping.report_failures:
+            keys = [record.key for record in piece.records]
+            failed = failed_keys(outcome.payload, keys, self._form)
+            failed_at = next((at for at, key in enumerate(keys) if key in failed), None)
+        it.result = OK if outcome.function_error is None else FAILED
+        return Ran(failed_at, outcome.function_error, outcome.request_id, outcome.executed_version)
+
+    # -- the way of a batch
+
     async def run(self, found: Sequence[StreamRecord], place: Place) -> None:
         """Invoke with what passes the filters until all of it is done or given up. Raises
         CancelledError where it was ended before."""
@@ -59,21 +92,15 @@ class BatchRun:
         mapping = it.mapping
         lanes = shard_batches.lanes(
             [(r.partition, ShardRecord(r.key, r.arrived, r.text)) for r in passing],
-            mapping.parallelization,
+            self.lanes,
         )
-        batches = [self._pieces(lane, mapping.batch_size) for lane in lanes]
+        batches = [self.pieces(lane, mapping.batch_size) for lane in lanes]
         if len(batches) == 1:
-            await self._lane(batches[0], place)
+            await self.lane(batches[0], place)
         elif batches:
             await self._beside(batches, place)
         else:
             await self._pass()
-
-    def _pieces(self, lane: Sequence[ShardRecord], size: int) -> tuple[Piece, ...]:
-        batches = [lane[at : at + size] for at in range(0, len(lane), size)]
-        return shard_batches.batch(
-            [one for batch in batches for one in portions(batch, form=self._form)]
-        )
 
     async def _beside(self, batches: Sequence[tuple[Piece, ...]], place: Place) -> None:
         """All lanes at once. Where all is to end, what runs is waited for; where one breaks down,
@@ -81,7 +108,7 @@ class BatchRun:
         loop = asyncio.get_running_loop()
         places = [place, *(None for _ in batches[1:])]
         lanes = [
-            loop.create_task(self._lane(pieces, one))
+            loop.create_task(self.lane(pieces, one))
             for pieces, one in zip(batches, places, strict=True)
         ]
         try:
@@ -96,7 +123,7 @@ class BatchRun:
         if errors:
             raise errors[0]
 
-    async def _lane(self, pieces: tuple[Piece, ...], place: Place | None) -> None:
+    async def lane(self, pieces: tuple[Piece, ...], place: Place | None) -> None:
         it = self._it
         while pieces:
             rules = it.rules(failed=pieces[0].failures > 0)
@@ -105,7 +132,7 @@ class BatchRun:
             if step.dropped is None:
                 step = await self._run(pieces, place)
                 pieces = step.left
-            await self._follow(step)
+            await self.follow(step)
             if pieces and step.wait:
                 with self._idling.idle():
                     await it.pause(max(_LEAST_WAIT, step.wait * it.time_scale))
@@ -118,10 +145,11 @@ class BatchRun:
             with self._idling.idle():
                 place = await it.place()
         mapping, events, count = it.mapping, it.numbers.events, len(piece.records)
-        it.numbers.iterator_age = max(0.0, it.clock.wall() - piece.records[-1].arrived)
+        if count:
+            it.numbers.iterator_age = max(0.0, it.clock.wall() - piece.records[-1].arrived)
         try:
             try:
-                invoked = it.invoke(mapping, self._form.event(piece.records))
+                invoked = it.invoke(mapping, self.event(piece))
             finally:
                 place.use()
             outcome = await invoked
@@ -129,16 +157,8 @@ class BatchRun:
             events["failed"] += count
             return self._refused(pieces, error)
         events["invoked"] += count
-        failed_at = None
-        if outcome.function_error is not None:
-            failed_at = 0
-        elif mapping.report_failures:
-            keys = [record.key for record in piece.records]
-            failed = failed_keys(outcome.payload, keys, self._form)
-            failed_at = next((at for at, key in enumerate(keys) if key in failed), None)
-        events["failed"] += 0 if failed_at is None else count - failed_at
-        it.result = OK if outcome.function_error is None else FAILED
-        came = Ran(failed_at, outcome.function_error, outcome.request_id, outcome.executed_version)
+        came = self.came(piece, outcome)
+        events["failed"] += 0 if came.failed_at is None else count - came.failed_at
         return shard_batches.ran(pieces, came, it.rules(failed=True))
 
     def _refused(self, pieces: tuple[Piece, ...], error: ClientError | EngineError) -> Step:
@@ -156,7 +176,7 @@ class BatchRun:
             return shard_batches.ran(pieces, came, it.rules(failed=True))
         return shard_batches.not_run(pieces)
 
-    async def _follow(self, step: Step) -> None:
+    async def follow(self, step: Step) -> None:
         """Have what was given up be delivered, and write down how far the shard is done."""
         gone = [record.key for record in step.done]
         dropped, it = step.dropped, self._it

@@ -63,6 +63,12 @@ class Failures:
         )
 
 
+def request_id_of(dropped: Dropped) -> str:
+    """That of the last run; empty if there was none."""
+    last = dropped.piece.last
+    return "" if last is None else last.request_id
+
+
 def failure_record(
     dropped: Dropped,
     mapping: EventSourceMapping,
@@ -70,16 +76,17 @@ def failure_record(
     now: float,
     *,
     payload: Any = None,
-    new_id: Callable[[], object] = uuid.uuid4,
+    request_id: str = "",
 ) -> bytes:
-    """The on-failure record, as JSON; with `payload` if that is given.
+    """The on-failure record, as JSON; with `payload` if that is given. `request_id` stands for what
+    never ran.
 
     What is too old was invoked with once at least, in AWS's words, even if it never was.
     """
     piece, last = dropped.piece, dropped.piece.last
     found: dict[str, Any] = {
         "requestContext": {
-            "requestId": (last.request_id if last is not None else "") or str(new_id()),
+            "requestId": request_id_of(dropped) or request_id or str(uuid.uuid4()),
             "functionArn": mapping.function_arn,
             "condition": dropped.condition.value,
             "approximateInvokeCount": max(1, piece.runs),
@@ -116,10 +123,10 @@ def failure_delivery(  # noqa: PLR0917 - what was dropped, of what, whose, when
     target = mapping.on_failure
     assert target is not None
     payload = event.decode() if Target.parse(target).service is Service.S3 else None
-    body = failure_record(dropped, mapping, info, now, payload=payload)
-    last = dropped.piece.last
+    request_id = request_id_of(dropped) or str(uuid.uuid4())
+    body = failure_record(dropped, mapping, info, now, payload=payload, request_id=request_id)
     head = Delivery(
-        (last.request_id if last is not None else "") or str(uuid.uuid4()),
+        request_id,
         mapping.function_arn,
         Channel.ON_FAILURE,
         target,
@@ -127,6 +134,8 @@ def failure_delivery(  # noqa: PLR0917 - what was dropped, of what, whose, when
         dropped.condition.value,
         ended=now,
         prefix=f"aws/lambda/{mapping.uuid}/{part}",
+        mapping=mapping.uuid,
+        records=len(dropped.piece.records),
     )
     return Item(
         str(uuid.uuid4()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from samovar.clock import Clock
+from samovar.errors import EngineError
 from samovar.event_sources.failures import Failures
 from samovar.event_sources.kafka import Cluster
 from samovar.event_sources.kafka_poller import KafkaPoller
@@ -56,7 +57,12 @@ class KafkaSources:
             if target.startswith(TOPIC_DESTINATION):
                 now = self._clock.wall()
                 messages = failure_messages(dropped, mapping, cluster.servers, form, now)
-                await cluster.tell(target.removeprefix(TOPIC_DESTINATION), messages)
+                try:
+                    await cluster.tell(target.removeprefix(TOPIC_DESTINATION), messages)
+                except EngineError:
+                    numbers.delivery_errors["kafka"] += 1
+                    raise
+                numbers.events["delivered"] += len(messages)
                 return
             event = form.event(dropped.piece.records)
             info = failure_info(dropped, mapping, cluster.servers, place, len(event))

@@ -25,6 +25,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from zlib import crc32
 
+from samovar.event_sources.windows import Turn
 from samovar.model.event_source import FOREVER
 
 # Seconds of back-off, the first and the longest.
@@ -69,21 +70,24 @@ class Ran:
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Records that are invoked with together. `retries` counts those that are used up, `runs` how
-    often a function was run with these, `failures` failures of whatever kind in a row."""
+    often a function was run with these, `failures` failures of whatever kind in a row. One without
+    records ends a window: it grows old from `begun` on (epoch seconds), when it was first due."""
 
     records: tuple[ShardRecord, ...]
     retries: int = 0
     runs: int = 0
     failures: int = 0
     last: Ran | None = None
+    begun: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A piece that is given up."""
+    """A piece that is given up; `turn` is its one, where there are tumbling windows."""
 
     piece: Piece
     condition: Condition
+    turn: Turn | None = None
 
 
 class Step(NamedTuple):
@@ -134,6 +138,10 @@ def aged(pieces: tuple[Piece, ...], rules: Rules, now: float) -> Step:
     if rules.age < 0 or not pieces:
         return Step(pieces)
     first, *rest = pieces
+    if not first.records:
+        if first.begun + rules.age >= now:
+            return Step(pieces)
+        return Step(tuple(rest), dropped=Dropped(first, Condition.AGE))
     old = [record.arrived + rules.age < now for record in first.records]
     # So many at the head are alike.
     count = next((at for at, one in enumerate(old) if one is not old[0]), len(old))

@@ -16,6 +16,8 @@ from samovar.event_sources.batch_runs import BatchRun
 from samovar.event_sources.reading import Idling, StreamReading, insist
 from samovar.event_sources.shard_batches import backoff
 from samovar.event_sources.streams import END, START, Position, StreamRecord, Where
+from samovar.event_sources.window_runs import WindowRuns
+from samovar.event_sources.windows import QUIET_READS
 from samovar.model import limits
 from samovar.neighbours.answers import code_of
 from samovar.stores.leases import Lease
@@ -37,10 +39,14 @@ class ShardReader:
         self.lease = lease
         self.closed = closed  # whether the stream says that nothing more comes
         self._it = it
-        self._position = Position.parse(lease.checkpoint)  # behind what was read
+        written = Position.parse(lease.checkpoint)  # with its window
+        self._position = Position(written.where, written.value)  # behind what was read
         self._iterator = iterator
         self._ended = False
         self._idling = Idling()
+        self._windows = WindowRuns(it, lease.shard, self._idling, written, self._write)
+        self._empty = 0  # reads in a row that have found nothing
+        self._read_up_to = float("-inf")  # epoch seconds: all that came by then was read
         self._failures = 0
         self._failed_wait = 0.0
         self._since: float | None = None  # of what was found before this nothing is wanted
@@ -60,12 +66,18 @@ class ShardReader:
             try:
                 with idling.idle():
                     records, full = await self._fetch()
-                if records:
+                if self._windows.needed:
+                    if records:
+                        await self._windows.run(records, place)
+                    else:
+                        await self._windows.quiet(self._read_up_to, place)
+                elif records:
                     run = BatchRun(it, self.lease.shard, idling, self._passed)
                     await run.run(records, place)
             finally:
                 place.use()
             if self._ended:
+                await self._windows.close()
                 await self._write(END)
                 return
             wait = 0.0 if full else it.stream.pause
@@ -101,6 +113,7 @@ class ShardReader:
         """One read; nothing where it fails."""
         most = min(most, self._it.stream.most)
         closed, shard = self.closed, self.lease.shard  # as it was before
+        asked = self._it.clock.wall()
         try:
             if self._iterator is None:
                 if self._position.where is Where.SINCE:
@@ -116,6 +129,9 @@ class ShardReader:
         records = list(page.records)
         self._ended = page.iterator is None or (closed and page.caught_up and not records)
         full = len(records) >= most
+        self._empty = 0 if records else self._empty + 1
+        if not records and (page.caught_up or self._empty >= QUIET_READS):
+            self._read_up_to = asked
         if records:
             self._position = Position(Where.AFTER, records[-1].key)
         if self._since is not None:

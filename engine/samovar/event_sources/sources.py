@@ -87,7 +87,7 @@ class EventSources:
         self._registry = registry
         self._clock = clock
         self._numbers: dict[str, SourceNumbers] = {}
-        metrics.watch_sources(self._read_numbers)
+        metrics.watch_sources(self.numbers)
         self._neighbours = AsyncNeighbours(
             settings, clock.wall, read_timeout=_READ_TIMEOUT, connections=_CONNECTIONS
         )
@@ -122,6 +122,9 @@ class EventSources:
 
     def start(self) -> None:
         """Follow the mappings that there are, and those to come."""
+        # Deliveries of an earlier life may arrive before their mappings are read again.
+        for mapping in self._registry.event_sources.all():
+            self._numbers[mapping.uuid] = SourceNumbers()
         self._registry.event_sources.follower = self
         self._registry.event_sources.resume()
 
@@ -146,7 +149,8 @@ class EventSources:
         await self._streams.close()
         await self._neighbours.close()
 
-    def _read_numbers(self) -> Mapping[str, SourceNumbers]:
+    def numbers(self) -> Mapping[str, SourceNumbers]:
+        """What is counted of each mapping, by its UUID, now."""
         for uuid, numbers in list(self._numbers.items()):
             poller = self._pollers.get(uuid)
             numbers.pollers = 0 if poller is None else poller.pollers

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from samovar.event_sources.shard_batches import Dropped
+from samovar.event_sources import windows
+from samovar.event_sources.batching import RECORDS
+from samovar.event_sources.shard_batches import Dropped, Piece
 from samovar.logs.platform_lines import iso
 from samovar.model.event_source import EventSourceMapping, SourceKind
 
@@ -75,19 +77,35 @@ def _plain(value: Any) -> Any:
 
 def failure_info(dropped: Dropped, mapping: EventSourceMapping, shard: str) -> dict[str, Any]:
     """Where records are that were given up, as AWS tells of it."""
-    records, kind = dropped.piece.records, mapping.source.kind
-    first, final = records[0], records[-1]
-    return {
-        _INFO[kind]: {
-            "shardId": shard,
-            "startSequenceNumber": first.key,
-            "endSequenceNumber": final.key,
-            "approximateArrivalOfFirstRecord": _arrival(first.arrived, kind),
-            "approximateArrivalOfLastRecord": _arrival(final.arrived, kind),
-            "batchSize": len(records),
-            "streamArn": mapping.source_arn,
-        }
+    piece, kind = dropped.piece, mapping.source.kind
+    info = {
+        "shardId": shard,
+        **_place(piece, kind),
+        "batchSize": len(piece.records),
+        "streamArn": mapping.source_arn,
     }
+    if dropped.turn is not None and dropped.turn.final:  # unconfirmed
+        info["window"] = windows.bounds(dropped.turn.window)
+    return {_INFO[kind]: info}
+
+
+def _place(piece: Piece, kind: SourceKind) -> dict[str, Any]:
+    """Where records are in their shard. The end of a window is of none (unconfirmed)."""
+    first, last = (piece.records[0], piece.records[-1]) if piece.records else (None, None)
+    return {
+        "startSequenceNumber": first and first.key,
+        "endSequenceNumber": last and last.key,
+        "approximateArrivalOfFirstRecord": first and _arrival(first.arrived, kind),
+        "approximateArrivalOfLastRecord": last and _arrival(last.arrived, kind),
+    }
+
+
+def event_of(dropped: Dropped, mapping: EventSourceMapping, shard: str) -> bytes:
+    """The event that was given up."""
+    records, turn = dropped.piece.records, dropped.turn
+    if turn is None:
+        return RECORDS.event(records)
+    return windows.event_of(records, turn, shard, mapping.source_arn)
 
 
 def _arrival(moment: float, kind: SourceKind) -> str:

@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping
 
 from samovar.clock import Clock
 from samovar.event_sources.admission import Admission
-from samovar.event_sources.batching import RECORDS
 from samovar.event_sources.dynamodb import DynamoDbStream
 from samovar.event_sources.failures import Failures
 from samovar.event_sources.kinesis import KinesisStream
 from samovar.event_sources.reading import Invoke, Passes, StreamReading
 from samovar.event_sources.shard_batches import Dropped
 from samovar.event_sources.stream_poller import StreamPoller
-from samovar.event_sources.stream_records import failure_info
+from samovar.event_sources.stream_records import event_of, failure_info
 from samovar.event_sources.streams import Stream
 from samovar.metrics.event_sources import SourceNumbers
 from samovar.model.event_source import EventSourceMapping, Source, SourceKind
@@ -69,7 +68,7 @@ class StreamSources:
 
         async def give_up(dropped: Dropped, mapping: EventSourceMapping, shard: str) -> None:
             info = failure_info(dropped, mapping, shard)
-            event = RECORDS.event(dropped.piece.records)
+            event = event_of(dropped, mapping, shard)
             await self._failures.tell(dropped, mapping, shard, info, event, caller)
 
         reading = StreamReading(

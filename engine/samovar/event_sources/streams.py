@@ -12,6 +12,7 @@ import msgspec
 
 from samovar.errors import ClientError
 from samovar.event_sources.refusals import DENIED, explained
+from samovar.event_sources.windows import Window
 from samovar.model.event_source import Source
 from samovar.neighbours import AsyncNeighbours, Caller
 from samovar.registry.mapping_texts import refused
@@ -34,23 +35,30 @@ class Where(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a shard is read on. A lease's checkpoint is the text of one."""
+    """Where a shard is read on, and what its latest tumbling window has come to by then, if there
+    is one. A lease's checkpoint is the text of one: both are written at once."""
 
     where: Where
     value: str = ""
+    window: Window | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises ValueError for what `text` has not made."""
         try:
-            where, value = json.loads(text)
+            where, value, *window = json.loads(text)
         except TypeError as error:
             raise ValueError(f"{text!r} is no position in a shard") from error
-        return cls(Where(where), str(value))
+        if len(window) > 1:
+            raise ValueError(f"{text[:200]!r} is no position in a shard")
+        return cls(Where(where), str(value), *map(Window.of, window))
 
     def text(self) -> str:
         """As a lease keeps it."""
-        return json.dumps([self.where.value, self.value])
+        if self.window is None:
+            return json.dumps([self.where.value, self.value])
+        found = [self.where.value, self.value, self.window.document()]
+        return json.dumps(found, ensure_ascii=False)  # a state's characters are its bytes
 
 
 START, END = Position(Where.START), Position(Where.END)

@@ -141,7 +141,7 @@ class DeliveryConsumer:
             return
         event = task.result()
         if event is None:
-            self._observer.delivered(*sent.names)
+            self._arrived(sent)
             self.pump.complete(item)
         else:  # both or neither: the event is neither lost nor there twice
             put = self.pump.complete(item, event)
@@ -149,8 +149,13 @@ class DeliveryConsumer:
 
     def _put(self, sent: _Sent, event: Item, put: Future[bool]) -> None:
         if not put.cancelled() and put.exception() is None and put.result():
-            self._observer.delivered(*sent.names)
+            self._arrived(sent)
             self._accepted(event)
+
+    def _arrived(self, sent: _Sent) -> None:
+        self._observer.delivered(*sent.names)
+        if sent.delivery.mapping:
+            self._observer.records_delivered(sent.delivery.mapping, sent.delivery.records)
 
     def _failed(self, sent: _Sent, error: BaseException) -> None:
         item, delivery, target = sent
@@ -158,6 +163,8 @@ class DeliveryConsumer:
         now = self._clock.wall()
         failed = replace(delivery, failures=delivery.failures + 1, failure=reason)
         wait = _wait(delivery.failures, self._time_scale)
+        if delivery.mapping:
+            self._observer.records_not_delivered(delivery.mapping, target.service.value)
         if may_pass(error) and now + wait < item.expires:
             self._observer.delivery_retried(*sent.names)
             self.pump.retry_at(item, now + wait, failed.pack())

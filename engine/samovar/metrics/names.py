@@ -223,7 +223,7 @@ SOURCE_EVENTS = Metric(
     "samovar_event_source_events_total",
     Kind.COUNTER,
     "Records of event source mappings, by what came of them: polled, filtered, invoked, failed, "
-    "deleted, dropped.",
+    "deleted, committed, dropped, delivered.",
     ("mapping", "outcome"),
 )
 SOURCE_ERRORS = Metric(
@@ -231,6 +231,13 @@ SOURCE_ERRORS = Metric(
     Kind.COUNTER,
     "Times that the source of a mapping could not be read, by what it said.",
     ("mapping", "error"),
+)
+SOURCE_DELIVERY_ERRORS = Metric(
+    "samovar_event_source_delivery_errors_total",
+    Kind.COUNTER,
+    "Times that the on-failure destination of a mapping could not be told of records that were "
+    "given up.",
+    ("mapping", "service"),
 )
 SOURCE_POLLERS = Metric(
     "samovar_event_source_pollers",
@@ -310,6 +317,7 @@ ALL = (
     DELIVERY_FAILURES,
     SOURCE_EVENTS,
     SOURCE_ERRORS,
+    SOURCE_DELIVERY_ERRORS,
     SOURCE_POLLERS,
     SOURCE_AGE,
     SOURCE_LAG,

@@ -89,6 +89,14 @@ class Observer(Protocol):
     def delivery_failed(self, function: str, channel: str, service: str) -> None:
         """It could not be sent, and is given up."""
 
+    def records_delivered(self, mapping: str, records: int) -> None:
+        """So many records that were given up for an event source mapping (its UUID) have been told
+        of at its on-failure destination; `delivered` comes as well."""
+
+    def records_not_delivered(self, mapping: str, service: str) -> None:
+        """That could not be, this time; `service` is that of the target. What comes of it is told
+        as of any other delivery."""
+
     def zygote_started(self, interpreter: str, preload: str) -> None:
         """A zygote answers; `interpreter` is the runtime's name, e.g. `python3.12`."""
 
@@ -173,6 +181,12 @@ class SilentObserver:
         pass
 
     def delivery_failed(self, function: str, channel: str, service: str) -> None:
+        pass
+
+    def records_delivered(self, mapping: str, records: int) -> None:
+        pass
+
+    def records_not_delivered(self, mapping: str, service: str) -> None:
         pass
 
     def zygote_started(self, interpreter: str, preload: str) -> None:

@@ -62,7 +62,8 @@ class PrometheusObserver(AsynchronousCounts, Collector):
         self._memory = room
 
     def watch_sources(self, read: Callable[[], Mapping[str, SourceNumbers]]) -> None:
-        """Ask `read` for the numbers of all event source mappings, by UUID, at every scrape."""
+        """Ask `read` for the numbers of all event source mappings, by UUID, at every scrape, and
+        when something is to be counted there."""
         self._sources = read
 
     def watch_occupancy(self, read: Callable[[], Occupancy]) -> None:
@@ -125,6 +126,16 @@ class PrometheusObserver(AsynchronousCounts, Collector):
         init: float,
     ) -> None:
         self._function(function).cold_start(version, kind, (environment, package, init))
+
+    # A mapping that is deleted meanwhile has no numbers any more.
+
+    def records_delivered(self, mapping: str, records: int) -> None:
+        if (numbers := self._sources().get(mapping)) is not None:
+            numbers.events["delivered"] += records
+
+    def records_not_delivered(self, mapping: str, service: str) -> None:
+        if (numbers := self._sources().get(mapping)) is not None:
+            numbers.delivery_errors[service] += 1
 
     def unsigned_deployment(self, function: str) -> None:
         self._function(function).unsigned += 1

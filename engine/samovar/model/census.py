@@ -119,6 +119,20 @@ class Host(TypedDict):
     room_mb: int | None
 
 
+class SourceEntry(TypedDict):
+    """An event source mapping, by its UUID, and what came of what it read."""
+
+    mapping: str
+    function: str
+    source: str
+    state: str
+    last_result: str | None
+    pollers: int
+    iterator_age_milliseconds: float | None
+    events: dict[str, int]
+    errors: dict[str, int]
+
+
 class Document(TypedDict):
     """The whole of it."""
 
@@ -130,4 +144,5 @@ class Document(TypedDict):
     totals: Totals
     queue: QueueDepths
     functions: list[FunctionEntry]
+    sources: list[SourceEntry]
     contexts: list[ContextEntry]

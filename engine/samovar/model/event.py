@@ -171,7 +171,8 @@ class Delivery:
     and `error_message` are a dead letter's attributes. `failures` counts how often it could not be
     sent, `failure` says why the last time. `ended` is when the event ended (epoch seconds), 0 in
     what was kept before this was. `prefix` is what the key of an object in S3 begins with, empty
-    for an event's.
+    for an event's. What tells of a batch of a stream has the UUID of its `mapping`, and how many
+    `records` there were.
     """
 
     event: str
@@ -187,6 +188,8 @@ class Delivery:
     failure: str = ""
     ended: float = 0.0
     prefix: str = ""
+    mapping: str = ""
+    records: int = 0
 
     def pack(self) -> bytes:
         """As the queue keeps it."""
@@ -195,6 +198,7 @@ class Delivery:
                 *(FORMAT, self.event, self.function_arn, self.channel.value, self.target),
                 *(self.role, self.condition, self.trace, self.error_code, self.error_message),
                 *(self.failures, self.failure, self.ended, self.prefix),
+                *(self.mapping, self.records),
             ]
         )
 

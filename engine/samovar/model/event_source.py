@@ -132,8 +132,9 @@ class EventSourceMapping:
 
     Of a stream: where reading begins (`starting_at` is epoch seconds), how often a batch is tried
     again and how many seconds old a record may be (-1: without an end), whether a batch that fails
-    is bisected, the ARN that is told of what was given up, and how many batches of one shard are
-    in functions at most (ParallelizationFactor).
+    is bisected, the ARN that is told of what was given up, how many batches of one shard are
+    in functions at most (ParallelizationFactor), and the size of tumbling windows in seconds, 0 for
+    none.
 
     Of Kafka: `servers` (host:port) of a cluster that has no ARN, the topic, the consumer group
     (None for one named as the mapping), and `access`: what is said of authentication and networks,
@@ -168,6 +169,7 @@ class EventSourceMapping:
     access: tuple[tuple[str, str], ...] = ()
     least_pollers: int | None = None
     most_pollers: int | None = None
+    tumbling_window: int = 0
 
     @property
     def source(self) -> Source:

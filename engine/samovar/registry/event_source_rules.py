@@ -27,6 +27,7 @@ BATCH_SIZES = (1, 10000)
 WINDOWS = (0, 300)  # seconds
 CONCURRENCIES = (2, 1000)
 FACTORS = (1, 10)  # batches of one shard at once
+TUMBLING_WINDOWS = (0, 900)  # seconds
 RETRIES = (-1, 10000)
 RECORD_AGES = (-1, 604800)  # seconds; and none below a minute but -1
 LEAST_RECORD_AGE = 60
@@ -96,6 +97,7 @@ def _check_queue(mapping: EventSourceMapping) -> None:
         ("MaximumRecordAgeInSeconds", mapping.record_age != FOREVER),
         ("BisectBatchOnFunctionError", mapping.bisect),
         ("ParallelizationFactor", mapping.parallelization != 1),
+        ("TumblingWindowInSeconds", mapping.tumbling_window != 0),
         ("DestinationConfig", mapping.on_failure is not None),
     ):
         if given:
@@ -137,6 +139,11 @@ def _check_stream(mapping: EventSourceMapping) -> None:
     if not timed and mapping.starting_at is not None:  # unconfirmed
         raise refused(f"StartingPositionTimestamp is not valid for the position {position}.")
     rules.check_range("parallelizationFactor", mapping.parallelization, FACTORS)
+    rules.check_range("tumblingWindowInSeconds", mapping.tumbling_window, TUMBLING_WINDOWS)
+    if mapping.tumbling_window and mapping.parallelization > 1:
+        # That AWS demands it is what its users tell; its text is unconfirmed. A state belongs to
+        # records that come one after the other.
+        raise refused("ParallelizationFactor must be 1 where TumblingWindowInSeconds is given.")
 
 
 def _check_age(seconds: int) -> None:

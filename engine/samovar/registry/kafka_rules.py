@@ -39,6 +39,7 @@ def check_kafka(mapping: EventSourceMapping) -> None:
     for name, given in (
         ("ScalingConfig", mapping.maximum_concurrency is not None),
         ("ParallelizationFactor", mapping.parallelization != 1),
+        ("TumblingWindowInSeconds", mapping.tumbling_window != 0),
     ):
         if given:
             raise unsupported(name)

@@ -70,7 +70,7 @@ class Nest:
             aws_endpoint=url,
         )
         self.runtimes = uvloop.run(Runtimes.discover(self.settings))
-        _read_models_once()
+        read_models_once("events", "s3", "sns", "sqs")
         self._numbers = count(1)
         self._said = directory / "accepted"
         self._counted = directory / "points"
@@ -187,10 +187,10 @@ class Nest:
         await engine.put_event_invoke("bad-s3", on_failure=f"arn:aws:s3:::{beside.bucket}")
 
 
-def _read_models_once() -> None:
+def read_models_once(*services: str) -> None:
     """A third of a life would be reading what clients are made of: lives inherit it."""
     session = asynchronous._new_session()
-    for service in ("events", "s3", "sns", "sqs"):
+    for service in services:
         asynchronous._read_ahead(session, service)
     asynchronous._new_session = lambda: session
 

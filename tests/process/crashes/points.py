@@ -49,37 +49,16 @@ class Points:
     def install(self) -> None:
         """From now on, in this process, for good."""
         for name in QUEUE:
-            self._wrap(SqliteInvokeQueue, name, f"queue.{name}")
-        self._wrap(Senders, "send", "send")
-        points = self
-
-        class Watched(sqlite3.Connection):
-            def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
-                name = f"sql.{sql.split(None, 1)[0].lower()}"
-                points.at(f"{name}:before")
-                done = super().execute(sql, *parameters)
-                points.at(f"{name}:after")
-                return done
-
-            def executemany(self, sql: str, parameters: Any) -> sqlite3.Cursor:
-                points.at("sql.many:before")
-                done = super().executemany(sql, parameters)
-                points.at("sql.many:after")
-                return done
-
-        def opened(path: Path, *given: Any) -> sqlite3.Connection:
-            # The schema is there by then; what is done from now on is watched.
-            open_database(path, *given).close()
-            connection = sqlite3.connect(path, isolation_level=None, factory=Watched)
-            for pragma in ("journal_mode = WAL", "synchronous = FULL"):
-                connection.execute(f"PRAGMA {pragma}")
-            return connection
-
+            self.wrap(SqliteInvokeQueue, name, f"queue.{name}")
+        self.wrap(Senders, "send", "send")
         # The queue's own name of it: the registry's database is not the one that is meant.
-        sqlite_items.open_database = opened
+        sqlite_items.open_database = watched(self, "sql")
 
-    def _wrap(self, owner: type, name: str, point: str) -> None:
+    def wrap(self, owner: type, name: str, point: str | Callable[..., str]) -> None:
+        """Have a point be passed before and after a method; it may go by what the method is
+        given."""
         original = getattr(owner, name)
+        called = point if callable(point) else lambda *_: point
 
         if inspect.iscoroutinefunction(original):
 
@@ -87,22 +66,50 @@ class Points:
             async def wrapped(*given: Any, **named: Any) -> Any:
                 if isinstance(given[0], SqliteInvokeQueue):
                     self.queue = given[0]
-                self.at(f"{point}:before")
+                self.at(f"{called(*given)}:before")
                 result = await original(*given, **named)
-                self.at(f"{point}:after")
+                self.at(f"{called(*given)}:after")
                 return result
 
         else:  # returns a future
 
             @functools.wraps(original)
             def wrapped(*given: Any, **named: Any) -> Any:
-                self.at(f"{point}:before")
+                self.at(f"{called(*given)}:before")
                 future = original(*given, **named)
                 # Before all who wait for it hear of it: callbacks run in their order.
-                future.add_done_callback(lambda _: self.at(f"{point}:after"))
+                future.add_done_callback(lambda _: self.at(f"{called(*given)}:after"))
                 return future
 
         setattr(owner, name, wrapped)
+
+
+def watched(points: Points, prefix: str) -> Callable[..., sqlite3.Connection]:
+    """What stands for `open_database` where all statements of a database are points."""
+
+    class Watched(sqlite3.Connection):
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            name = f"{prefix}.{sql.split(None, 1)[0].lower()}"
+            points.at(f"{name}:before")
+            done = super().execute(sql, *parameters)
+            points.at(f"{name}:after")
+            return done
+
+        def executemany(self, sql: str, parameters: Any) -> sqlite3.Cursor:
+            points.at(f"{prefix}.many:before")
+            done = super().executemany(sql, parameters)
+            points.at(f"{prefix}.many:after")
+            return done
+
+    def opened(path: Path, *given: Any) -> sqlite3.Connection:
+        # The schema is there by then; what is done from now on is watched.
+        open_database(path, *given).close()
+        connection = sqlite3.connect(path, isolation_level=None, factory=Watched)
+        for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    return opened
 
 
 def die() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from io import StringIO
+from typing import Any, cast
 
 import pytest
 from rich.console import Console
-from tests.unit.cli.top_house import document, function, version
+from tests.unit.cli.top_house import ARN, document, function, version
 
+from samovar.doors.cli.screen import age
 from samovar.doors.cli.top.rates import Rates, rates, total
-from samovar.doors.cli.top.view import Order, age, only, packed, screen_of, table_rows, with_rates
-from samovar.model.census import Document
+from samovar.doors.cli.top.view import Order, only, packed, screen_of, table_rows, with_rates
+from samovar.model.census import Document, SourceEntry
 
 BUSY = version(
     contexts={"busy": 2, "reserved": 1, "idle": 4, "initializing": 1, "starting": 1},
@@ -222,3 +224,59 @@ def test_parts_stay_whole() -> None:
     parts = ["one", "twotwo", "three", "a part that is longer than the line"]
     assert packed(parts, 12) == ["one   twotwo", "three", parts[3]]
     assert packed(parts, 11) == ["one", "twotwo", "three", parts[3]]
+
+
+def source(name: str, of: str = "f", **given: Any) -> SourceEntry:
+    found: dict[str, Any] = {
+        "mapping": f"uuid-of-{name}",
+        "function": ARN + of,
+        "source": f"arn:aws:sqs:us-east-1:000000000000:{name}",
+        "state": "Enabled",
+        "last_result": None,
+        "pollers": 2,
+        "iterator_age_milliseconds": None,
+        "events": {"polled": 1234, "failed": 5},
+        "errors": {},
+        **given,
+    }
+    return cast(SourceEntry, found)
+
+
+def with_sources(*sources: SourceEntry) -> Document:
+    return {**document(function("f", version())), "sources": list(sources)}
+
+
+def test_event_sources_stand_below_the_functions() -> None:
+    seen = with_sources(source("q"), source("p", state="Disabled", errors={"AccessDenied": 3}))
+    found = lines(seen, width=150)
+    at = next(at for at, line in enumerate(found) if line.startswith("state"))
+    assert found[at - 1].strip() == ""
+    assert found[at].split() == [
+        *("state", "source", "function", "pollers", "polled", "failed", "errors")
+    ]
+    first = found[at + 1].split()
+    assert (first[:2], first[-3:]) == (["Disabled", "sqs:p"], ["5", "3", "AccessDenied"])
+    assert found[at + 2].split() == ["Enabled", "sqs:q", "f", "2", "1,234", "5", "-"]
+    nothing: Document = {**document(), "sources": [source("q")]}
+    assert "sqs:q" in "".join(lines(nothing))
+
+
+def test_event_sources_take_a_part_of_the_screen_and_no_more() -> None:
+    functions = [function(f"f{number}", version()) for number in range(30)]
+    sources = [source(f"q{number}") for number in range(30)]
+    seen: Document = {**document(*functions), "sources": sources}
+    for height in (8, 12, 16, 24, 40):
+        found = lines(seen, height=height)
+        assert len(found) <= height
+        shown = sum("sqs:q" in line for line in found)
+        assert shown == (height // 4 - 1 if height >= 12 else 0)
+        assert any(line.endswith("more: samovar sources list") for line in found) == bool(shown)
+    few = with_sources(source("q"))
+    assert "sqs:q" in "".join(lines(few, height=8))
+
+
+def test_only_a_functions_sources_are_shown_with_it() -> None:
+    seen = with_sources(source("q", "f:live"), source("p", "g"))
+    assert [one["mapping"] for one in only(seen, ["f"])["sources"]] == ["uuid-of-q"]
+    # An engine that does not say yet.
+    assert "sources" not in only(document(), ["f"])

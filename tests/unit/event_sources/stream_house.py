@@ -40,7 +40,8 @@ class PretendShard:
 
 
 class PretendStream:
-    """Knows no moments, as DynamoDB; is caught up where it has nothing more, as Kinesis. `errors`
+    """Knows no moments, as DynamoDB; is caught up where it has nothing more, as Kinesis, if it
+    `tells`. `errors`
     are raised by the next reads, `troubles` by the next looks; `reads` are (shard, most, found)."""
 
     pause = 1.0
@@ -52,6 +53,7 @@ class PretendStream:
         self.errors: list[Exception] = []
         self.troubles: list[Exception] = []
         self.asked: list[Position] = []
+        self.tells = True
 
     async def shards(self) -> Sequence[Shard]:
         if self.troubles:
@@ -77,7 +79,7 @@ class PretendStream:
         found = kept[begin : begin + most]
         self.reads.append((shard, most, len(found)))
         end = begin + len(found)
-        return Page(found, str(end), caught_up=end == len(kept))
+        return Page(found, str(end), caught_up=self.tells and end == len(kept))
 
     async def demand_readable(self) -> None:
         """It is."""
@@ -96,6 +98,7 @@ class House:
         self.leases = MemoryLeaseStore()
         self.numbers = SourceNumbers()
         self.batches: list[list[str]] = []
+        self.events: list[dict[str, Any]] = []  # of those batches
         self.gone: list[tuple[Dropped, str]] = []
         self.places = 0  # that are taken
         self.most = 1000  # that there are
@@ -155,7 +158,9 @@ class House:
         self._freed.set()
 
     def invoke(self, mapping: EventSourceMapping, payload: bytes) -> asyncio.Future[Outcome]:
-        texts = [record["text"] for record in json.loads(payload)["Records"]]
+        event = json.loads(payload)
+        texts = [record["text"] for record in event["Records"]]
+        self.events.append(event)
         self.batches.append(texts)
         return asyncio.ensure_future(self._run(texts))
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from samovar.event_sources.batching import RECORDS
 from samovar.event_sources.failures import failure_delivery, failure_record
 from samovar.event_sources.shard_batches import Condition, Dropped, Piece, Ran, ShardRecord
 from samovar.event_sources.stream_records import (
     dynamodb_record,
+    event_of,
     failure_info,
     kinesis_record,
 )
+from samovar.event_sources.windows import Turn, Window
 from samovar.model.event import Channel, Delivery
 from samovar.model.event_source import EventSourceMapping
 from samovar.stores.invoke_queue import Item, ItemKind
@@ -104,9 +106,9 @@ def told(gone: Dropped, source: str = STREAM, **more: Any) -> dict[str, Any]:
     return json.loads(failure_record(gone, of, failure_info(gone, of, SHARD), NOW, **more))
 
 
-def delivery(of: EventSourceMapping) -> Item:
-    gone = dropped(Condition.RETRIES)
-    info, event = failure_info(gone, of, SHARD), RECORDS.event(gone.piece.records)
+def delivery(of: EventSourceMapping, gone: Dropped | None = None) -> Item:
+    gone = gone or dropped(Condition.RETRIES)
+    info, event = failure_info(gone, of, SHARD), event_of(gone, of, SHARD)
     return failure_delivery(gone, of, SHARD, info, event, "role", NOW, "node")
 
 
@@ -150,7 +152,7 @@ def test_what_is_told_of_a_batch_of_dynamodb_that_failed_in_part() -> None:
 @pytest.mark.parametrize(("last", "runs", "count"), [(None, 0, 1), (FAILED, 3, 3)])
 def test_what_is_told_of_records_that_are_too_old(last: Ran | None, runs: int, count: int) -> None:
     old = dropped(Condition.AGE, last, runs)
-    found = told(old, new_id=lambda: "new")
+    found = told(old, request_id="new")
     assert found["requestContext"] == {
         "requestId": "id" if last else "new",
         "functionArn": FUNCTION,
@@ -175,7 +177,52 @@ def test_a_bucket_gets_the_event_and_a_key_of_the_shard() -> None:
         "RetryAttemptsExhausted",
         ended=NOW,
         prefix=f"aws/lambda/uuid/{SHARD}",
+        mapping="uuid",
+        records=2,
     )
+
+
+def ended(last: Ran | None = FAILED) -> Dropped:
+    """A final invocation of a window that is given up."""
+    turn = Turn(Window(1764088500, 1764088560, '{"tea":1}'), final=True)
+    return Dropped(Piece((), 1, 2, 2, last), Condition.RETRIES, turn)
+
+
+@pytest.mark.parametrize(
+    ("arn", "info"), [(STREAM, "KinesisBatchInfo"), (TABLE, "DDBStreamBatchInfo")]
+)
+def test_what_is_told_of_a_window_whose_end_was_given_up(arn: str, info: str) -> None:
+    found = told(ended(), arn)
+    assert found["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    assert found["responseContext"]["functionError"] == "Unhandled"
+    assert found[info] == {
+        "shardId": SHARD,
+        "startSequenceNumber": None,
+        "endSequenceNumber": None,
+        "approximateArrivalOfFirstRecord": None,
+        "approximateArrivalOfLastRecord": None,
+        "batchSize": 0,
+        "streamArn": arn,
+        "window": {"start": "2025-11-25T16:35:00Z", "end": "2025-11-25T16:36:00Z"},
+    }
+
+
+def test_a_bucket_gets_the_event_of_a_window() -> None:
+    of = mapping(target=BUCKET)
+    lost = ended()
+    item = delivery(of, lost)
+    payload = json.loads(json.loads(item.body)["payload"])
+    assert (payload["Records"], payload["state"]) == ([], {"tea": 1})
+    assert payload["isFinalInvokeForWindow"] is True
+    assert lost.turn is not None
+    batch = replace(dropped(Condition.RETRIES), turn=Turn(lost.turn.window))
+    item = delivery(of, batch)
+    body = json.loads(item.body)
+    assert body["KinesisBatchInfo"]["batchSize"] == 2
+    assert "window" not in body["KinesisBatchInfo"]
+    payload = json.loads(body["payload"])
+    assert (payload["Records"], payload["shardId"]) == ([{"a": 1}, {"b": 2}], SHARD)
+    assert payload["isFinalInvokeForWindow"] is False
 
 
 def test_a_queue_does_not_get_the_event() -> None:

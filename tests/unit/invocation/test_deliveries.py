@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -47,6 +47,12 @@ class Told(SilentObserver):
     def delivery_failed(self, function: str, channel: str, service: str) -> None:
         self.heard.append(("failed", function, channel, service))
 
+    def records_delivered(self, mapping: str, records: int) -> None:
+        self.heard.append(("records delivered", mapping, str(records)))
+
+    def records_not_delivered(self, mapping: str, service: str) -> None:
+        self.heard.append(("records not delivered", mapping, service))
+
 
 @dataclass
 class Sender:
@@ -88,8 +94,9 @@ class House:
         self.consumer.pump = self.pump
         self.pump.consumer = self.consumer
 
-    async def put(self, name: str = "d", target: str = QUEUE) -> None:
-        head = Delivery("e", f"{FUNCTION}:$LATEST", Channel.ON_FAILURE, target, "r", "x").pack()
+    async def put(self, name: str = "d", target: str = QUEUE, **given: Any) -> None:
+        delivery = Delivery("e", f"{FUNCTION}:$LATEST", Channel.ON_FAILURE, target, "r", "x")
+        head = replace(delivery, **given).pack()
         now = self.clock.wall()
         await self.queue.put(
             Item(name, DELIVERY, target, head, b"{}", now, now, now + 21600, "node")
@@ -143,6 +150,26 @@ def test_what_is_sent_is_gone() -> None:
         await until(lambda: not it.queue.depths())
         assert it.sender.sent == ["d"]
         assert it.told.heard == [("delivered", "f", "on-failure", "sqs")]
+
+    play(scene)
+
+
+def test_records_of_a_stream_count_when_they_have_arrived() -> None:
+    async def scene(it: House) -> None:
+        it.sender.errors = [refusal(503)]
+        await it.put(mapping="uuid", records=3)
+        await until(lambda: len(it.told.heard) == 2)
+        await until(lambda: it.queue.depths() == {(DELIVERY, ItemState.WAITING): 1})
+        assert it.told.heard == [
+            ("records not delivered", "uuid", "sqs"),
+            ("retried", "f", "on-failure", "sqs"),
+        ]
+        it.clock.advance(60.0)
+        await until(lambda: not it.queue.depths())
+        assert it.told.heard[2:] == [
+            ("delivered", "f", "on-failure", "sqs"),
+            ("records delivered", "uuid", "3"),
+        ]
 
     play(scene)
 

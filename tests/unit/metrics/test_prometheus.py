@@ -59,7 +59,9 @@ def told_everything() -> PrometheusObserver:
     numbers = SourceNumbers()
     numbers.events["polled"] = numbers.errors["AccessDenied"] = numbers.pollers = 1
     numbers.iterator_age = 0.25
+    numbers.lags = {"t-0": 7}
     observer.watch_sources(lambda: {"uuid": numbers})
+    observer.records_not_delivered("uuid", "sqs")
     observer.watch_queue(lambda: {("event", "waiting"): 7})
     return observer
 
@@ -109,6 +111,24 @@ def test_the_age_of_a_stream_is_told_in_milliseconds() -> None:
     observer = PrometheusObserver()
     observer.watch_sources(lambda: {"queue": SourceNumbers()})
     assert not any(sample == name for sample, _ in samples(observer))
+
+
+def test_records_that_a_destination_was_told_of_count_for_their_mapping() -> None:
+    observer, numbers = PrometheusObserver(), SourceNumbers()
+    observer.watch_sources(lambda: {"uuid": numbers})
+    for mapping in ("uuid", "deleted meanwhile"):
+        observer.records_not_delivered(mapping, "sns")
+        observer.records_delivered(mapping, 3)
+        observer.records_delivered(mapping, 4)
+    assert {key: count for key, count in samples(observer).items() if "event_source" in key[0]} == {
+        ("samovar_event_source_events_total", of(mapping="uuid", outcome="delivered")): 7.0,
+        ("samovar_event_source_delivery_errors_total", of(mapping="uuid", service="sns")): 1.0,
+        ("samovar_event_source_pollers", of(mapping="uuid")): 0.0,
+    }
+
+
+def of(**labels: str) -> frozenset[tuple[str, str]]:
+    return frozenset(labels.items())
 
 
 def test_durations_start_at_half_a_millisecond() -> None:

@@ -11,7 +11,17 @@ from samovar.model.event import Channel, Delivery, QueuedEvent
 
 EVENT = QueuedEvent("f", "arn:f:live", "live", "Root=1", 3, 2, 1, "Success", "E", "m")
 DELIVERY = Delivery(
-    "id", "arn:f", Channel.DEAD_LETTER, "arn:q", "arn:r", "Success", failures=3, ended=7.5
+    "id",
+    "arn:f",
+    Channel.DEAD_LETTER,
+    "arn:q",
+    "arn:r",
+    "Success",
+    failures=3,
+    ended=7.5,
+    prefix="p",
+    mapping="m",
+    records=4,
 )
 
 
@@ -22,7 +32,10 @@ def test_what_was_packed_is_unpacked() -> None:
 
 def test_a_delivery_that_was_kept_before_its_end_was_is_read() -> None:
     fields = msgpack.unpackb(DELIVERY.pack())
-    assert Delivery.unpack(msgpack.packb(fields[:-2])) == replace(DELIVERY, ended=0.0, prefix="")
+    before_mappings = replace(DELIVERY, mapping="", records=0)
+    assert Delivery.unpack(msgpack.packb(fields[:-2])) == before_mappings
+    before_ends = replace(before_mappings, ended=0.0, prefix="")
+    assert Delivery.unpack(msgpack.packb(fields[:-4])) == before_ends
 
 
 def test_a_new_event_is_packed_as_any_other() -> None:

@@ -41,6 +41,7 @@ def refused(source: str, **given: Any) -> str:
         ({"record_age": 60}, UNSUPPORTED.format("MaximumRecordAgeInSeconds")),
         ({"bisect": True}, UNSUPPORTED.format("BisectBatchOnFunctionError")),
         ({"parallelization": 2}, UNSUPPORTED.format("ParallelizationFactor")),
+        ({"tumbling_window": 60}, UNSUPPORTED.format("TumblingWindowInSeconds")),
         ({"on_failure": QUEUE}, UNSUPPORTED.format("DestinationConfig")),
     ],
 )
@@ -67,6 +68,10 @@ def test_what_is_for_streams_alone(given: dict[str, Any], text: str) -> None:
         ({"record_age": 59}, "MaximumRecordAgeInSeconds is -1 or at least 60, and not 59."),
         ({"parallelization": 11}, "'parallelizationFactor'"),
         ({"parallelization": 0}, "'parallelizationFactor'"),
+        ({"tumbling_window": 900}, ""),
+        ({"tumbling_window": 901}, "'tumblingWindowInSeconds'"),
+        ({"tumbling_window": -1}, "'tumblingWindowInSeconds'"),
+        ({"tumbling_window": 60, "parallelization": 2}, "ParallelizationFactor must be 1"),
         ({"maximum_concurrency": 2}, UNSUPPORTED.format("ScalingConfig")),
         ({"starting_position": None}, "Value null at 'startingPosition'"),
         ({"starting_at": 1.0}, "StartingPositionTimestamp is not valid"),

@@ -21,6 +21,7 @@ NAMES = (
     "functions",
     "invoke",
     "logs",
+    "sources",
     "start",
     "top",
 )
@@ -65,5 +66,6 @@ def main() -> None:
     samovar invoke NAME -e event.json  run a function once
     samovar logs NAME -f               follow what it logs
     samovar events list                what waits, and what was given up
+    samovar sources list               what is read for functions
     samovar top                        watch contexts and functions
     """

@@ -8,7 +8,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.exceptions import HTTPClientError
 from botocore.httpsession import URLLib3Session
 
@@ -69,6 +69,16 @@ def await_change(client: Any, name: str, revision: str) -> str | None:
     raise cannot(client, "does not tell of changes", status, document)
 
 
+def metrics_text(client: Any) -> str | None:
+    """The engine's metrics, in Prometheus's text format; None where nobody knows that page."""
+    try:
+        reply = _sent(client, "GET", "/_samovar/metrics", _TIMEOUT)
+    except HTTPClientError:
+        return None
+    text: str = reply.content.decode(errors="replace")
+    return text if reply.status_code == 200 and "samovar_" in text else None
+
+
 def cannot(client: Any, what: str, status: int, document: Mapping[str, Any]) -> Failure:
     """That the engine, if it is one, does not do it, and what it said."""
     told = document.get("Message") or document.get("message") or "it is no Samovar, or an old one"
@@ -90,18 +100,26 @@ def answered(
 ) -> tuple[int, dict[str, Any]]:
     """Status and document, of an error with AWS's name for it under `code`; 0 and nothing for what
     is none of ours. Raises HTTPClientError where nobody answers."""
+    reply = _sent(client, method, path, timeout)
+    try:
+        document = json.loads(reply.content or b"{}")
+    except ValueError:
+        return 0, {}
+    if not isinstance(document, dict):
+        return reply.status_code, {}
+    code = reply.headers.get("x-amzn-errortype")
+    return reply.status_code, {**document, "code": code} if code else document
+
+
+def _sent(client: Any, method: str, path: str, timeout: float) -> AWSResponse:
+    """What is answered. Raises HTTPClientError where nobody answers."""
     endpoint = str(client.meta.endpoint_url).rstrip("/")
     session = URLLib3Session(
         proxies={} if is_loopback(endpoint) else None, timeout=timeout, max_pool_connections=1
     )
     try:
         reply = session.send(signed(client, method, endpoint + path).prepare())
-        document = json.loads(reply.content or b"{}")
-    except ValueError:
-        return 0, {}
+        _ = reply.content  # read before the session is closed
     finally:
         session.close()
-    if not isinstance(document, dict):
-        return reply.status_code, {}
-    code = reply.headers.get("x-amzn-errortype")
-    return reply.status_code, {**document, "code": code} if code else document
+    return reply

@@ -89,3 +89,12 @@ def depths_text(depths: Depths) -> str:
         (depths["dead"], "dead"),
     )
     return ", ".join(f"{count:,} {name}" for count, name in counts if count) or "none"
+
+
+def age(seconds: float) -> str:
+    """A length of time at a glance: `4.2 s`, `45 s`, `12 min`, `5 h`, `3 d`."""
+    for limit, unit, name in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            digits = 1 if seconds < 10 else 0
+            return f"{seconds / unit:.{digits}f} {name}"
+    return f"{seconds / 86_400:.0f} d"

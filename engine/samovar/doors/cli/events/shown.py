@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from samovar.doors.cli.screen import depths_text
-from samovar.doors.cli.top.view import age
+from samovar.doors.cli.screen import age, depths_text
 from samovar.model.event_entries import Entry, EventDetails, QueueDepths
 
 LEFT_OUT_FIRST = ("accepted (UTC)", "next try", "tries", "function")

@@ -61,7 +61,8 @@ Examples:
 q or Ctrl-C ends it. Where stdout is no terminal there is one table, as with --once. Counts are
 since the engine's start, rates since the last look; times are those of the context that has been
 busy, or idle, for longest. «ahead» are invocations on provisioned contexts, «ready» how many of
-those there are and are to be. Narrow terminals show the columns that matter most. --json is the
+those there are and are to be. Event source mappings stand below, as in samovar sources list, on
+screens that have the lines. Narrow terminals show the columns that matter most. --json is the
 document of /_samovar/contexts, one a line, with rates as per_second of each version.""",
 )
 @click.option(

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console, Group
+from rich.table import Table
 from rich.text import Text
 
 from samovar.doors.cli.concurrency import reserved_text
-from samovar.doors.cli.screen import depths_text, fitted
+from samovar.doors.cli.screen import age, depths_text, fitted
+from samovar.doors.cli.sources import shown
+from samovar.doors.cli.sources.asking import Counts
 from samovar.doors.cli.top.rates import ByVersion, Rates, total
-from samovar.model.census import Document, FunctionEntry, ProvisionedEntry, VersionEntry, unused
+from samovar.model.census import (
+    Document,
+    FunctionEntry,
+    ProvisionedEntry,
+    SourceEntry,
+    VersionEntry,
+    unused,
+)
 
 _GAP = "   "
 _STARTING = ("starting", "initializing")
@@ -29,6 +39,8 @@ _OPTIONAL = (
 )
 _NOTHING = ("-", "0")
 _TEXTS = ("function", "version")
+# Of a screen's lines sources get one in so many, if that is enough for a few of them.
+_SOURCES_SHARE, _LEAST_SOURCES = 4, 3
 
 
 class Order(StrEnum):
@@ -49,7 +61,14 @@ def only(document: Document, names: Sequence[str]) -> Document:
     functions = [one for one in document["functions"] if one["name"] in names]
     arns = {one["function"] for one in functions}
     contexts = [one for one in document["contexts"] if one["function"] in arns]
-    return {**document, "functions": functions, "contexts": contexts}
+    found = {**document, "functions": functions, "contexts": contexts}
+    if "sources" in document:  # an engine that does not say yet has none
+        found["sources"] = [one for one in document["sources"] if _named(one) in names]
+    return cast(Document, found)
+
+
+def _named(source: SourceEntry) -> str:
+    return source["function"].split(":")[6]
 
 
 def with_rates(document: Document, found: ByVersion) -> dict[str, Any]:
@@ -92,9 +111,12 @@ def screen_of(
     if trouble:
         lines.insert(0, Text(trouble, style="bold red"))
     rows = table_rows(document, found, order)
+    below = _sources(screen, document, height)
     if not rows:
-        return Group(*lines, Text(), Text("no contexts, and no invocations so far"))
+        return Group(*lines, Text(), Text("no contexts, and no invocations so far"), *below)
     left = len(rows)
+    if height is not None:
+        height -= sum(map(_lines, below))
     if height is not None:
         # An empty line and the headings; of a low screen the head has not more than the table.
         lines = lines[: max(1, (height - 2) // 2)] if len(lines) + 4 > height else lines
@@ -103,7 +125,54 @@ def screen_of(
     right = tuple(heading for heading in rows[0] if heading not in _TEXTS)
     table, _ = fitted(screen, rows[:left], right=right, least=_LEAST)
     more = [Text(f"… and {len(rows) - left} more")] if left < len(rows) else []
-    return Group(*lines, Text(), table, *more)
+    return Group(*lines, Text(), table, *more, *below)
+
+
+def _lines(shown_below: Text | Table) -> int:
+    return shown_below.row_count + 1 if isinstance(shown_below, Table) else 1
+
+
+def _sources(screen: Console, document: Document, height: int | None) -> list[Text | Table]:
+    """Event source mappings, where there is room for some beside the functions."""
+    rows = source_rows(document)
+    room = len(rows) if height is None else height // _SOURCES_SHARE
+    if not rows or (room < _LEAST_SOURCES and room < len(rows)):
+        return []
+    left = len(rows) if len(rows) <= room else room - 1
+    table, _ = fitted(screen, rows[:left], right=shown.RIGHT, least=shown.LEFT_OUT_FIRST)
+    if left == len(rows):
+        return [Text(), table]
+    return [Text(), table, Text(f"… and {len(rows) - left} more: samovar sources list")]
+
+
+def source_rows(document: Document) -> list[dict[str, str]]:
+    """A row per event source mapping, all with the same headings."""
+    # Nothing from an engine that does not say yet.
+    entries = document.get("sources", [])
+    counts: dict[str, Counts] = {
+        one["mapping"]: {
+            "events": one["events"],
+            "errors": one["errors"],
+            "delivery_errors": {},
+            "pollers": one["pollers"],
+            "iterator_age_milliseconds": one["iterator_age_milliseconds"],
+        }
+        for one in entries
+    }
+    asked = [
+        {
+            "UUID": one["mapping"],
+            "State": one["state"],
+            "EventSourceArn": one["source"],
+            "FunctionArn": one["function"],
+            "LastProcessingResult": one["last_result"],
+        }
+        for one in entries
+    ]
+    return [
+        {name: text for name, text in row.items() if name not in ("UUID", "batch")}
+        for row in shown.rows(asked, counts)
+    ]
 
 
 def _head(document: Document, found: ByVersion, endpoint: str, width: int) -> Iterator[str]:
@@ -221,12 +290,3 @@ def _ready(ahead: ProvisionedEntry | None) -> str:
 
 def _age_or_none(seconds: float | None) -> str:
     return "-" if seconds is None else age(seconds)
-
-
-def age(seconds: float) -> str:
-    """A length of time at a glance: `4.2 s`, `45 s`, `12 min`, `5 h`, `3 d`."""
-    for limit, unit, name in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
-        if seconds < limit:
-            digits = 1 if seconds < 10 else 0
-            return f"{seconds / unit:.{digits}f} {name}"
-    return f"{seconds / 86_400:.0f} d"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from samovar.doors.http.operations.table import Call, IsDefault, Operation
+from samovar.doors.http.operations.table import Call, Operation
 from samovar.model.event_source import (
     BATCH_SIZE,
     WINDOW,
@@ -42,6 +42,7 @@ _SETTINGS = frozenset(
         "MaximumRecordAgeInSeconds",
         "BisectBatchOnFunctionError",
         "ParallelizationFactor",
+        "TumblingWindowInSeconds",
         "DestinationConfig.OnFailure.Destination",
         "SourceAccessConfigurations",
         "SelfManagedKafkaEventSourceConfig.ConsumerGroupId",
@@ -50,9 +51,6 @@ _SETTINGS = frozenset(
         "ProvisionedPollerConfig.MaximumPollers",
     }
 )
-_DEFAULTS: Mapping[str, IsDefault] = {
-    "TumblingWindowInSeconds": lambda value: value == 0,
-}
 
 
 def _shown(shown: ShownMapping) -> dict[str, Any]:
@@ -74,7 +72,7 @@ def _shown(shown: ShownMapping) -> dict[str, Any]:
     if source.is_stream:
         found |= {
             "ParallelizationFactor": mapping.parallelization,
-            "TumblingWindowInSeconds": 0,
+            "TumblingWindowInSeconds": mapping.tumbling_window,
         }
     if source.is_kafka:
         found |= _shown_kafka(mapping)
@@ -147,6 +145,7 @@ _PLAIN = {
     "MaximumRecordAgeInSeconds": "record_age",
     "BisectBatchOnFunctionError": "bisect",
     "ParallelizationFactor": "parallelization",
+    "TumblingWindowInSeconds": "tumbling_window",
 }
 # And those that are not.
 _READ: Mapping[str, Callable[[Any], dict[str, Any]]] = {
@@ -267,10 +266,9 @@ OPERATIONS = (
             "Topics",
         },
         "CreateEventSourceMapping",
-        _DEFAULTS,
     ),
     Operation(_get, frozenset({"UUID"}), "GetEventSourceMapping"),
-    Operation(_update, _SETTINGS | {"UUID"}, "UpdateEventSourceMapping", _DEFAULTS),
+    Operation(_update, _SETTINGS | {"UUID"}, "UpdateEventSourceMapping"),
     Operation(_delete, frozenset({"UUID"}), "DeleteEventSourceMapping"),
     Operation(
         _list,
