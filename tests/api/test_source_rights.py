@@ -177,3 +177,31 @@ def test_a_role_that_may_reads_with_its_own_rights_until_it_loses_them(
 
     play(serve, guarded, scene)
     sqs.close()
+
+
+@pytest.mark.usefixtures("engine_has_keys")
+def test_a_role_that_may_not_read_the_secret_of_a_cluster_is_refused(
+    serve: Serve, guarded: Guarded, told: Told
+) -> None:
+    secrets = guarded.client("secretsmanager")
+    arn = secrets.create_secret(Name="of-kafka", SecretString="{}")["ARN"]
+    secrets.close()
+
+    async def scene(it: ServedHouse) -> None:
+        await deploy(it, told, "blind")
+        refused = await it.refused(
+            "create_event_source_mapping",
+            FunctionName="f",
+            SelfManagedEventSource={"Endpoints": {"KAFKA_BOOTSTRAP_SERVERS": ["127.0.0.1:1"]}},
+            SourceAccessConfigurations=[{"Type": "BASIC_AUTH", "URI": arn}],
+            Topics=["clicks"],
+            StartingPosition="LATEST",
+        )
+        assert refused == (
+            400,
+            "InvalidParameterValueException",
+            "The function execution role does not have permissions to call "
+            f"secretsmanager:GetSecretValue on {arn}",
+        )
+
+    play(serve, guarded, scene)

@@ -80,7 +80,7 @@ class BatchRun:
 
     # -- the way of a batch
 
-    async def run(self, found: Sequence[StreamRecord], place: Place) -> None:
+    async def run(self, found: Sequence[StreamRecord], place: Place | None) -> None:
         """Invoke with what passes the filters until all of it is done or given up. Raises
         CancelledError where it was ended before."""
         it = self._it
@@ -102,11 +102,11 @@ class BatchRun:
         else:
             await self._pass()
 
-    async def _beside(self, batches: Sequence[tuple[Piece, ...]], place: Place) -> None:
+    async def _beside(self, batches: Sequence[tuple[Piece, ...]], place: Place | None) -> None:
         """All lanes at once. Where all is to end, what runs is waited for; where one breaks down,
         nothing."""
         loop = asyncio.get_running_loop()
-        places = [place, *(None for _ in batches[1:])]
+        places: list[Place | None] = [place, *(None for _ in batches[1:])]
         lanes = [
             loop.create_task(self.lane(pieces, one))
             for pieces, one in zip(batches, places, strict=True)
@@ -125,25 +125,44 @@ class BatchRun:
 
     async def lane(self, pieces: tuple[Piece, ...], place: Place | None) -> None:
         it = self._it
-        while pieces:
-            rules = it.rules(failed=pieces[0].failures > 0)
-            step = shard_batches.aged(pieces, rules, it.clock.wall())
-            pieces = step.left
-            if step.dropped is None:
-                step = await self._run(pieces, place)
+        try:
+            while pieces:
+                place = await self._placed(pieces[0], place)
+                rules = it.rules(failed=pieces[0].failures > 0)
+                step = shard_batches.aged(pieces, rules, it.clock.wall())
                 pieces = step.left
-            await self.follow(step)
-            if pieces and step.wait:
-                with self._idling.idle():
-                    await it.pause(max(_LEAST_WAIT, step.wait * it.time_scale))
+                if step.dropped is not None:
+                    if place is not None:  # somebody else can have it meanwhile
+                        place.use()
+                elif place is not None:
+                    step = await self._run(pieces, place)
+                    pieces = step.left
+                await self.follow(step)
+                if pieces and step.wait:
+                    with self._idling.idle():
+                        await it.pause(max(_LEAST_WAIT, step.wait * it.time_scale))
+        finally:
+            if place is not None:
+                place.use()
 
-    async def _run(self, pieces: tuple[Piece, ...], place: Place | None) -> Step:
-        """Invoke with the first of them, in the place that there is, or in one that is asked
-        for."""
+    async def _placed(self, piece: Piece, place: Place | None) -> Place | None:
+        """The place that there is, or another one; None if what it is for grows too old before."""
+        it = self._it
+        if place is not None and not place.used:
+            return place
+        left = it.rules(failed=piece.failures > 0).age
+        if piece.records and 0 <= left < float("inf"):
+            left += piece.records[0].arrived - it.clock.wall()
+        elif left < 0 or not piece.records:
+            left = float("inf")
+        with self._idling.idle():
+            if left == float("inf"):
+                return await it.place()
+            return await it.place_within(max(0.0, left) + _LEAST_WAIT)
+
+    async def _run(self, pieces: tuple[Piece, ...], place: Place) -> Step:
+        """Invoke with the first of them, in its place."""
         it, piece = self._it, pieces[0]
-        if place is None or place.used:
-            with self._idling.idle():
-                place = await it.place()
         mapping, events, count = it.mapping, it.numbers.events, len(piece.records)
         if count:
             it.numbers.iterator_age = max(0.0, it.clock.wall() - piece.records[-1].arrived)

@@ -72,6 +72,26 @@ class Reading:
         """Wait until the function can take another batch."""
         return await self.admission.place(lambda: self.mapping.function)
 
+    async def place_within(self, seconds: float) -> Place | None:
+        """The same, and None where that takes longer."""
+        late = False
+        asking = asyncio.ensure_future(self.place())
+
+        def give_up() -> None:
+            nonlocal late
+            late = asking.cancel()
+
+        timer = self.clock.call_later(seconds, give_up)
+        try:
+            return await asking
+        except asyncio.CancelledError:
+            me = asyncio.current_task()
+            if not late or (me is not None and me.cancelling()):
+                raise
+            return None
+        finally:
+            timer.cancel()
+
     async def pause(self, seconds: float) -> None:
         """Let time pass."""
         await pause(self.clock, seconds)

@@ -3,6 +3,10 @@
 A reader asks for a place, fetches, filters, invokes, and writes its checkpoint once records are
 done or given up: whoever dies anywhere in between reads again what was not written down. What was
 given up is on its way to the mapping's destination before the checkpoint passes it.
+
+A read brings as much as the stream gives at once, and several batches are cut from it: Kinesis
+bears five reads of a shard in a second, for everybody. Where records have an age, they are read
+even if there has been no place for a while, so that they are given up in time.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from collections.abc import Sequence
 from itertools import dropwhile
 from math import floor
 
+from samovar.event_sources.admission import Place
 from samovar.event_sources.batch_runs import BatchRun
 from samovar.event_sources.reading import Idling, StreamReading, insist
 from samovar.event_sources.shard_batches import backoff
@@ -25,7 +30,12 @@ from samovar.stores.leases import Lease
 _log = logging.getLogger(__name__)
 
 _TOLD_PAUSE = 60.0  # seconds until the log says again that a shard can't be read
+_UNPLACED = 5.0  # seconds without a place after which records that have an age are read
 _EXPIRED, _TRIMMED = "ExpiredIteratorException", "TrimmedDataAccessException"
+# What is said of an iterator; whatever else goes wrong, it is good still.
+_NO_ITERATOR = frozenset(
+    {_EXPIRED, _TRIMMED, "ResourceNotFoundException", "InvalidArgumentException"}
+)
 
 
 class ShardReader:
@@ -42,7 +52,9 @@ class ShardReader:
         written = Position.parse(lease.checkpoint)  # with its window
         self._position = Position(written.where, written.value)  # behind what was read
         self._iterator = iterator
-        self._ended = False
+        self._ahead: list[StreamRecord] = []  # records that were read, and are in no batch yet
+        self._full = False  # the last read has brought as much as there can be in one
+        self._exhausted = False  # there are no more behind those
         self._idling = Idling()
         self._windows = WindowRuns(it, lease.shard, self._idling, written, self._write)
         self._empty = 0  # reads in a row that have found nothing
@@ -62,10 +74,11 @@ class ShardReader:
         it, idling = self._it, self._idling
         while not idling.stopping:
             with idling.idle():
-                place = await it.place()
+                aging = it.mapping.record_age >= 0
+                place = await (it.place_within(_UNPLACED) if aging else it.place())
             try:
                 with idling.idle():
-                    records, full = await self._fetch()
+                    records, full = await self._fetch(place)
                 if self._windows.needed:
                     if records:
                         await self._windows.run(records, place)
@@ -75,7 +88,8 @@ class ShardReader:
                     run = BatchRun(it, self.lease.shard, idling, self._passed)
                     await run.run(records, place)
             finally:
-                place.use()
+                if place is not None:
+                    place.use()
             if self._ended:
                 await self._windows.close()
                 await self._write(END)
@@ -89,8 +103,13 @@ class ShardReader:
 
     # -- fetching
 
-    async def _fetch(self) -> tuple[list[StreamRecord], bool]:
-        """Records for a batch, as many as come within its window, and whether there may be more."""
+    @property
+    def _ended(self) -> bool:
+        return self._exhausted and not self._ahead
+
+    async def _fetch(self, place: Place | None) -> tuple[list[StreamRecord], bool]:
+        """Records for a batch, as many as come within its window, and whether there may be more.
+        Who waits for more has no `place` meanwhile."""
         it = self._it
         factor = it.mapping.parallelization
         most, largest = it.mapping.batch_size * factor, limits.SYNC_PAYLOAD_SIZE * factor
@@ -102,6 +121,8 @@ class ShardReader:
             if left <= 0 or size >= largest or self._failures:
                 break
             if not full:
+                if place is not None:
+                    place.use()
                 await it.pause(min(left, it.stream.pause))
             more, full = await self._read(most - len(found))
             found += more
@@ -110,8 +131,14 @@ class ShardReader:
         return found, full
 
     async def _read(self, most: int) -> tuple[list[StreamRecord], bool]:
-        """One read; nothing where it fails."""
-        most = min(most, self._it.stream.most)
+        """Up to `most` records, from one read at most; nothing where it fails."""
+        if not self._ahead and not self._exhausted:
+            self._ahead, self._full = await self._read_ahead()
+        found, self._ahead = self._ahead[:most], self._ahead[most:]
+        return found, self._full or bool(self._ahead)
+
+    async def _read_ahead(self) -> tuple[list[StreamRecord], bool]:
+        most = self._it.stream.most
         closed, shard = self.closed, self.lease.shard  # as it was before
         asked = self._it.clock.wall()
         try:
@@ -121,13 +148,14 @@ class ShardReader:
                 self._iterator = await self._it.stream.iterator(shard, self._position)
             page = await self._it.stream.read(shard, self._iterator, most)
         except Exception as error:
-            self._iterator = None
+            if code_of(error) in _NO_ITERATOR:
+                self._iterator = None
             self._unreadable(error)
             return [], False
         self._failures = 0
         self._iterator = page.iterator
         records = list(page.records)
-        self._ended = page.iterator is None or (closed and page.caught_up and not records)
+        self._exhausted = page.iterator is None or (closed and page.caught_up and not records)
         full = len(records) >= most
         self._empty = 0 if records else self._empty + 1
         if not records and (page.caught_up or self._empty >= QUIET_READS):
@@ -148,6 +176,10 @@ class ShardReader:
         it.numbers.errors[code or type(error).__name__] += 1
         if code == _TRIMMED:
             self._position = START
+            _log.warning(
+                "records of the shard %s of %s were not read before they were too old to be kept",
+                *(self.lease.shard, it.mapping.source_arn),
+            )
         self._failures += 1
         if code in (_EXPIRED, _TRIMMED) and self._failures == 1:
             self._failed_wait = 0.0

@@ -50,7 +50,7 @@ class WindowRuns:
     def _open(self) -> Window | None:
         return self._window if self._window is not None and self._window.is_open else None
 
-    async def run(self, found: Sequence[StreamRecord], place: Place) -> None:
+    async def run(self, found: Sequence[StreamRecord], place: Place | None) -> None:
         """Invoke with records, window by window, until all are done or given up."""
         while found:
             window, many = windows.head(found, self._window, self._it.mapping.tumbling_window)
@@ -66,7 +66,7 @@ class WindowRuns:
             run = WindowRun(self._it, self._shard, self._idling, self._passed_in, window)
             await run.run(part, place)
 
-    async def quiet(self, read_up_to: float, place: Place) -> None:
+    async def quiet(self, read_up_to: float, place: Place | None) -> None:
         """There was nothing more to read: end the window if it is over."""
         window = self._open
         if window is not None and windows.is_over(window, read_up_to):

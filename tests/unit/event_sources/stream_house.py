@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -36,6 +36,7 @@ class Said(Exception):
 class PretendShard:
     parents: tuple[str, ...] = ()
     closed: bool = False
+    ends_at_once: bool = False  # its last record comes with its end
     records: list[StreamRecord] = field(default_factory=list)
 
 
@@ -79,7 +80,9 @@ class PretendStream:
         found = kept[begin : begin + most]
         self.reads.append((shard, most, len(found)))
         end = begin + len(found)
-        return Page(found, str(end), caught_up=self.tells and end == len(kept))
+        ended = self.kept[shard].ends_at_once and end == len(kept)
+        caught_up = self.tells and end == len(kept)
+        return Page(found, None if ended else str(end), caught_up)
 
     async def demand_readable(self) -> None:
         """It is."""
@@ -198,3 +201,26 @@ class House:
             if lease.shard == shard:
                 return Position.parse(lease.checkpoint)
         return None
+
+
+Scene = Callable[[StreamPoller], Awaitable[None]]
+
+
+def play(it: House, scene: Scene) -> None:
+    """Play a scene with a poller that has begun; nothing is left of it."""
+
+    async def played() -> None:
+        poller = it.poller()
+        await poller.start()
+        try:
+            await scene(poller)
+        finally:
+            await poller.stop()
+        assert it.places == 0
+        assert it.clock.pending == 0
+
+    asyncio.run(played())
+
+
+def after(key: str) -> Position:
+    return Position(Where.AFTER, key)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.unit.event_sources.stream_house import House, Said
+from tests.unit.event_sources.stream_house import House, Said, after, play
 
 from samovar.errors import AWS, ClientError, EngineError
 from samovar.event_sources.shard_batches import Condition
@@ -17,68 +16,6 @@ from samovar.model.event_source import StartingPosition
 from samovar.stores.leases import Lease, MemoryLeaseStore
 
 THROTTLED = ClientError(AWS.TOO_MANY_REQUESTS, "Rate Exceeded.")
-Scene = Callable[[StreamPoller], Awaitable[None]]
-
-
-def play(it: House, scene: Scene) -> None:
-    async def played() -> None:
-        poller = it.poller()
-        await poller.start()
-        try:
-            await scene(poller)
-        finally:
-            await poller.stop()
-        assert it.places == 0
-        assert it.clock.pending == 0
-
-    asyncio.run(played())
-
-
-def after(key: str) -> Position:
-    return Position(Where.AFTER, key)
-
-
-def test_a_full_read_is_followed_by_the_next_at_once() -> None:
-    it = House(batch_size=2)
-    it.shard("s", *"abcde")
-
-    async def scene(poller: StreamPoller) -> None:
-        await it.stands()
-        assert it.batches == [["a", "b"], ["c", "d"], ["e"]]
-        assert await it.checkpoint() == after("s-4")
-        reads = len(it.stream.reads)
-        it.clock.advance(0.99)
-        await it.stands()
-        assert len(it.stream.reads) == reads
-        it.clock.advance(0.01)
-        await it.stands()
-        assert it.stream.reads[reads:] == [("s", 2, 0)]
-
-    play(it, scene)
-
-
-def test_nothing_is_fetched_without_a_place() -> None:
-    it = House()
-    it.shard("s", "a")
-
-    async def scene(poller: StreamPoller) -> None:
-        it.full = asyncio.Event()
-        await it.stands()
-        it.clock.advance(100)
-        await it.stands()
-        assert it.stream.reads == []
-        full, it.full = it.full, None
-        full.set()
-        await it.until(lambda: it.texts == ["a"])
-
-    async def played() -> None:
-        it.full = asyncio.Event()
-        poller = it.poller()
-        await poller.start()
-        await scene(poller)
-        await poller.stop()
-
-    asyncio.run(played())
 
 
 def test_one_place_is_enough() -> None:
