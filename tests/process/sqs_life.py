@@ -23,7 +23,7 @@ import uvloop
 from tests.process.crashes.nest import read_models_once
 
 from samovar.engine import Engine
-from samovar.event_sources import sqs_poller
+from samovar.event_sources import sqs_fetching
 from samovar.event_sources.invoking import BatchInvoker
 from samovar.event_sources.sqs import Queue
 from samovar.model.event_source import EventSourceMapping
@@ -65,9 +65,9 @@ class Death:
             self.passes("deleted")
             return left
 
-        def invoking(invoker: BatchInvoker, mapping: EventSourceMapping, payload: bytes) -> Any:
+        def invoking(invoker: BatchInvoker, *given: Any) -> Any:
             self.passes("invoking")
-            future = invoke(invoker, mapping, payload)
+            future = invoke(invoker, *given)
             future.add_done_callback(lambda _: self.passes("invoked"))
             return future
 
@@ -103,7 +103,7 @@ async def live(
 
 def main() -> None:
     directory, url, port = Path(sys.argv[1]), *sys.argv[2:]
-    sqs_poller._BESIDES = 0  # a second and not half a minute, in which messages are a dead one's
+    sqs_fetching.BESIDES = 0  # a second and not half a minute, in which messages are a dead one's
     settings = Settings(
         data_dir=directory / "data",
         isolation=Isolation.NONE,

@@ -205,9 +205,9 @@ class Admission:
 
     def _pass_on(self, name: str) -> None:
         self._passing.discard(name)
-        # Where there is none, whoever is told would only lose its turn.
+        # Where there is no room, whoever is told would only lose its turn, and wait again.
         room = self._headroom.of(name, self._clock.monotonic())
-        if room.startable > self._given[name]:
+        if _has_places(room, self._given[name]):
             self._headroom.pass_on(name)
 
 

@@ -241,6 +241,32 @@ def test_a_turn_that_a_rate_forbids_is_another_functions() -> None:
     play(scene, max_contexts=1)
 
 
+def test_a_turn_goes_round_no_more_than_there_is_room() -> None:
+    async def scene(house: House, admission: Admission) -> None:
+        headroom = house.scheduler.headroom
+        admission.close()
+        told: list[str] = []
+
+        def events(function: str) -> None:
+            """Events of this function wait, too, and none of them can be run."""
+            told.append(function)
+            headroom.wait(function)
+
+        headroom.listen(events)
+        Admission(house.scheduler, house.clock)  # after those who hand events to functions
+        call = house.submit("wait")
+        await house.begun(call)
+        headroom.wait(ARN + "f")
+        headroom.changed()
+        await settle()
+        assert told == [ARN + "f"], "for contexts there are, and no place"
+        headroom.forget(events)
+        house.release(call)
+        await settle()
+
+    play(scene, reserved=1)
+
+
 def test_as_many_are_woken_as_there_is_room_for() -> None:
     async def scene(house: House, admission: Admission) -> None:
         waiting = [ask(admission) for _ in range(50)]

@@ -377,3 +377,20 @@ def test_a_bug_in_what_is_sent_ends_the_event_all_the_same(
         assert "can't be sent" in caplog.text
 
     run(scenario)
+
+
+def test_nobody_waits_for_a_function_without_events() -> None:
+    async def scenario(house: EventHouse) -> None:
+        house.scheduler.reserve(ARN + "f", 1)
+        call = house.call()
+        await house.turns()
+        headroom = house.scheduler.headroom
+        headroom.wait(ARN + "f")  # as somebody else does
+        headroom.changed()
+        await house.turns()
+        assert headroom.awaited == {}
+        house.release("call1")
+        await house.turns()
+        await call
+
+    run(scenario)

@@ -154,3 +154,26 @@ def test_a_throttled_call_is_told_of_and_a_throttled_event_is_not() -> None:
         await house.stop()
 
     run(scenario)
+
+
+def test_who_waits_no_more_is_not_told_and_others_of_its_function_say_so_again() -> None:
+    async def scenario() -> None:
+        house = House(max_contexts=1)
+        headroom = house.scheduler.headroom
+        call = house.submit()
+        await house.begun(call)
+        told: list[str] = []
+        headroom.listen(told.append)
+        others = listen(house)
+        for name in ("a", "b"):
+            headroom.wait(ARN + name)
+        headroom.leave(ARN + "a", told.append)
+        headroom.leave(ARN + "never", told.append)
+        assert (told, others) == ([], ["a"])
+        house.release(call)
+        await settle()
+        assert told == [ARN + "b"]
+        assert house.scheduler._awaited == {}
+        await house.stop()
+
+    run(scenario)
