@@ -21,6 +21,11 @@ from tests.api.test_sqs_source import ACCOUNT, CODE, comes
 from tests.heard import Told
 
 QUEUE = f"arn:aws:sqs:us-east-1:{ACCOUNT}:guarded"
+STREAM = f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/guarded"
+NO_ACCESS = (
+    f"Cannot access stream {STREAM}. Please ensure the role can perform the GetRecords, "
+    "GetShardIterator, DescribeStream, ListShards, and ListStreams Actions on your stream in IAM."
+)
 EVERYTHING = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 
 
@@ -77,13 +82,15 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
                 }
             ],
         }
-        for role in ("reader", "blind", "no-delete", "losing"):
+        for role in ("reader", "blind", "no-delete", "losing", "of-stream"):
             iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(trust))
         admin = boto3.Session(**user(iam, "admin", "*"), region_name="us-east-1")
         engine_keys = user(iam, "engine", "sts:AssumeRole")
         sqs = anybody.client("sqs", endpoint_url=running.url)
         queue_url = sqs.create_queue(QueueName="guarded")["QueueUrl"]
-        for client in (iam, sqs):
+        kinesis = anybody.client("kinesis", endpoint_url=running.url)
+        kinesis.create_stream(StreamName="guarded", ShardCount=1)
+        for client in (iam, sqs, kinesis):
             client.close()
         asked = urllib.request.Request(
             f"{running.url}/moto-api/reset-auth", b"0", {"Content-Type": "text/plain"}
@@ -93,6 +100,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         it.allow("reader", *EVERYTHING)
         it.allow("losing", *EVERYTHING)
         it.allow("blind", "s3:GetObject")
+        it.allow("of-stream", "kinesis:*")
         it.allow("no-delete", "sqs:ReceiveMessage", "sqs:GetQueueAttributes")
         yield it
 
@@ -116,12 +124,16 @@ def play(serve: Serve, guarded: Guarded, scene: Any) -> None:
     serve(scene, account_id=ACCOUNT, aws_endpoint=guarded.url, endpoints={"sts": guarded.url})
 
 
+def role_of(name: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:role/{name}"
+
+
 async def deploy(it: ServedHouse, told: Told, role: str) -> None:
     await it.active(
         "f",
         Code={"ZipFile": package(CODE)},
         Handler="app.handler",
-        Role=f"arn:aws:iam::{ACCOUNT}:role/{role}",
+        Role=role_of(role),
         Environment={"Variables": {"RECORD": str(told.port)}},
     )
 
@@ -177,6 +189,31 @@ def test_a_role_that_may_reads_with_its_own_rights_until_it_loses_them(
 
     play(serve, guarded, scene)
     sqs.close()
+
+
+@pytest.mark.usefixtures("engine_has_keys")
+def test_rights_to_a_stream_that_are_lost_show_in_its_mapping(
+    serve: Serve, guarded: Guarded, told: Told
+) -> None:
+    given = {"EventSourceArn": STREAM, "StartingPosition": "TRIM_HORIZON"}
+
+    async def scene(it: ServedHouse) -> None:
+        await deploy(it, told, "of-stream")
+        made = await it.call("create_event_source_mapping", FunctionName="f", **given)
+
+        async def says(words: str) -> bool:
+            found = await it.call("get_event_source_mapping", UUID=made["UUID"])
+            return bool(found["LastProcessingResult"] == words)
+
+        await asyncio.to_thread(guarded.allow, "of-stream", "s3:GetObject")
+        await comes(lambda: says(f"PROBLEM: {NO_ACCESS}"))
+        await asyncio.to_thread(guarded.allow, "of-stream", "kinesis:*")
+        await comes(lambda: says("No records processed"))
+        await it.active("g", Code={"ZipFile": package(CODE)}, Role=role_of("blind"))
+        refused = await it.refused("create_event_source_mapping", FunctionName="g", **given)
+        assert refused == (400, "InvalidParameterValueException", NO_ACCESS)
+
+    play(serve, guarded, scene)
 
 
 @pytest.mark.usefixtures("engine_has_keys")

@@ -30,6 +30,7 @@ class DynamoDbStream:
 
     pause = 0.25  # developer guide: each shard is polled 4 times a second
     most = MOST_AT_ONCE
+    actions = _ACTIONS
 
     def __init__(
         self, neighbours: AsyncNeighbours, source: Source, caller: Callable[[], Caller]

@@ -30,6 +30,7 @@ class KinesisStream:
 
     pause = 1.0  # developer guide: each shard is polled once a second
     most = MOST_AT_ONCE
+    actions = _ACTIONS
 
     def __init__(
         self, neighbours: AsyncNeighbours, source: Source, caller: Callable[[], Caller]

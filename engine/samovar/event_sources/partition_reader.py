@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from samovar.errors import EngineError, SamovarError
+from samovar.event_sources.admission import Place
 from samovar.event_sources.batch_runs import BatchRun
 from samovar.event_sources.batching import Form
 from samovar.event_sources.kafka_records import kafka_record, place_of
@@ -102,7 +103,7 @@ class PartitionReader:
             place = await it.place()
         try:
             with idling.idle():
-                records = await self._fill(first)
+                records = await self._fill(first, place)
             it.numbers.events["polled"] += len(records)
             self._in_hand.extend(int(record.key) for record in records)
             run = BatchRun(it, self.name, idling, self._passed, self._form)
@@ -129,15 +130,20 @@ class PartitionReader:
             async with asyncio.timeout(_ASKED):
                 await self._consumer.end_offsets([self._partition])
 
-    async def _fill(self, first: StreamRecord) -> list[StreamRecord]:
-        """As many as come within the window, fit, and belong into a batch."""
+    async def _fill(self, first: StreamRecord, place: Place) -> list[StreamRecord]:
+        """As many as come within the window, fit, and belong into a batch. Who waits for more has
+        no `place` meanwhile."""
         it, found, size = self._it, [first], len(first.text)
         until = it.clock.monotonic() + it.mapping.window
         while len(found) < it.mapping.batch_size and size < limits.SYNC_PAYLOAD_SIZE:
-            left = max(0.0, until - it.clock.monotonic())
-            more = await self._records(int(left * 1000), it.mapping.batch_size - len(found))
-            if not more and left <= 0:
-                break
+            most = it.mapping.batch_size - len(found)
+            more = await self._records(0, most)
+            if not more:
+                left = until - it.clock.monotonic()
+                if left <= 0:
+                    break
+                place.use()
+                more = await self._records(max(1, int(left * 1000)), most)
             found += more
             size += sum(len(record.text) for record in more)
         return found

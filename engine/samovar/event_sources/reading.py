@@ -12,11 +12,14 @@ from typing import Any, Protocol, TypeVar
 from samovar.clock import Clock, pause
 from samovar.errors import EngineError
 from samovar.event_sources.admission import Place
+from samovar.event_sources.refusals import DENIED, no_access
 from samovar.event_sources.shard_batches import Dropped, Rules
 from samovar.event_sources.streams import Stream
 from samovar.metrics.event_sources import SourceNumbers
 from samovar.model.event_source import EventSourceMapping
 from samovar.model.invocation import Outcome
+from samovar.neighbours import RoleNotAssumed
+from samovar.neighbours.answers import code_of
 from samovar.stores.leases import LeaseStore
 
 _log = logging.getLogger(__name__)
@@ -103,6 +106,24 @@ class StreamReading(Reading):
 
     stream: Stream
     leases: LeaseStore
+    _before: str | None = None  # what the last batch said, while the stream can't be read
+
+    def unreadable(self, error: Exception) -> str:
+        """Count what a read, or a look, says instead of an answer; its code. Rights that are lost
+        show in LastProcessingResult (in which words is unconfirmed)."""
+        code = code_of(error)
+        self.numbers.errors[code or type(error).__name__] += 1
+        if code in DENIED or isinstance(error, RoleNotAssumed):
+            if self._before is None:
+                self._before = self.result
+            words = no_access(self.mapping.source_arn, self.stream.actions)
+            self.result = f"PROBLEM: {words}"
+        return code
+
+    def readable(self) -> None:
+        """It is again, if it was not."""
+        if self._before is not None:
+            self.result, self._before = self._before, None
 
 
 class Idling:

@@ -29,6 +29,14 @@ DENIED = frozenset(
 )
 
 
+def no_access(arn: str, actions: str) -> str:
+    """AWS's text for a stream whose reader may not do all of `actions`."""
+    return (
+        f"Cannot access stream {arn}. Please ensure the role can perform the {actions} Actions on "
+        "your stream in IAM."
+    )
+
+
 async def explained(
     call: Awaitable[T], what: str, words: Callable[[str, Exception], ClientError]
 ) -> T:

@@ -167,6 +167,7 @@ class ShardReader:
             self._unreadable(error)
             return [], False
         self._failures = 0
+        self._it.readable()
         self._iterator = page.iterator
         records = list(page.records)
         self._exhausted = page.iterator is None or (closed and page.caught_up and not records)
@@ -187,8 +188,8 @@ class ShardReader:
 
     def _unreadable(self, error: Exception) -> None:
         """Longer and longer pauses, and a line in the log now and then."""
-        it, code = self._it, code_of(error)
-        it.numbers.errors[code or type(error).__name__] += 1
+        it = self._it
+        code = it.unreadable(error)
         if code == _TRIMMED:
             self._position = START
             _log.warning(

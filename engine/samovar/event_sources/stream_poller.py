@@ -21,7 +21,6 @@ from samovar.event_sources.shard_reader import ShardReader
 from samovar.event_sources.stream_leases import StreamLeases
 from samovar.event_sources.streams import END, START, Position, Shard, Where
 from samovar.model.event_source import EventSourceMapping, StartingPosition
-from samovar.neighbours.answers import code_of
 from samovar.stores.leases import LeaseLost
 
 _log = logging.getLogger(__name__)
@@ -229,7 +228,7 @@ class StreamPoller:
         self._told.add(shard)
 
     def _count(self, error: Exception) -> None:
-        self._it.numbers.errors[code_of(error) or type(error).__name__] += 1
+        self._it.unreadable(error)
 
     async def _settle(self, shard: Shard, *, first: bool) -> None:
         """Settle where a shard begins that has no lease."""

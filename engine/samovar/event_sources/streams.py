@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, Self, TypeVar
 import msgspec
 
 from samovar.errors import ClientError
-from samovar.event_sources.refusals import DENIED, explained
+from samovar.event_sources.refusals import DENIED, explained, no_access
 from samovar.event_sources.windows import Window
 from samovar.model.event_source import Source
 from samovar.neighbours import AsyncNeighbours, Caller
@@ -117,6 +117,8 @@ class Stream(Protocol):
     """Seconds between reads of a shard that is quiet."""
     most: int
     """Records in a read at most: what a client makes of them is made on the loop."""
+    actions: str
+    """Those that a role must be allowed, as AWS's text lists them."""
 
     async def shards(self) -> Sequence[Shard]:
         """All that are kept."""
@@ -182,10 +184,7 @@ class Calls:
             if code == NOT_FOUND:
                 return refused(f"Stream not found: {arn}")
             if code in DENIED:
-                return refused(
-                    f"Cannot access stream {arn}. Please ensure the role can perform the "
-                    f"{self._actions} Actions on your stream in IAM."
-                )
+                return refused(no_access(arn, self._actions))
             return refused(
                 f"The stream {arn} can't be read: {code or type(error).__name__}: {error}"
             )

@@ -53,6 +53,7 @@ class PretendStream:
     `tells`; closed shards have an end, where it `ends` them. `errors` are raised by the next reads,
     `troubles` and `undescribed` by the next looks; `reads` are (shard, most, found)."""
 
+    actions = "Read"
     pause = 1.0
     most = 100
 

@@ -68,6 +68,21 @@ def test_an_idle_partition_has_no_place_and_a_waiting_one_holds_one_record() -> 
     play(it, scene)
 
 
+def test_who_waits_for_more_of_a_batch_has_no_place_meanwhile() -> None:
+    it = KafkaHouse(2, batch_size=3, window=300)
+    it.cluster.put(0, "a")
+    it.most = 1
+
+    async def scene(poller: KafkaPoller) -> None:
+        await it.assign(0, 1)
+        it.cluster.put(1, *"bcd")
+        await it.until(lambda: it.batches == [["b", "c", "d"]], step=0.0)
+        it.cluster.put(0, "e")
+        await it.until(lambda: it.batches[1:] == [["a", "e"]], step=10.0)
+
+    play(it, scene)
+
+
 @pytest.mark.parametrize(
     ("position", "begin"),
     [

@@ -140,3 +140,18 @@ def test_nothing_is_fetched_without_a_place() -> None:
         await poller.stop()
 
     asyncio.run(played())
+
+
+def test_rights_that_are_lost_show_until_they_are_there_again() -> None:
+    it = House()
+    it.shard("s", "a")
+    words = f"PROBLEM: Cannot access stream {it.mapping.source_arn}."
+
+    async def scene(poller: StreamPoller) -> None:
+        await it.until(lambda: poller.result == "OK")
+        it.stream.errors = [Said("AccessDeniedException") for _ in range(3)]
+        await it.until(lambda: poller.result.startswith(words))
+        await it.until(lambda: poller.result == "OK")
+        assert it.numbers.errors == {"AccessDeniedException": 3}
+
+    play(it, scene)
