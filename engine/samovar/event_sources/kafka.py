@@ -4,6 +4,7 @@ function's role, and what is said where that fails."""
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -29,6 +30,7 @@ _HANDOVER_MS = 30_000  # that readers may take to let go of partitions
 # Readers wait as long as functions need; a session says whether they live.
 _POLL_MS = 2**31 - 1
 _PROBE = 5.0  # seconds
+_FAREWELL = 2.0  # seconds that servers get to answer who leaves
 # GetBootstrapBrokers' answers, by what a mapping says of authentication: those to be preferred
 # first, and whether they are encrypted.
 _PLAIN, _TLS = ("BootstrapBrokerString", False), ("BootstrapBrokerStringTls", True)
@@ -44,6 +46,24 @@ _UNREACHED = "Connection error. Please check your event source connection config
 
 class TopicMissing(EngineError):
     """The cluster has no such topic."""
+
+
+_leaving: set[asyncio.Task[None]] = set()  # nobody else holds them
+
+
+async def let_go_of(client: Any) -> None:
+    """Stop a client. Where servers do not answer that takes as long as its requests may: it goes on
+    by itself then, and a group finds out that a member is gone."""
+    leaving = asyncio.get_running_loop().create_task(client.stop())
+    _leaving.add(leaving)
+    leaving.add_done_callback(_left)
+    await asyncio.wait([leaving], timeout=_FAREWELL)
+
+
+def _left(task: asyncio.Task[None]) -> None:
+    _leaving.discard(task)
+    if not task.cancelled() and task.exception() is not None:
+        _log.debug("a client was not stopped in peace: %r", task.exception())
 
 
 class Cluster:
@@ -76,9 +96,9 @@ class Cluster:
 
     async def consumer(self) -> AIOKafkaConsumer:
         """A new one, connected, of the mapping's consumer group. Raises what `problem_of` knows."""
-        from aiokafka import AIOKafkaConsumer  # noqa: PLC0415 - takes 0.2 s
-
         options = await self._options()
+        from aiokafka import AIOKafkaConsumer  # noqa: PLC0415
+
         found = AIOKafkaConsumer(
             **options,
             group_id=self.mapping.group,
@@ -93,21 +113,19 @@ class Cluster:
 
     async def tell(self, topic: str, messages: Sequence[Message]) -> None:
         """Write to a topic; returns once all replicas have it. Raises EngineError."""
-        from aiokafka.errors import KafkaError  # noqa: PLC0415
-
         try:
             async with self._making:
                 producer = self._producer or await self._new_producer()
             for message in messages:
                 await producer.send_and_wait(topic, message.value, message.key)
-        except (KafkaError, OSError, AccessInvalid) as error:
+        except Exception as error:  # Kafka's, a secret's, a role's: whatever it is may pass
             raise EngineError(f"the topic {topic} can't be written to: {error!r}") from error
 
     async def close(self) -> None:
         """Let go of what `tell` needed; idempotent."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await producer.stop()
+            await let_go_of(producer)
 
     async def problem_of(self, error: BaseException) -> str:
         """What AWS's LastProcessingResult says of an error: its own words where they are known."""
@@ -134,6 +152,7 @@ class Cluster:
     async def _options(self) -> dict[str, Any]:
         """What every client of this cluster is made with."""
         mapping = self.mapping
+        await asyncio.to_thread(importlib.import_module, "aiokafka")  # takes 0.2 s
         secrets = {name: await self._secret(uri) for name, uri in secrets_of(mapping.access)}
         encrypted = False
         if mapping.source_arn:
@@ -144,9 +163,10 @@ class Cluster:
         return {"bootstrap_servers": servers, "client_id": "samovar", **self._login.options()}
 
     async def _new_producer(self) -> AIOKafkaProducer:
+        options = await self._options()
         from aiokafka import AIOKafkaProducer  # noqa: PLC0415
 
-        producer = AIOKafkaProducer(**await self._options(), acks="all")
+        producer = AIOKafkaProducer(**options, acks="all")
         await self._connected(producer)
         self._producer = producer
         return producer
@@ -155,7 +175,7 @@ class Cluster:
         try:
             await client.start()
         except BaseException:
-            await client.stop()
+            await let_go_of(client)
             raise
 
     async def _find(self) -> tuple[str, bool]:

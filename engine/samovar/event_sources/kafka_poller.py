@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from samovar.event_sources.kafka import Cluster, TopicMissing
+from samovar.event_sources.kafka import Cluster, TopicMissing, let_go_of
 from samovar.event_sources.kafka_records import form_of, place_of
 from samovar.event_sources.partition_reader import KafkaReading, PartitionReader, Reassigned
 from samovar.event_sources.reading import Passes
@@ -120,7 +120,7 @@ class KafkaPoller:
             await self._again.wait()
         finally:
             await self._let_go(list(self._readers))
-            await consumer.stop()
+            await let_go_of(consumer)
         if self._error is not None:
             raise self._error
 
@@ -223,8 +223,8 @@ class KafkaPoller:
             await asyncio.wait(ending, timeout=None if self._stopping else _HANDOVER)
 
     def _ended(self, partition: Any, task: asyncio.Task[None]) -> None:
-        reader, present = self._readers[partition]
-        if present is task:
+        reader, present = self._readers.get(partition, (None, None))
+        if reader is not None and present is task:
             del self._readers[partition]
             self._it.numbers.lags.pop(reader.name, None)
             self._it.numbers.ages.pop(reader.name, None)

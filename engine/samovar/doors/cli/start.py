@@ -49,6 +49,8 @@ def start(verbose: bool, as_json: bool, **flags: Any) -> None:
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    if not verbose:  # mappings say once a minute what this says ten times a second
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     settings = read_settings(flags, {f"{PREFIX}LOG_FILES": "on"})
     with failures():
         uvloop.run(serve(settings, start_line_json if as_json else start_text))
