@@ -228,15 +228,17 @@ def sources(
 
 
 def _source(shown: ShownMapping, numbers: SourceNumbers) -> SourceEntry:
-    age = numbers.iterator_age
+    age, lags = numbers.iterator_age, list(numbers.lags.values())
     return {
         "mapping": shown.mapping.uuid,
         "function": shown.mapping.function_arn,
-        "source": shown.mapping.source_arn,
+        "source": shown.mapping.source_name,
+        "topic": shown.mapping.topic,
         "state": shown.state.value,
         "last_result": shown.last_result,
         "pollers": numbers.pollers,
         "iterator_age_milliseconds": None if age is None else round(age * 1000.0, 3),
+        "offset_lag": sum(lags) if lags else None,
         "events": dict(numbers.events),
         "errors": dict(numbers.errors),
     }

@@ -243,6 +243,9 @@ class EventSourceMapping:
         "MetricsConfig": None,
         "ProvisionedPollerConfig": None,
         "ScalingConfig": None,
+        "SelfManagedEventSource": None,
+        "SourceAccessConfigurations": [],
+        "Topics": [],
         "TumblingWindowInSeconds": 0,
         "Tags": {},
     }
@@ -256,6 +259,7 @@ class EventSourceMapping:
     COMPUTED: ClassVar[tuple[str, ...]] = (
         *("BatchSize", "MaximumRecordAgeInSeconds", "MaximumRetryAttempts"),
         *("ParallelizationFactor", "StartingPosition"),
+        *("SelfManagedKafkaEventSourceConfig", "AmazonManagedKafkaEventSourceConfig"),
     )
 
     def __init__(self, aws: Any) -> None:
@@ -299,6 +303,7 @@ class EventSourceMapping:
             name: value if value != {"OnFailure": {}} else None for name, value in state.items()
         }
         state["FunctionName"] = found["FunctionArn"]
+        state |= self._unordered(state)
         state["Tags"] = self.aws.list_tags(Resource=found["EventSourceMappingArn"])["Tags"]
         return state
 
@@ -320,6 +325,20 @@ class EventSourceMapping:
                 continue
             return
 
+    @staticmethod
+    def _unordered(block: dict[str, Any]) -> dict[str, Any]:
+        """What is a set to the provider, or servers in whatever order, in one order."""
+        access = block["SourceAccessConfigurations"]
+        found: dict[str, Any] = {
+            "SourceAccessConfigurations": sorted(access, key=lambda one: (one["Type"], one["URI"])),
+            "Topics": sorted(block["Topics"]),
+        }
+        if block["SelfManagedEventSource"]:
+            endpoints = block["SelfManagedEventSource"]["Endpoints"]
+            ordered = {name: sorted(places) for name, places in endpoints.items()}
+            found["SelfManagedEventSource"] = {"Endpoints": ordered}
+        return found
+
     def _until_settled(self) -> None:
         while True:
             state = self.aws.get_event_source_mapping(UUID=self.uuid)["State"]
@@ -339,6 +358,7 @@ class EventSourceMapping:
     def plan(self, given: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
         """What Terraform would want to change: empty where the state is what the block says."""
         wanted = {**self.DEFAULTS, **given}
+        wanted |= self._unordered(wanted)
         name = wanted.pop("FunctionName")  # a name, or an ARN: the same to the provider
         wanted["FunctionName"] = state["FunctionName"].removesuffix(name) + name
         return {key: (value, state[key]) for key, value in wanted.items() if value != state[key]}

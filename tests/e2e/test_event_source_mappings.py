@@ -134,6 +134,58 @@ def test_terraform_and_a_stream(reading: Any, sources: dict[str, str]) -> None:
     )
 
 
+def test_terraform_and_a_topic(reading: Any, sources: dict[str, str]) -> None:
+    """There need not be anybody who answers there: that shows in LastProcessingResult."""
+    least = {
+        "FunctionName": "f",
+        "SelfManagedEventSource": {
+            "Endpoints": {"KAFKA_BOOTSTRAP_SERVERS": ["127.0.0.1:2", "127.0.0.1:1"]}
+        },
+        "SourceAccessConfigurations": access("subnet:b", "subnet:a"),
+        "StartingPosition": "TRIM_HORIZON",
+        "Topics": ["tea"],
+    }
+    grouped = {**least, "SelfManagedKafkaEventSourceConfig": {"ConsumerGroupId": "readers"}}
+    provisioned = {
+        **grouped,
+        "BatchSize": 7,
+        "BisectBatchOnFunctionError": True,
+        "DestinationConfig": {"OnFailure": {"Destination": "kafka://dead"}},
+        "FilterCriteria": filters({"value": {"kind": ["tea"]}}),
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "MaximumBatchingWindowInSeconds": 2,
+        "MaximumRecordAgeInSeconds": 60,
+        "MaximumRetryAttempts": 3,
+        "ProvisionedPollerConfig": {"MinimumPollers": 1, "MaximumPollers": 5},
+    }
+    applied(
+        EventSourceMapping(reading),
+        grouped,
+        {**grouped, "SourceAccessConfigurations": access("subnet:c", "subnet:b")},
+        {**grouped, "Enabled": False, "BatchSize": 50, "MaximumBatchingWindowInSeconds": 1},
+        grouped,
+        provisioned,
+        {
+            **provisioned,
+            "ProvisionedPollerConfig": {"MinimumPollers": 2, "MaximumPollers": 9},
+            "MaximumRetryAttempts": 0,
+            "DestinationConfig": {"OnFailure": {"Destination": sources["queue"]}},
+        },
+        {
+            **grouped,
+            "DestinationConfig": {"OnFailure": {"Destination": sources["queue"]}},
+            "MaximumRecordAgeInSeconds": -1,
+            "MaximumRetryAttempts": -1,
+        },
+    )
+    applied(EventSourceMapping(reading), least, {**least, "Tags": {"team": "tea"}}, least)
+    applied(EventSourceMapping(reading), provisioned, provisioned)
+
+
+def access(*subnets: str) -> list[dict[str, str]]:
+    return [{"Type": "VPC_SUBNET", "URI": subnet} for subnet in subnets]
+
+
 def test_terraform_comes_while_something_is_under_way(
     reading: Any, sources: dict[str, str]
 ) -> None:

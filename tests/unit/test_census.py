@@ -113,15 +113,26 @@ def test_sources_have_their_states_and_what_is_counted() -> None:
         "mapping": "b",
         "function": ARN + "f:live",
         "source": "arn:aws:sqs:us-east-1:000000000000:q",
+        "topic": None,
         "state": "Enabled",
         "last_result": "OK",
         "pollers": 3,
         "iterator_age_milliseconds": 250.0,
+        "offset_lag": None,
         "events": {"polled": 3},
         "errors": {"Throttled": 3},
     }
     assert (second["mapping"], second["pollers"], second["events"]) == ("a", 0, {})
     assert (second["last_result"], second["iterator_age_milliseconds"]) == (None, None)
+
+
+def test_a_topic_is_named_with_its_servers_and_what_is_not_committed() -> None:
+    numbers = SourceNumbers()
+    numbers.lags.update({"tea-0": 3, "tea-1": 4})
+    mapping = EventSourceMapping("a", f"{ARN}f", "", servers=("h:1", "i:2"), topic="tea")
+    shown = ShownMapping(mapping, "arn", MappingState.ENABLED, "")
+    (found,) = census.sources([shown], {"a": numbers})
+    assert (found["source"], found["topic"], found["offset_lag"]) == ("h:1,i:2", "tea", 7)
 
 
 @pytest.mark.parametrize(

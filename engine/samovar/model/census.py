@@ -125,10 +125,12 @@ class SourceEntry(TypedDict):
     mapping: str
     function: str
     source: str
+    topic: str | None
     state: str
     last_result: str | None
     pollers: int
     iterator_age_milliseconds: float | None
+    offset_lag: int | None
     events: dict[str, int]
     errors: dict[str, int]
 

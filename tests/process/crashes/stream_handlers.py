@@ -1,5 +1,6 @@
-"""What the killed engines run for a stream. Every run is written down before it begins and before
-it ends, in a file that is synced, outside of all engines: deployed by `stream_nest`."""
+"""What the killed engines run for a stream or a topic. Every run is written down before it begins
+and before it ends, in a file that is synced, outside of all engines: deployed by `stream_nest` and
+`topic_nest`."""
 
 import base64
 import json
@@ -40,8 +41,17 @@ def dynamodb(record):
     return "", [change["SequenceNumber"], f"{keys['key']['S']}/{keys['number']['S']}"]
 
 
+def kafka(event):
+    [(place, records)] = event["records"].items()
+    return [(place, [one["offset"], base64.b64decode(one["value"]).decode()]) for one in records]
+
+
+def streams(event):
+    return [(kinesis if "kinesis" in one else dynamodb)(one) for one in event["Records"]]
+
+
 def handler(event, context):
-    read = [(kinesis if "kinesis" in one else dynamodb)(one) for one in event["Records"]]
+    read = kafka(event) if "records" in event else streams(event)
     shard, records = read[0][0], [record for _, record in read]
     die("handler:before")
     write("began", shard, records)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import ctypes
 import json
 import os
@@ -29,12 +28,13 @@ from pathlib import Path
 from typing import Any
 
 import aiobotocore.config  # noqa: F401 - lives inherit it, too
+import psutil
 import uvloop
 from tests.process.crashes import points
 from tests.process.crashes.nest import Aim, read_models_once
 from tests.process.crashes.stream_points import BEGINNING, PHASES, RESHARDING, StreamPoints
 from tests.process.crashes.stream_record import StreamRecord, checkpoints
-from tests.process.crashes.stream_sides import ACCOUNT, SIDES
+from tests.process.crashes.stream_sides import ACCOUNT, SIDES, Side
 
 from samovar.engine import Engine
 from samovar.event_sources import stream_poller
@@ -59,8 +59,10 @@ Checkpoints = Mapping[str, tuple[str, str]]
 class StreamNest:
     """Engines, one after the other, on `directory`."""
 
-    def __init__(self, directory: Path, url: str, kind: str, *, lanes: int, early: bool) -> None:
-        self.side = SIDES[kind](url)
+    def __init__(
+        self, directory: Path, url: str, side: Side, *, lanes: int = 1, early: bool = False
+    ) -> None:
+        self.side = side
         self.record = StreamRecord(directory / "record", lanes=lanes > 1)
         self.settings = Settings(
             data_dir=directory / "data",
@@ -73,7 +75,7 @@ class StreamNest:
         self._directory = directory
         self._lanes = lanes
         self._early = early
-        self._aim_file = directory / "aim"
+        self.aim_file = directory / "aim"
         self._counted = directory / "points"
         self.runtimes = uvloop.run(Runtimes.discover(self.settings))
         read_models_once(*_SERVICES)
@@ -95,18 +97,16 @@ class StreamNest:
         return self._live(aim)
 
     def _live(self, aim: Aim | None) -> bool:
-        before = self._checkpoints()
+        before = self.checkpoints()
         pid = os.fork()
         if pid == 0:
             self._be_an_engine(aim)
         _, status = os.waitpid(pid, 0)
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                os.waitpid(-1, 0)
-        self._aim_file.unlink(missing_ok=True)
+        self._wait_for_what_is_left()
+        self.aim_file.unlink(missing_ok=True)
         name = "the last" if aim is None else f"{aim[0]} {aim[1]}"
         self.record.take_in(name, before)
-        self.record.check(name, self._checkpoints())
+        self.record.check(name, self.checkpoints())
         if os.WIFSIGNALED(status):
             assert aim is not None, f"a life that nobody aimed at died: {status}"
             assert os.WTERMSIG(status) == signal.SIGKILL, status
@@ -114,19 +114,25 @@ class StreamNest:
         assert os.WEXITSTATUS(status) == 0, f"a life failed: see stderr ({aim})"
         return False
 
+    def _wait_for_what_is_left(self) -> None:
+        """By a life, to this process; what stands beside it goes on."""
+        while left := {one.pid for one in psutil.Process().children()} - self.side.processes:
+            for pid in left:
+                os.waitpid(pid, 0)
+
     def points(self) -> Counter[str]:
         """The points that the last life passed, which lived to its end."""
         return Counter(json.loads(self._counted.read_text()))
 
-    def _checkpoints(self) -> Checkpoints:
+    def checkpoints(self) -> Checkpoints:
+        """How far shards were read, by what is written down."""
         return checkpoints(self.settings.data_dir)
 
     def _be_an_engine(self, aim: Aim | None) -> None:
         status = 1
         try:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            stream_poller._LOOK_AGAIN = _PAUSE
-            KinesisStream.pause = DynamoDbStream.pause = _PAUSE
+            self.hurry()
             uvloop.run(self._life(aim))
             status = 0
         except BaseException:
@@ -135,11 +141,21 @@ class StreamNest:
             sys.stderr.flush()
             os._exit(status)
 
+    def hurry(self) -> None:
+        """Have an engine wait for nothing for long."""
+        stream_poller._LOOK_AGAIN = _PAUSE
+        KinesisStream.pause = DynamoDbStream.pause = _PAUSE
+
+    def install(self, aim: Aim | None) -> StreamPoints:
+        """The points of an engine, from now on."""
+        passed = StreamPoints(aim, points.die, self.aim_file)
+        passed.install()
+        return passed
+
     async def _life(self, aim: Aim | None) -> None:
         if self._early:
             _write_down_early()
-        passed = StreamPoints(aim, points.die, self._aim_file)
-        passed.install()
+        passed = self.install(aim)
         engine = Engine(self.settings, runtimes=self.runtimes)
         async with asyncio.timeout(PATIENCE), engine:
             if not engine.event_sources():
@@ -150,7 +166,7 @@ class StreamNest:
 
     def _all_read(self) -> bool:
         """On the disk, which tells nobody."""
-        found = self._checkpoints()
+        found = self.checkpoints()
         last: dict[str, int] = {}
         for shard, key in self.record.places:
             last[shard] = max(last.get(shard, 0), int(key))
@@ -166,10 +182,14 @@ class StreamNest:
             place = self._directory / "code"
             place.mkdir(exist_ok=True)
             (place / "app.py").write_text(code.read_text())
-            environment = {"RECORD": str(self.record.path), "AIM": str(self._aim_file)}
+            environment = {"RECORD": str(self.record.path), "AIM": str(self.aim_file)}
             await engine.create_function(
                 "f", code=place, handler="app.handler", environment=environment
             )
+        await self.read(engine)
+
+    async def read(self, engine: Engine) -> None:
+        """Make the mapping."""
         await engine.read_source(
             "f",
             self.side.arn,
@@ -220,8 +240,9 @@ def main() -> int:
     parser.add_argument("--beginning", action="store_true")
     parser.add_argument("--early", action="store_true")
     options = parser.parse_args()
+    side = SIDES[options.kind](options.url)
     nest = StreamNest(
-        options.directory, options.url, options.kind, lanes=options.lanes, early=options.early
+        options.directory, options.url, side, lanes=options.lanes, early=options.early
     )
     started = time.monotonic()
     killed: list[str] = []

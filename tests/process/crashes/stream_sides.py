@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from itertools import count
 from typing import Any
 
@@ -12,7 +12,7 @@ import boto3
 from tests.process.crashes.stream_record import StreamRecord
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
-_KEYS = ("a", "b", "c", "d")  # partitions; two are in each of two shards
+KEYS = ("a", "b", "c", "d")  # partitions; two are in each of two shards
 _EACH = 2  # records of a partition in a life, one of which fails in one of them
 _SHARDS = 2
 _MOST = 3  # shards that are open
@@ -24,6 +24,7 @@ class Side:
     """A stream of either kind, in a moto server that outlives all engines."""
 
     kind = ""
+    processes: Set[int] = frozenset()  # of this one's that stand beside the engines
 
     def __init__(self, url: str) -> None:
         session = boto3.Session(
@@ -53,10 +54,10 @@ class Side:
         """Partitions and numbers of one life's records."""
         first = True
         for _ in range(_EACH):
-            for key in _KEYS:
+            for key in KEYS:
                 number = next(self._numbers)
-                yield key, f"{number}!" if first and number % len(_KEYS) == 0 else f"{number}"
-                first = first and number % len(_KEYS) != 0
+                yield key, f"{number}!" if first and number % len(KEYS) == 0 else f"{number}"
+                first = first and number % len(KEYS) != 0
 
     def hear(self, record: StreamRecord) -> None:
         """Take in what the queue was told."""
@@ -64,15 +65,20 @@ class Side:
             QueueUrl=self._url, MaxNumberOfMessages=_TENS
         ).get("Messages"):
             for message in messages:
-                info = json.loads(message["Body"])[_INFO[self.kind]]
-                first, last = int(info["startSequenceNumber"]), int(info["endSequenceNumber"])
+                of, first, last = self.told(json.loads(message["Body"]))
                 record.told.update(
                     text
                     for (shard, key), text in record.places.items()
-                    if shard == info["shardId"] and first <= int(key) <= last
+                    if shard == of and first <= int(key) <= last
                 )
                 receipt = message["ReceiptHandle"]
                 self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
+
+    def told(self, letter: dict[str, Any]) -> tuple[str, int, int]:
+        """A shard, and the first and the last of what was given up of it."""
+        info = letter[_INFO[self.kind]]
+        numbers = int(info["startSequenceNumber"]), int(info["endSequenceNumber"])
+        return info["shardId"], *numbers
 
 
 class Kinesis(Side):

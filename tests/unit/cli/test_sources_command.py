@@ -1,4 +1,5 @@
-"""`samovar sources` at a terminal: the commands against a real engine with moto's SQS beside it."""
+"""`samovar sources` at a terminal: the commands against a real engine with moto's SQS beside it,
+and a broker of Kafka."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.api import neighbour
 from tests.api.neighbour import Neighbour
+from tests.broker import Broker
 from tests.unit.cli.conftest import Started
 from tests.unit.cli.test_events_command import eventually
 
@@ -146,3 +148,58 @@ def test_a_refusal_says_what_to_do(samovar: Run, moto: Neighbour) -> None:
         refused = samovar("sources", "create", *arguments, exits=Exit.REFUSED)
         assert advice in refused.stderr
     assert document(samovar("sources", "list", "--json")) == []
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    made = Broker()
+    yield made
+    made.close()
+
+
+def test_a_topic_from_its_making_to_its_end(samovar: Run, broker: Broker) -> None:
+    broker.create("tea")
+    broker.put("tea", "a", "b")
+    topic = ("thumbnail", "--bootstrap-server", broker.server, "--topic", "tea")
+    access = ("--access", "VPC_SUBNET=subnet:none")
+    position = ("--starting-position", "trim_horizon")
+    for arguments, advice in (
+        ((*topic, *position), "--access VPC_SUBNET=subnet:none"),
+        ((*topic, *access), "--starting-position TRIM_HORIZON"),
+        ((*topic, *position, "--access", "VIRTUAL_HOST=/"), "--access TYPE=URI"),
+        ((*topic[:3], *position, *access), "--topic NAME"),
+        ((*topic, *position, *access, "--bootstrap-server", "h"), "--bootstrap-server HOST:PORT"),
+        ((*topic, *position, *access, "--retries", "3"), "--pollers MIN-MAX"),
+        ((*topic, *position, *access, "--on-failure", "kafka:/dead"), "kafka://TOPIC"),
+    ):
+        refused = samovar("sources", "create", *arguments, exits=Exit.REFUSED)
+        assert advice in refused.stderr
+    group = ("--consumer-group", "readers", "--pollers", "1-3", "--retries", "3")
+    made = samovar("sources", "create", *topic, *position, *access, *group)
+    assert made.stderr == "kafka:tea for thumbnail: Enabled\n"
+    uuid = made.stdout.strip()
+
+    def counted() -> Any:
+        return document(samovar("sources", "show", uuid, "--json"))["Metrics"]
+
+    counts = eventually(counted, lambda counts: counts["events"].get("committed") == 2)
+    assert (counts["events"]["polled"], counts["offset_lag"]) == (2, 0)
+    headings, row = samovar("sources", "list").stdout.splitlines()
+    assert "lag" in headings.split()
+    assert row.split()[:4] == [uuid, "Enabled", "kafka:tea", "thumbnail"]
+    assert row.split()[1:4] == samovar("top", "--once").stdout.splitlines()[-1].split()[:3]
+    assert "lag          0 records" in samovar("sources", "show", uuid).stdout
+    dead = ("--pollers", "2-4", "--on-failure", "kafka://dead")
+    samovar("sources", "update", uuid, *dead)
+    text = samovar("sources", "show", uuid).stdout
+    shown = dict(line.split(maxsplit=1) for line in text.splitlines())
+    assert (shown["topic"], shown["servers"], shown["group"]) == ("tea", broker.server, "readers")
+    assert (shown["provisioned"], shown["access"]) == ("2 to 4 pollers", "VPC_SUBNET=subnet:none")
+    assert shown["retries"] == "3"
+    assert "failure   kafka://dead" in text
+    fewer = ("--pollers", "none", "--retries", "-1", "--on-failure", "none")
+    less = document(samovar("sources", "update", uuid, *fewer, "--json"))
+    assert "ProvisionedPollerConfig" not in less
+    none = samovar("sources", "update", uuid, "--access", "none", exits=Exit.REFUSED)
+    assert "--access VPC_SUBNET=subnet:none" in none.stderr
+    samovar("sources", "delete", uuid, "--yes")

@@ -13,6 +13,7 @@ from samovar.doors.cli.exits import Exit
 from samovar.doors.cli.main import main
 from samovar.doors.cli.sources import asking, shown
 from samovar.doors.cli.sources.asking import counts_of, with_counts
+from samovar.doors.cli.sources.topics import source
 from samovar.doors.cli.sources.wishes import setting_options, wishes
 from samovar.metrics.event_sources import SourceNumbers
 from samovar.metrics.prometheus import PrometheusObserver
@@ -56,6 +57,7 @@ def busy() -> SourceNumbers:
     numbers.delivery_errors["sqs"] = 1
     numbers.pollers = 2
     numbers.ages = {"s": 90.0}
+    numbers.lags.update({"tea-0": 1000, "tea-1": 500})
     return numbers
 
 
@@ -67,6 +69,7 @@ def test_what_is_counted_is_read_from_the_metrics() -> None:
             "delivery_errors": {"sqs": 1},
             "pollers": 2,
             "iterator_age_milliseconds": 90_000.0,
+            "offset_lag": 1500,
         },
         "idle": {
             "events": {},
@@ -74,6 +77,7 @@ def test_what_is_counted_is_read_from_the_metrics() -> None:
             "delivery_errors": {},
             "pollers": 0,
             "iterator_age_milliseconds": None,
+            "offset_lag": None,
         },
     }
     assert counts_of("") == {}
@@ -89,6 +93,7 @@ def test_rows_of_a_table() -> None:
         "batch": "100",
         "last result": "OK",
         "age": "90 s",
+        "lag": "1,500",
         "pollers": "2",
         "polled": "1,200",
         "failed": "3",
@@ -137,6 +142,36 @@ def test_details_of_a_stream() -> None:
     assert dict(shown.details(endless, None))["retries"] == "without an end"
 
 
+TOPIC: dict[str, Any] = {
+    **{name: value for name, value in STREAM.items() if not name.startswith(("Event", "Para"))},
+    "SelfManagedEventSource": {"Endpoints": {"KAFKA_BOOTSTRAP_SERVERS": ["h:9092", "i:9092"]}},
+    "Topics": ["tea"],
+    "SelfManagedKafkaEventSourceConfig": {"ConsumerGroupId": "readers"},
+    "SourceAccessConfigurations": [{"Type": "VPC_SUBNET", "URI": "subnet:none"}],
+    "ProvisionedPollerConfig": {"MinimumPollers": 1, "MaximumPollers": 9},
+    "DestinationConfig": {"OnFailure": {"Destination": "kafka://dead"}},
+}
+
+
+def test_details_of_a_topic() -> None:
+    lines = dict(shown.details(TOPIC, counts_of(page(u=busy()))["u"]))
+    assert (lines["source"], lines["topic"]) == ("kafka:tea", "tea")
+    assert lines["servers"] == "h:9092, i:9092"
+    assert lines["group"] == "readers"
+    assert lines["access"] == "VPC_SUBNET=subnet:none"
+    assert lines["provisioned"] == "1 to 9 pollers"
+    assert (lines["retries"], lines["on failure"]) == ("3, in halves", "kafka://dead")
+    assert lines["lag"] == "1,500 records"
+    endless = {**TOPIC, "MaximumRetryAttempts": -1}
+    assert dict(shown.details(endless, None))["retries"] == "10, in halves"
+    of_msk = {
+        "EventSourceArn": CLUSTER,
+        "AmazonManagedKafkaEventSourceConfig": {"ConsumerGroupId": "g"},
+    }
+    lines = dict(shown.details({**STREAM, **of_msk, "Topics": ["tea"]}, None))
+    assert (lines["source"], lines["topic"], lines["group"]) == (CLUSTER, "tea", "g")
+
+
 def asked(*arguments: str) -> dict[str, Any]:
     """What options come to."""
     found: dict[str, Any] = {}
@@ -157,7 +192,8 @@ def test_options_are_the_parameters_of_the_api() -> None:
         *("--batch-size", "5", "--window", "0", "--retries", "-1", "--record-age", "60"),
         *("--bisect", "--parallelization", "2", "--tumbling-window", "30"),
         *("--filter", '{"a": [1]}', "--filter", '{"b": [2]}', "--report-failures"),
-        *("--maximum-concurrency", "9", "--on-failure", QUEUE),
+        *("--maximum-concurrency", "9", "--on-failure", QUEUE, "--pollers", "3-40"),
+        *("--access", "vpc_subnet=subnet:none", "--access", "BASIC_AUTH=arn:a=b"),
     ) == {
         "BatchSize": 5,
         "MaximumBatchingWindowInSeconds": 0,
@@ -170,16 +206,23 @@ def test_options_are_the_parameters_of_the_api() -> None:
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "ScalingConfig": {"MaximumConcurrency": 9},
         "DestinationConfig": {"OnFailure": {"Destination": QUEUE}},
+        "ProvisionedPollerConfig": {"MinimumPollers": 3, "MaximumPollers": 40},
+        "SourceAccessConfigurations": [
+            {"Type": "VPC_SUBNET", "URI": "subnet:none"},
+            {"Type": "BASIC_AUTH", "URI": "arn:a=b"},
+        ],
     }
     assert asked(
         *("--filter", "none", "--no-report-failures", "--maximum-concurrency", "none"),
-        *("--on-failure", "none", "--no-bisect"),
+        *("--on-failure", "none", "--no-bisect", "--pollers", "none", "--access", "none"),
     ) == {
         "FilterCriteria": {"Filters": []},
         "FunctionResponseTypes": [],
         "ScalingConfig": {},
         "DestinationConfig": {"OnFailure": {}},
         "BisectBatchOnFunctionError": False,
+        "ProvisionedPollerConfig": {},
+        "SourceAccessConfigurations": [],
     }
 
 
@@ -192,6 +235,12 @@ def test_options_are_the_parameters_of_the_api() -> None:
         ("--maximum-concurrency", "many"),
         ("--starting-position", "yesterday"),
         ("--parallelization", "11"),
+        ("--pollers", "3"),
+        ("--pollers", "-1-3"),
+        ("--access", "VPC_SUBNET"),
+        ("--access", "=subnet:none"),
+        ("--access", "none", "--access", "VPC_SUBNET=subnet:none"),
+        ("--bootstrap-server", "127.0.0.1:9092"),  # beside an ARN
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_asked(
@@ -201,6 +250,25 @@ def test_what_makes_no_sense_is_refused_before_anything_is_asked(
     done = CliRunner(env=nobody).invoke(main, ["sources", "create", "f", QUEUE, *arguments])
     assert done.exit_code == Exit.USAGE, done.output
     assert arguments[0] in done.stderr
+
+
+def test_a_source_is_an_arn_or_servers() -> None:
+    nothing = {"servers": (), "topic": None, "consumer_group": None}
+    assert source(QUEUE, nothing) == {"EventSourceArn": QUEUE}
+    of_topic = {"servers": ("h:1", "i:2"), "topic": "tea", "consumer_group": "g"}
+    assert source(None, of_topic) == {
+        "SelfManagedEventSource": {"Endpoints": {"KAFKA_BOOTSTRAP_SERVERS": ["h:1", "i:2"]}},
+        "Topics": ["tea"],
+        "SelfManagedKafkaEventSourceConfig": {"ConsumerGroupId": "g"},
+    }
+    assert source(CLUSTER, {**of_topic, "servers": ()}) == {
+        "EventSourceArn": CLUSTER,
+        "Topics": ["tea"],
+        "AmazonManagedKafkaEventSourceConfig": {"ConsumerGroupId": "g"},
+    }
+    for arn, given in ((None, nothing), (None, {**of_topic, "servers": ()}), (QUEUE, of_topic)):
+        with pytest.raises(click.UsageError, match="either SOURCE_ARN, or --bootstrap-server"):
+            source(arn, given)
 
 
 def test_where_nobody_answers() -> None:

@@ -257,6 +257,10 @@ def test_event_sources_stand_below_the_functions() -> None:
     first = found[at + 1].split()
     assert (first[:2], first[-3:]) == (["Disabled", "sqs:p"], ["5", "3", "AccessDenied"])
     assert found[at + 2].split() == ["Enabled", "sqs:q", "f", "2", "1,234", "5", "-"]
+    topic = source("q", source="127.0.0.1:9092", topic="tea", offset_lag=1234)
+    found = lines(with_sources(topic), width=150)
+    assert found[-2].split()[3] == "lag"
+    assert found[-1].split()[:4] == ["Enabled", "kafka:tea", "f", "1,234"]
     nothing: Document = {**document(), "sources": [source("q")]}
     assert "sqs:q" in "".join(lines(nothing))
 

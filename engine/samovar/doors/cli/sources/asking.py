@@ -25,7 +25,12 @@ _NEAR, _FAR = 0.05, 1.0  # seconds between two looks at an engine next door, and
 _HINT_AFTER = 3.0  # seconds
 _SOURCES = (
     "SOURCE_ARN is that of a queue (arn:aws:sqs:us-east-1:000000000000:NAME), of a stream of "
-    "Kinesis, or of a table's stream (LatestStreamArn of aws dynamodb describe-table)."
+    "Kinesis, of a table's stream (LatestStreamArn of aws dynamodb describe-table), or of a "
+    "cluster of MSK; a cluster of Kafka that has none: --bootstrap-server HOST:PORT --topic NAME"
+)
+_TARGETS = (
+    "--on-failure takes the ARN of a queue, a topic of SNS or a bucket (arn:aws:s3:::NAME); where "
+    "a topic of Kafka is read, kafka://TOPIC for another one of that cluster, too."
 )
 # What to do about what the API says of mappings, by a part of its message.
 _ADVICE = {
@@ -39,14 +44,25 @@ _ADVICE = {
     "because it is in use": "It is being deleted already, once what is in hand is done.",
     "Unrecognized event source": _SOURCES,
     "at 'eventSourceArn' failed": _SOURCES,
-    "Value null at 'startingPosition'": "A stream is read from somewhere on: --starting-position "
-    "TRIM_HORIZON (all that is there), LATEST, or a moment.",
+    "Value null at 'startingPosition'": "A stream, or a topic, is read from somewhere on: "
+    "--starting-position TRIM_HORIZON (all that is there), LATEST, or a moment.",
     "StartingPosition is not valid": "A queue has no positions: leave --starting-position out.",
     "Maximum batch window in seconds must be": "Say how long a batch may fill: --window SECONDS",
     "Queue visibility timeout": "Have the one be longer (aws sqs set-queue-attributes), or the "
     "other shorter (samovar deploy --timeout).",
     "Invalid filter pattern": 'A pattern is like {"body": {"kind": ["tea"]}}; the rules are in '
     "docs/event-sources.md.",
+    "Required 'sourceAccessConfigurations'": "AWS wants to know how servers are reached, and so it "
+    "is here: --access VPC_SUBNET=subnet:none where they ask for nothing, --access "
+    "BASIC_AUTH=SECRET_ARN and the like where they do (docs/event-sources.md).",
+    "SourceAccessConfigurations of": "The types that --access TYPE=URI may have are in "
+    "docs/event-sources.md.",
+    "Topics is required": "Which topic is read: --topic NAME",
+    "is no bootstrap server": "A server is said as HOST:PORT, and again for each further one: "
+    "--bootstrap-server HOST:PORT",
+    "needs provisioned mode": "That mode is asked for with --pollers MIN-MAX, like --pollers 1-10.",
+    "provided destination config": _TARGETS,
+    "at 'destinationConfig.onFailure.destination' failed": _TARGETS,
     "does not have permissions to call": "What a role needs is in docs/event-sources.md.",
 }
 
@@ -112,13 +128,15 @@ def settled(client: Any, shown: Shown) -> Shown | None:
 class Counts(TypedDict):
     """What is counted of one mapping since the engine's start: records by what came of them,
     failures to read by what was said, failures to tell the on-failure destination by its service;
-    pollers now; how old the last record was that was handed to the function."""
+    pollers now; how old the last record was that was handed to the function; of Kafka, how many
+    records are not committed."""
 
     events: dict[str, int]
     errors: dict[str, int]
     delivery_errors: dict[str, int]
     pollers: int
     iterator_age_milliseconds: float | None
+    offset_lag: int | None
 
 
 def counts(client: Any) -> dict[str, Counts] | None:
@@ -145,6 +163,8 @@ def counts_of(text: str) -> dict[str, Counts]:
                 one["pollers"] = count
             elif sample.name == names.SOURCE_AGE.name:
                 one["iterator_age_milliseconds"] = sample.value
+            elif sample.name == names.SOURCE_LAG.name and labels["of"] == "sum":
+                one["offset_lag"] = count
     return found
 
 
@@ -155,6 +175,7 @@ def _nothing() -> Counts:
         "delivery_errors": {},
         "pollers": 0,
         "iterator_age_milliseconds": None,
+        "offset_lag": None,
     }
 
 

@@ -1,4 +1,4 @@
-"""`samovar sources`: which queues and streams are read for functions, and how."""
+"""`samovar sources`: which queues, streams and topics are read for functions, and how."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from samovar.doors.cli.remote import endpoint_option
 from samovar.doors.cli.screen import console, print_rows, say
 from samovar.doors.cli.sources import asking, shown
 from samovar.doors.cli.sources.asking import Shown, mappings_at
+from samovar.doors.cli.sources.topics import source, topic_options
 from samovar.doors.cli.sources.wishes import read_position, setting_options, wishes
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -30,7 +31,7 @@ def _no_wait_option(command: Command) -> Command:
 
 
 @click.group(
-    short_help="Have queues and streams be read for functions.",
+    short_help="Have queues, streams and topics be read for functions.",
     epilog="""\b
 Examples:
   samovar sources create thumbnail arn:aws:sqs:us-east-1:000000000000:uploads
@@ -38,9 +39,10 @@ Examples:
   samovar sources disable 91eaeb7e-xmpl-4c8e-9a4f-1c5b0b6f4d7e
   samovar sources delete 91eaeb7e-xmpl-4c8e-9a4f-1c5b0b6f4d7e
 
-An event source mapping says that a queue of SQS, or a stream of Kinesis or DynamoDB, is read for a
-function. It is named by its UUID, and outlives its function. docs/event-sources.md says what it
-promises; where sources are: --aws-endpoint and --endpoints of samovar start.""",
+An event source mapping says that a queue of SQS, a stream of Kinesis or DynamoDB, or a topic of
+Kafka is read for a function. It is named by its UUID, and outlives its function.
+docs/event-sources.md says what it promises; where sources are: --aws-endpoint and --endpoints of
+samovar start.""",
 )
 def sources() -> None:
     """Look at event source mappings, make and change them."""
@@ -57,8 +59,10 @@ Examples:
 
 \b
 batch        records in a batch, at most
-last result  of a stream: how the last batch ended
-age          of a stream: how old the last record was that the function got
+last result  of a stream or a topic: how the last batch ended
+age          of a stream or a topic: how old the last record was that the
+             function got
+lag          of a topic: records that are not committed
 polled …     records since the engine's start, by what came of them; what is
              tried again and fails counts each time
 errors       how often the source could not be read, and what it said
@@ -67,7 +71,7 @@ errors       how often the source could not be read, and what it said
 tells none).""",
 )
 @click.option("--function", metavar="NAME", help="a function's (a name, NAME:ALIAS or an ARN)")
-@click.option("--source", metavar="ARN", help="those of a queue or a stream")
+@click.option("--source", metavar="ARN", help="those of a queue, a stream or a cluster")
 @_json_option
 @endpoint_option
 def list_(
@@ -119,7 +123,7 @@ def show(*, uuid: str, as_json: bool, endpoint_url: str | None) -> None:
 
 
 @sources.command(
-    short_help="Have a queue or a stream be read.",
+    short_help="Have a queue, a stream or a topic be read.",
     epilog="""\b
 Examples:
   samovar sources create thumbnail arn:aws:sqs:us-east-1:000000000000:uploads
@@ -129,19 +133,25 @@ Examples:
       arn:aws:kinesis:us-east-1:000000000000:stream/clicks \\
       --starting-position TRIM_HORIZON --retries 3 --bisect \\
       --on-failure arn:aws:sqs:us-east-1:000000000000:failed
+  samovar sources create audit --bootstrap-server 127.0.0.1:9092 \\
+      --topic clicks --starting-position latest \\
+      --access VPC_SUBNET=subnet:none
 
 It returns once the source is read, and prints the UUID. FUNCTION may be NAME:ALIAS or
 NAME:VERSION. The source is looked for, with the rights of the function's role where there is an STS
-among the endpoints.""",
+among the endpoints. Kafka has an ARN at MSK only; another cluster is named by its servers, and why
+one can't be read is the last result of samovar sources show.""",
 )
 @click.argument("function", metavar="FUNCTION")
-@click.argument("source_arn", metavar="SOURCE_ARN")
+@click.argument("source_arn", metavar="[SOURCE_ARN]", required=False)
+@topic_options
 @click.option(
     "--starting-position",
     "position",
     metavar="POSITION",
     callback=read_position,
-    help="of a stream: TRIM_HORIZON, LATEST, or a moment (of Kinesis; ISO, in UTC by default)",
+    help="of a stream or a topic: TRIM_HORIZON, LATEST, or a moment (not of DynamoDB; ISO, in UTC "
+    "by default)",
 )
 @setting_options
 @click.option("--disabled", is_flag=True, help="do not read it yet")
@@ -151,7 +161,7 @@ among the endpoints.""",
 def create(
     *,
     function: str,
-    source_arn: str,
+    source_arn: str | None,
     position: dict[str, Any],
     disabled: bool,
     no_wait: bool,
@@ -159,13 +169,11 @@ def create(
     endpoint_url: str | None,
     **given: Any,
 ) -> None:
-    """Make an event source mapping: have what comes into a queue or a stream be handed to a
-    function."""
-    asked = {**position, **wishes(given), "Enabled": not disabled}
+    """Make an event source mapping: have what comes into a queue, a stream or a topic be handed to
+    a function."""
+    asked = {**source(source_arn, given), **position, **wishes(given), "Enabled": not disabled}
     with mappings_at(endpoint_url) as client:
-        made = client.create_event_source_mapping(
-            FunctionName=function, EventSourceArn=source_arn, **asked
-        )
+        made = client.create_event_source_mapping(FunctionName=function, **asked)
         _tell(client, made, no_wait=no_wait, as_json=as_json)
 
 
@@ -216,7 +224,7 @@ def _switch(uuid: str, on: bool, *, no_wait: bool, as_json: bool, endpoint_url: 
 Example:
   samovar sources enable 91eaeb7e-xmpl-4c8e-9a4f-1c5b0b6f4d7e
 
-A stream is read on from where it was disabled.""",
+A stream or a topic is read on from where it was disabled.""",
 )
 @click.argument("uuid", metavar="UUID")
 @_no_wait_option

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -15,7 +16,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 NONE = "none"
 _REPORT = "ReportBatchItemFailures"
-# Options that are a parameter each.
+_POLLERS = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
+# Options whose values are a parameter each.
 _PLAIN = {
     "batch_size": "BatchSize",
     "window": "MaximumBatchingWindowInSeconds",
@@ -24,6 +26,8 @@ _PLAIN = {
     "bisect": "BisectBatchOnFunctionError",
     "parallelization": "ParallelizationFactor",
     "tumbling_window": "TumblingWindowInSeconds",
+    "pollers": "ProvisionedPollerConfig",
+    "access": "SourceAccessConfigurations",
 }
 
 
@@ -57,6 +61,39 @@ def _read_most(
     return {"MaximumConcurrency": int(text)}
 
 
+def _read_pollers(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> dict[str, int] | None:
+    if text is None or text == NONE:
+        return None if text is None else {}
+    match = _POLLERS.fullmatch(text)
+    if match is None:
+        reason = f"{text!r} is neither MIN-MAX, like 1-10, nor the word none"
+        raise click.BadParameter(reason, context, parameter)
+    return {"MinimumPollers": int(match[1]), "MaximumPollers": int(match[2])}
+
+
+def _read_access(
+    context: click.Context, parameter: click.Parameter, given: Sequence[str]
+) -> list[dict[str, str]] | None:
+    """What is said of access; nothing for the word none, None where nothing was said."""
+    if not given:
+        return None
+    if tuple(given) == (NONE,):
+        return []
+    found = []
+    for text in given:
+        kind, _, uri = text.partition("=")
+        if not (kind and uri):
+            reason = (
+                f"{text!r} is no TYPE=URI, like VPC_SUBNET=subnet:none or BASIC_AUTH=SECRET_ARN, "
+                "nor alone the word none"
+            )
+            raise click.BadParameter(reason, context, parameter)
+        found.append({"Type": kind.upper(), "URI": uri})
+    return found
+
+
 def read_position(
     context: click.Context, parameter: click.Parameter, text: str | None
 ) -> dict[str, Any]:
@@ -86,7 +123,7 @@ def setting_options(command: Command) -> Command:
                 "--batch-size",
                 type=click.IntRange(1, 10000),
                 metavar="N",
-                help="records in a batch, at most; AWS's default is 10 of a queue, 100 of a stream",
+                help="records in a batch, at most; AWS's default is 10 of a queue, else 100",
             ),
             click.option(
                 "--window",
@@ -117,18 +154,21 @@ def setting_options(command: Command) -> Command:
                 "--retries",
                 type=click.IntRange(-1, 10000),
                 metavar="N",
-                help="of a stream: how often a batch is tried again; -1 without an end",
+                help="of a stream, or a topic with pollers of its own: how often a batch is tried "
+                "again; -1 without an end",
             ),
             click.option(
                 "--record-age",
                 type=click.IntRange(-1, 604800),
                 metavar="SECONDS",
-                help="of a stream: when a record is given up, 60 and more; -1 never",
+                help="of a stream, or a topic with pollers of its own: when a record is given up, "
+                "60 and more; -1 never",
             ),
             click.option(
                 "--bisect/--no-bisect",
                 default=None,
-                help="of a stream: a batch that fails is cut in halves",
+                help="of a stream, or a topic with pollers of its own: a batch that fails is cut "
+                "in halves",
             ),
             click.option(
                 "--parallelization",
@@ -145,7 +185,22 @@ def setting_options(command: Command) -> Command:
             click.option(
                 "--on-failure",
                 metavar="ARN|none",
-                help="of a stream: a queue, topic or bucket that is told of what was given up",
+                help="of a stream or a topic: a queue, topic or bucket that is told of what was "
+                "given up; kafka://TOPIC of the same cluster",
+            ),
+            click.option(
+                "--pollers",
+                metavar="MIN-MAX|none",
+                callback=_read_pollers,
+                help="of a queue or a topic: pollers of its own (provisioned mode)",
+            ),
+            click.option(
+                "--access",
+                multiple=True,
+                metavar="TYPE=URI|none",
+                callback=_read_access,
+                help="of a topic: how its servers are reached, like BASIC_AUTH=SECRET_ARN (may be "
+                "given more than once)",
             ),
         )
     ):

@@ -156,6 +156,7 @@ def source_rows(document: Document) -> list[dict[str, str]]:
             "delivery_errors": {},
             "pollers": one["pollers"],
             "iterator_age_milliseconds": one["iterator_age_milliseconds"],
+            "offset_lag": one.get("offset_lag"),
         }
         for one in entries
     }
@@ -163,7 +164,8 @@ def source_rows(document: Document) -> list[dict[str, str]]:
         {
             "UUID": one["mapping"],
             "State": one["state"],
-            "EventSourceArn": one["source"],
+            "EventSourceArn": one["source"] if one["source"].startswith("arn:") else None,
+            "Topics": [one["topic"]] if one.get("topic") else [],
             "FunctionArn": one["function"],
             "LastProcessingResult": one["last_result"],
         }

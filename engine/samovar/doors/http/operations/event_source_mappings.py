@@ -82,9 +82,8 @@ def _shown(shown: ShownMapping) -> dict[str, Any]:
             "StartingPosition": mapping.starting_position,
             "StartingPositionTimestamp": mapping.starting_at,
             "DestinationConfig": {"OnFailure": destination},
-        }
-    if source.is_stream or (source.is_kafka and mapping.provisioned):  # Kafka's: unconfirmed
-        found |= {
+            # Of Kafka unconfirmed: without an end is said, too, because whoever leaves provisioned
+            # mode has to ask for that, and Terraform would ask for it again and again.
             "MaximumRetryAttempts": mapping.retries,
             "MaximumRecordAgeInSeconds": mapping.record_age,
             "BisectBatchOnFunctionError": mapping.bisect,
