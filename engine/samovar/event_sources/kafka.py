@@ -26,6 +26,9 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _SESSION_MS = 10_000  # that a dead reader keeps its partitions
+# A client asks a server for one thing at a time: while a look at idle partitions waits, those that
+# have records wait, too (aiokafka's default is 500).
+_LOOK_MS = 100
 _HANDOVER_MS = 30_000  # that readers may take to let go of partitions
 # Readers wait as long as functions need; a session says whether they live.
 _POLL_MS = 2**31 - 1
@@ -107,6 +110,7 @@ class Cluster:
             max_poll_interval_ms=_POLL_MS,
             session_timeout_ms=_SESSION_MS,
             rebalance_timeout_ms=_HANDOVER_MS,
+            fetch_max_wait_ms=_LOOK_MS,
         )
         await self._connected(found)
         return found
