@@ -124,10 +124,10 @@ class EngineSubject(Subject):
             "empty": self.empty,
         }
 
-    async def create(self, function: str, handler: str) -> None:
+    async def create(self, function: str, handler: str, timeout: int = 900) -> None:
         """A function with a handler of `functions/handlers.py`; returns when it is Active."""
         await self._engine.create_function(
-            function, code=self._package, handler=f"handlers.{handler}", timeout=900
+            function, code=self._package, handler=f"handlers.{handler}", timeout=timeout
         )
 
     async def _park(self) -> None:

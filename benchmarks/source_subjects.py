@@ -2,7 +2,7 @@
 
 Each has a moto server of its own beside it, in a process, and the same client (aiobotocore). A
 source's other end is not what is measured, so messages are sent beforehand, many in a request.
-`stream_subjects` has the same of a stream.
+`stream_subjects` has the same of a stream, and `topic_subjects` of a topic.
 """
 
 from __future__ import annotations
@@ -36,14 +36,16 @@ _LONG_POLL = 2  # seconds, the engine's for a neighbour on the same machine
 
 
 class Beside(Subject):
-    """A moto server, a source of `service` in it, and a client for it."""
+    """A moto server, a source of `service` in it, and a client for it; or another `server`, which
+    says where it is in its first line, and ends with its stdin."""
 
     service = ""
+    server = "samovar.doors.cli.demo.moto_server"
 
     def __init__(self) -> None:
         self._opened = AsyncExitStack()
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "samovar.doors.cli.demo.moto_server"],
+            [sys.executable, "-m", self.server],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -219,13 +221,15 @@ class Mapped(Beside):
     handler says when it begins; else it does nothing."""
 
     arn = ""
+    function, timeout = "noop", 900  # seconds
     gone = ""  # what counts the messages that are
     more: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, lag: bool = False) -> None:
         super().__init__()
-        self._function = "stamps" if lag else "noop"
-        self._subject = EngineSubject(aws_endpoint=self.endpoint, account_id=ACCOUNT)
+        self._lag = lag
+        self._function = "stamps" if lag else self.function
+        self._subject = EngineSubject(**self.settings())
         self._engine = self._subject.engine
         self._uuid = ""
         self._stamps: asyncio.Queue[int] = asyncio.Queue()
@@ -235,8 +239,9 @@ class Mapped(Beside):
 
         await super().start()
         facts = await self._subject.start()
-        if self._function == "stamps":
-            await self._subject.create("stamps", "stamps")
+        if self._function != "noop":
+            handler = "stamps" if self._lag else "noop"
+            await self._subject.create(self._function, handler, self.timeout)
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(
             lambda: _Stamps(self._stamps), local_addr=("127.0.0.1", 0)
@@ -252,6 +257,15 @@ class Mapped(Beside):
         await mappings.wait_settled(self._uuid)
         return facts
 
+    def settings(self) -> dict[str, Any]:
+        """The engine's."""
+        return {"aws_endpoint": self.endpoint, "account_id": ACCOUNT}
+
+    @property
+    def poller(self) -> Any:
+        """The engine's reader of the source."""
+        return self._engine._parts.sources._pollers[self._uuid]
+
     def body(self) -> str:
         return json.dumps({"port": self._port})
 
@@ -264,9 +278,18 @@ class Mapped(Beside):
         await mappings.wait_settled(self._uuid)
 
     async def read(self, count: int) -> None:
-        numbers = self._engine._parts.sources._numbers[self._uuid].events
-        wanted = numbers[self.gone] + count
+        wanted = self.numbers[self.gone] + count
         await self._enable(True)
+        await self.until(wanted)
+
+    @property
+    def numbers(self) -> Any:
+        """Of messages by what came of them."""
+        return self._engine._parts.sources._numbers[self._uuid].events
+
+    async def until(self, wanted: int) -> None:
+        """So many messages are gone since the start."""
+        numbers = self.numbers
         while numbers[self.gone] < wanted:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(_LOOK)
 

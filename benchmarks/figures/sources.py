@@ -1,5 +1,5 @@
-"""Queues and streams that are read for functions, beside loops of the same client that read, and
-delete or write down how far they are."""
+"""Queues, streams and topics that are read for functions, beside loops of the same client that
+read, and delete or write down how far they are."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from benchmarks.probes.sources import Drained, Lag
 
 _BARE, _SUBJECTS = "receive and delete", "benchmarks.source_subjects"
 _READER, _STREAMS = "get and commit", "benchmarks.stream_subjects"
+_MEMBER, _TOPICS = "consume, pipe and commit", "benchmarks.topic_subjects"
 
 
 def build(quick: bool) -> list[Figure]:
     """The rate of one mapping while there is a backlog, and the time from a message to its handler;
-    moto is the source's other end, in a process of its own for each contender."""
+    moto, or a mock of Kafka, is the source's other end, in a process of its own for each."""
     return [
         Figure(
             name="source-rate",
@@ -71,6 +72,20 @@ def build(quick: bool) -> list[Figure]:
             rounds=2 if quick else 6,
             batch=20 if quick else 100,
             warm_up=10,
+        ),
+        Figure(
+            name="topic-rate",
+            title="Records of a partition of Kafka read, run and committed, one mapping",
+            metric=Metric.RATE,
+            contenders=(
+                Contender(SAMOVAR, Role.SAMOVAR, f"{_TOPICS}:SamovarMember", Drained),
+                Contender(_MEMBER, Role.FLOOR, f"{_TOPICS}:PipedMember", Drained),
+                Contender("consume and commit", Role.FLOOR, f"{_TOPICS}:BareMember", Drained),
+            ),
+            targets=(Target(0.2, _MEMBER, at_least=True),),
+            rounds=2 if quick else 6,
+            batch=2000 if quick else 20_000,
+            warm_up=500,
         ),
     ]
 
