@@ -111,7 +111,7 @@ def test_where_user_namespaces_are_refused_versions_start_on_demand(tmp_path: Pa
         pytest.skip("only root may have many users in a user namespace")
     found = report(tmp_path, [sys.executable, "-c", ROOT_WITHOUT_NAMESPACES])
     assert list(found["missing"]) == ["templates"], found["missing"]
-    assert "unshare(0x10020000): No space left" in found["missing"]["templates"]
+    assert "unshare(0x18020000): No space left" in found["missing"]["templates"]
     assert found["saw"]["pid"] == 2
     assert found["version"] == {"state": "Active", "reason": None}
     assert found["templates"] == 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import json
 import os
 import sys
 from pathlib import Path
 
 from tests.process.conftest import RunEngine
 from tests.process.house import create, eventually, result
+from tests.process.template_house import call, create_published
 
 from samovar.engine import Engine
 
@@ -87,6 +90,28 @@ def test_a_function_sees_its_own_processes_only(run_walled: RunEngine) -> None:
     run_walled(scenario)
 
 
+def test_what_outlives_a_process_is_seen_by_its_own_context_only(run_walled: RunEngine) -> None:
+    """System V's objects and POSIX queues are no files: no mount hides them."""
+    named = {"key": os.getpid(), "queue": f"/samovar-{os.getpid()}"}
+    there = {"made": [True, True], "segment": True, "queue": True}
+    nothing = {"made": None, "segment": False, "queue": False}
+    host = {"names": ["localhost"] * 3, "address": "127.0.0.1"}
+
+    async def scenario(engine: Engine) -> None:
+        await create(engine, "surroundings.leave_behind", "maker")
+        await create_published(engine, "surroundings.leave_behind", "f", timeout=30)
+        await create(engine, "surroundings.leave_behind", "other")
+        assert await result(engine, named | {"make": True}, "maker") == there | host
+        assert await result(engine, named, "maker") == there | {"made": None} | host
+        assert await result(engine, named, "other") == nothing | host
+        restored = json.loads((await call(engine, named | {"make": True})).payload)
+        assert restored == there | host
+        assert await result(engine, named, "f") == nothing | host
+
+    run_walled(scenario)
+    assert ctypes.CDLL(None).shmget(named["key"], 0, 0) == -1
+
+
 def test_walls_do_not_come_down_from_inside(run_walled: RunEngine) -> None:
     async def scenario(engine: Engine) -> None:
         await create(engine, "surroundings.escape")
@@ -133,6 +158,8 @@ def test_walls_are_reported(run_walled: RunEngine) -> None:
         assert dict(report.walls_missing) == {}
         assert set(report.walls_held) == {
             "mount namespace",
+            "ipc namespace",
+            "host name",
             "private /tmp",
             "layers at /opt",
             "read-only root",

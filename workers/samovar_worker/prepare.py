@@ -13,6 +13,7 @@ import socket
 import sys
 
 from samovar_worker import at_fork, compact, holder, walls
+from samovar_worker.confines import HOST, HOST_NAME, IPC, TEMPLATES, Confines
 from samovar_worker.wire import control
 
 _OPEN_FILES = 16384  # a mount namespace is held by a descriptor between two processes
@@ -35,20 +36,18 @@ def main(control_fd: int, walled: bool) -> None:
     assert isinstance(launch, control.Launch)
     engine = os.pidfd_open(launch.engine_pid)
     version = sys.version.split()[0]
-    missing: dict[str, str] = {}
+    confines = Confines()
     try:
         if walled:
             if not launch.uid:
                 trial.enter_own_pid_namespace(engine)
-            no_templates = trial.try_walls(launch)
+            confines, missing = trial.try_walls(launch)
+            missing |= _take_host_name()
             held = [*_NAMESPACES, "unprivileged uid"]
-            if no_templates:
-                missing = {"templates": no_templates}
-            else:
-                held.append("templates")
+            held += [wall for wall in (IPC, HOST_NAME, TEMPLATES) if wall not in missing]
         else:
             walls.become_subreaper()
-            held, missing = ["templates"], boot.missing_without_namespaces()
+            held, missing = [TEMPLATES], boot.missing_without_namespaces()
     except OSError as error:
         refused = control.Hello([], {"namespaces": str(error)}, version, False)
         connection.send(control.pack(refused))
@@ -64,7 +63,7 @@ def main(control_fd: int, walled: bool) -> None:
     pure = "msgpack._cmsgpack" not in sys.modules
     hello = control.Hello([*held, "no_new_privs", "open files"], missing, version, pure)
     connection.send(control.pack(hello))
-    worker = boot.Boot(launch, walled, pure)
+    worker = boot.Boot(launch, walled, pure, confines)
     worker.spawns = walled and holder.knows_command()
     # Children share what is frozen: a collection of theirs would write to all of it.
     gc.collect()
@@ -72,3 +71,14 @@ def main(control_fd: int, walled: bool) -> None:
     gc.freeze()
     gc.disable()  # until a child has a function to run
     zygote.Zygote(connection, walled, worker, stewardship.live).serve(engine)
+
+
+def _take_host_name() -> dict[str, str]:
+    """One that tells nothing, for the zygote and so for all contexts: none of them may change it,
+    so that one namespace serves them all. Returns why not, under the wall's name."""
+    try:
+        walls.unshare(walls.CLONE_NEWUTS)
+        walls.set_host_name(HOST)
+    except OSError as error:
+        return {HOST_NAME: str(error)}
+    return {}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
 
+import msgpack
+
 from samovar_worker import boot, template, walls
+from samovar_worker.confines import IPC, TEMPLATES, Confines
 from samovar_worker.wire import control
 
 
@@ -35,10 +39,11 @@ def enter_own_pid_namespace(engine: int) -> None:
     os._exit(0)
 
 
-def try_walls(launch: control.Launch) -> str:
+def try_walls(launch: control.Launch) -> tuple[Confines, dict[str, str]]:
     """Fork a context's walls once and take them down again; raises OSError where they fail.
 
-    Returns why there can be no templates, «» where there can.
+    Returns what contexts get of the walls that they can do without, and for those that are
+    refused, templates among them, the reason.
     """
     pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     mounts = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
@@ -49,15 +54,8 @@ def try_walls(launch: control.Launch) -> str:
         walls.unshare(walls.CLONE_NEWPID)
         pid = os.fork()
         if pid == 0:
-            step = b"walls:"
             try:
-                walls.mount_proc()
-                boot.drop_rights(launch.uid, walled=True)
-                walls.set_dumpable()
-                step = b"template:"
-                _try_nesting()
-            except OSError as error:
-                os.write(write_end, step + str(error).encode())
+                os.write(write_end, msgpack.packb(_try_in_child(launch)))
             finally:
                 os._exit(0)
         os.waitpid(pid, 0)
@@ -65,18 +63,42 @@ def try_walls(launch: control.Launch) -> str:
         walls.setns(pids, walls.CLONE_NEWPID)
         walls.setns(mounts, walls.CLONE_NEWNS)
         os.close(write_end)
-        problem = os.read(read_end, 4096)
+        told = os.read(read_end, 65536)
         for fd in (read_end, pids, mounts):
             os.close(fd)
-    what, _, reason = problem.decode().partition(":")
-    if what == "walls":
-        raise OSError(1, reason)
-    return reason
+    if not told:
+        raise OSError(errno.EIO, "the process that tried the walls has died")
+    problem, confines, missing = msgpack.unpackb(told)
+    if problem:
+        raise OSError(errno.EPERM, problem)
+    return Confines(*confines), missing
 
 
-def _try_nesting() -> None:
+def _try_in_child(launch: control.Launch) -> tuple[str, Confines, dict[str, str]]:
+    """Why there can be no walls («» if there can), and what `try_walls` returns."""
+    missing: dict[str, str] = {}
+    confines = Confines()
+    try:
+        try:
+            walls.unshare(walls.CLONE_NEWIPC)
+            confines = confines._replace(namespaces=walls.CLONE_NEWIPC)
+        except OSError as error:
+            missing[IPC] = str(error)
+        walls.mount_proc()
+        boot.drop_rights(launch.uid, walled=True)
+        walls.set_dumpable()
+    except OSError as error:
+        return str(error), confines, missing
+    try:
+        _try_nesting(confines)
+    except OSError as error:
+        missing[TEMPLATES] = str(error)
+    return "", confines, missing
+
+
+def _try_nesting(confines: Confines) -> None:
     """What a template does for each context, in a process without any rights left."""
-    template.enter_walls(tmp_size=1)
+    template.enter_walls(1, confines.namespaces)
     pid = os.fork()
     if pid == 0:
         try:
@@ -87,4 +109,4 @@ def _try_nesting() -> None:
         finally:
             os._exit(0)
     if os.waitpid(pid, 0)[1]:
-        raise OSError(1, "mount of /proc in a user namespace of its own: refused")
+        raise OSError(errno.EPERM, "mount of /proc in a user namespace of its own: refused")

@@ -11,6 +11,8 @@ import platform
 import select
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 
@@ -115,6 +117,12 @@ def pivot_root(new_root: str) -> None:
     # The old root is now stacked on the new one at «.»: take it off.
     unmount(".")
     os.chdir("/")
+
+
+def set_host_name(name: str) -> None:
+    """For everybody in this UTS namespace."""
+    text = name.encode()
+    _check(_libc.sethostname(text, len(text)), "sethostname")
 
 
 def die_with_parent() -> None:
