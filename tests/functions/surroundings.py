@@ -1,5 +1,6 @@
 """What a function finds around itself."""
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -198,6 +199,25 @@ def escape(event, context):
         "own namespaces": inner.stdout.split(),
         "complaints": inner.stderr,
     }
+
+
+def crowd(event, context):
+    """As many threads as there may be, if asked to `fill`; held while it waits at the gate."""
+    import _thread
+
+    lock = _thread.allocate_lock()
+    lock.acquire()
+    _thread.stack_size(64 * 1024)
+    more = 0
+    with contextlib.suppress(RuntimeError):
+        while event.get("fill") and more < 2000:
+            _thread.start_new_thread(lock.acquire, ())
+            more += 1
+    fork = error_of(lambda: os.fork() or os._exit(0))
+    with socket.create_connection(("127.0.0.1", event["port"])) as gate:
+        gate.sendall(b"here\n")
+        gate.recv(1)
+    return {"limit": resource.getrlimit(resource.RLIMIT_NPROC), "more": more, "fork": fork}
 
 
 def leave_behind(event, context):

@@ -31,7 +31,7 @@ from fcntl import F_DUPFD, fcntl
 from functools import partial
 
 from samovar_worker import at_fork, logs, marshal, walls
-from samovar_worker.confines import HOST_NAME, IPC, Confines
+from samovar_worker.confines import HOST_NAME, IPC, MOST_PROCESSES, PROCESSES, Confines
 from samovar_worker.loop import Loop
 from samovar_worker.pipes import OUTPUT, REQUEST, TEMPLATE, Wires
 from samovar_worker.rehearsal import rehearse
@@ -130,6 +130,11 @@ class Boot:
         if self.uid:  # who opens /dev/stdout opens the pipe anew
             os.fchown(OUTPUT, self.uid, self.uid)
         drop_rights(self.uid, self._walled)
+        if self._walled and self._confines.counted and not self.uid:
+            if init.template:  # what it forks is each limited by itself
+                walls.limit_own_processes(MOST_PROCESSES)
+            else:
+                walls.limit_processes(MOST_PROCESSES)
         if self.uid:
             walls.set_dumpable()
         walls.die_with(_WATCH)
@@ -247,5 +252,6 @@ def missing_without_namespaces() -> dict[str, str]:
         "pid namespace": f"{reason}: a process that leaves its session and output is not found",
         IPC: f"{reason}: contexts find each other's System V segments, queues and semaphores",
         HOST_NAME: f"{reason}: functions see the host's",
+        PROCESSES: f"{reason}: the kernel counts a user's processes, the engine's among them",
         "unprivileged uid": "functions run as the engine's own user, who owns the data directory",
     }

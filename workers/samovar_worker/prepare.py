@@ -13,7 +13,7 @@ import socket
 import sys
 
 from samovar_worker import at_fork, compact, holder, walls
-from samovar_worker.confines import HOST, HOST_NAME, IPC, TEMPLATES, Confines
+from samovar_worker.confines import HOST, HOST_NAME, IPC, PROCESSES, TEMPLATES, Confines
 from samovar_worker.wire import control
 
 _OPEN_FILES = 16384  # a mount namespace is held by a descriptor between two processes
@@ -44,7 +44,7 @@ def main(control_fd: int, walled: bool) -> None:
             confines, missing = trial.try_walls(launch)
             missing |= _take_host_name()
             held = [*_NAMESPACES, "unprivileged uid"]
-            held += [wall for wall in (IPC, HOST_NAME, TEMPLATES) if wall not in missing]
+            held += [wall for wall in (IPC, HOST_NAME, PROCESSES, TEMPLATES) if wall not in missing]
         else:
             walls.become_subreaper()
             held, missing = [TEMPLATES], boot.missing_without_namespaces()

@@ -20,7 +20,7 @@ from array import array
 
 from samovar_worker import compact, tmp_copy, walls
 from samovar_worker.between import PIDS, Between
-from samovar_worker.confines import Confines
+from samovar_worker.confines import MOST_PROCESSES, Confines
 from samovar_worker.holder import hold_namespace
 from samovar_worker.pipes import MEMORY, OUTPUT, REPLY, REQUEST, TEMPLATE
 
@@ -150,6 +150,8 @@ class Template:
         try:
             old = -1
             if self._walled:
+                if self._confines.counted:
+                    walls.lift_own_limit()
                 if fds is not None and len(fds) > _FRESH:
                     users, mounts = fds[_FRESH:]
                     enter_again(users, mounts, self._confines.namespaces)
@@ -208,6 +210,8 @@ class Template:
         if self._walled:
             walls.mount_proc()
             walls.drop_capabilities()
+            if self._confines.counted:
+                walls.limit_processes(MOST_PROCESSES)
         else:
             _wait_for_the_end_of(self._between)
             walls.die_with_parent()

@@ -6,12 +6,15 @@ import errno
 import os
 import select
 import signal
+from collections.abc import Callable
 
 import msgpack
 
 from samovar_worker import boot, template, walls
-from samovar_worker.confines import IPC, TEMPLATES, Confines
+from samovar_worker.confines import IPC, PROCESSES, TEMPLATES, Confines
 from samovar_worker.wire import control
+
+_REFUSED, _NOT_APART = 1, 2
 
 
 def enter_own_pid_namespace(engine: int) -> None:
@@ -89,24 +92,69 @@ def _try_in_child(launch: control.Launch) -> tuple[str, Confines, dict[str, str]
         walls.set_dumpable()
     except OSError as error:
         return str(error), confines, missing
+    if not launch.uid:
+        confines = confines._replace(counted=_in_a_fork(_counts_apart) == 0)
+        if not confines.counted:
+            missing[PROCESSES] = (
+                "a limit did not hold: the kernel is older than 5.14, or the engine's user is root "
+                "outside of a user namespace"
+            )
     try:
-        _try_nesting(confines)
+        counted = _try_nesting(confines)
+        if launch.uid:
+            confines = confines._replace(counted=counted)
     except OSError as error:
         missing[TEMPLATES] = str(error)
+    if launch.uid:
+        missing[PROCESSES] = (
+            f"the kernel counts all processes of uid {launch.uid} together, and contexts share it"
+        ) + (": only those of templates are limited" if confines.counted else "")
     return "", confines, missing
 
 
-def _try_nesting(confines: Confines) -> None:
-    """What a template does for each context, in a process without any rights left."""
-    template.enter_walls(1, confines.namespaces)
+def _counts_apart() -> int:
+    """In the second process of a user namespace: 0 if a limit of three lets there be a third but no
+    fourth, however many others this user has."""
+    walls.limit_processes(3)
+    children: list[int] = []
+    try:
+        for _ in range(2):
+            pid = os.fork()
+            if pid == 0:
+                signal.pause()
+            children.append(pid)
+    except BlockingIOError:
+        pass
+    finally:
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    return 0 if len(children) == 1 else _NOT_APART
+
+
+def _in_a_fork(what: Callable[[], int]) -> int:
+    """What it returns, or _REFUSED if it raises."""
     pid = os.fork()
-    if pid == 0:
-        try:
-            walls.mount_proc()
-            walls.drop_capabilities()
-        except OSError:
-            os._exit(1)
-        finally:
-            os._exit(0)
-    if os.waitpid(pid, 0)[1]:
+    if pid:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    status = _REFUSED
+    try:
+        status = what()
+    finally:
+        os._exit(status)
+
+
+def _try_nesting(confines: Confines) -> bool:
+    """What a template does for each context, in a process without any rights left. Returns whether
+    processes in there are counted apart; raises OSError where it is refused."""
+    template.enter_walls(1, confines.namespaces)
+    status = _in_a_fork(_be_nested)
+    if status not in (0, _NOT_APART):
         raise OSError(errno.EPERM, "mount of /proc in a user namespace of its own: refused")
+    return status == 0
+
+
+def _be_nested() -> int:
+    walls.mount_proc()
+    walls.drop_capabilities()
+    return _counts_apart()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import resource
 import select
 
 CLONE_NEWNS = 0x00020000
@@ -169,6 +170,30 @@ def _write(path: str, text: str) -> None:
         os.write(fd, text.encode())
     finally:
         os.close(fd)
+
+
+def limit_processes(most: int) -> None:
+    """Processes and threads that there may be of this uid in this user namespace. After it is
+    made: a limit from before would hold for all that are below the one around it together."""
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    most = _lower(most, hard)
+    resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+
+
+def _lower(most: int, hard: int) -> int:
+    return most if hard == resource.RLIM_INFINITY else min(most, hard)
+
+
+def limit_own_processes(most: int) -> None:
+    """The same until `lift_own_limit`, which whoever is limited may call, too."""
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    resource.setrlimit(resource.RLIMIT_NPROC, (_lower(most, hard), hard))
+
+
+def lift_own_limit() -> None:
+    """Back to what there may be of this user in all."""
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    resource.setrlimit(resource.RLIMIT_NPROC, (hard, hard))
 
 
 def become_subreaper() -> None:

@@ -20,8 +20,9 @@ _TMP_SIZE = 512 * 1024 * 1024  # AWS's default, which the probe function has
 _OPEN_FILES = 1024  # AWS's
 
 _TEMPLATES = "templates"  # the one wall that no function needs
+_PROCESSES = "process limit"  # one user's contexts can't have it each, whatever the host allows
 # Refused one by one: that they are missing excuses nothing that was seen but the namespace.
-_APART = {"ipc namespace": "ipc", "host name": "uts", _TEMPLATES: ""}
+_APART = {"ipc namespace": "ipc", "host name": "uts", _PROCESSES: "", _TEMPLATES: ""}
 
 
 def interpreters(trial: Trial) -> list[Fact]:
@@ -67,6 +68,11 @@ def walls(report: Report, settings: Settings) -> list[Fact]:
         if wall == _TEMPLATES:  # all functions run as they should; some could start sooner
             start = "SnapStart's versions start on demand; user namespaces may be switched off"
             facts.append(Fact(f"wall: {wall}", why, Verdict.WARNING, start))
+        elif wall == _PROCESSES:
+            share = (
+                "a function that forks without end takes the room of others: trust it, or watch it"
+            )
+            facts.append(Fact(f"wall: {wall}", why, Verdict.WARNING, share))
         else:
             facts.append(Fact(f"wall: {wall}", why, missing, advice))
     return facts
