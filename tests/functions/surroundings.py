@@ -61,7 +61,9 @@ def rights(event, context):
     found = status()
     return {
         "ids": [os.getuid(), os.geteuid(), os.getgid(), os.getegid(), os.getgroups()],
-        "capabilities": {name: found[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")},
+        "capabilities": {
+            name: found[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd")
+        },
         "no_new_privs": found["NoNewPrivs"],
         "open files": resource.getrlimit(resource.RLIMIT_NOFILE),
         "core": resource.getrlimit(resource.RLIMIT_CORE),

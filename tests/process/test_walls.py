@@ -186,6 +186,8 @@ def test_walls_are_reported(run_walled: RunEngine) -> None:
             "mount namespace",
             "ipc namespace",
             "host name",
+            "no capabilities",
+            "session keyring",
             "private /tmp",
             "layers at /opt",
             "read-only root",

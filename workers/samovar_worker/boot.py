@@ -31,7 +31,14 @@ from fcntl import F_DUPFD, fcntl
 from functools import partial
 
 from samovar_worker import at_fork, logs, marshal, walls
-from samovar_worker.confines import HOST_NAME, IPC, MOST_PROCESSES, PROCESSES, Confines
+from samovar_worker.confines import (
+    CAPABILITIES,
+    HOST_NAME,
+    IPC,
+    MOST_PROCESSES,
+    PROCESSES,
+    Confines,
+)
 from samovar_worker.loop import Loop
 from samovar_worker.pipes import OUTPUT, REQUEST, TEMPLATE, Wires
 from samovar_worker.rehearsal import rehearse
@@ -253,5 +260,6 @@ def missing_without_namespaces() -> dict[str, str]:
         IPC: f"{reason}: contexts find each other's System V segments, queues and semaphores",
         HOST_NAME: f"{reason}: functions see the host's",
         PROCESSES: f"{reason}: the kernel counts a user's processes, the engine's among them",
+        CAPABILITIES: f"{reason}: functions have those of the engine's own user, if any",
         "unprivileged uid": "functions run as the engine's own user, who owns the data directory",
     }

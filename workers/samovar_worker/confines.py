@@ -9,6 +9,8 @@ from typing import NamedTuple
 IPC = "ipc namespace"
 HOST_NAME = "host name"
 PROCESSES = "process limit"
+CAPABILITIES = "no capabilities"
+KEYS = "session keyring"
 TEMPLATES = "templates"
 # Resolves everywhere, to an address that can be bound. On AWS it is a link-local address, which
 # here would be nobody's, and which `socket.getfqdn` would ask a name server for.

@@ -5,6 +5,7 @@ Whatever runs here once is not run, and its pages are not copied, in every child
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
@@ -13,7 +14,16 @@ import socket
 import sys
 
 from samovar_worker import at_fork, compact, holder, walls
-from samovar_worker.confines import HOST, HOST_NAME, IPC, PROCESSES, TEMPLATES, Confines
+from samovar_worker.confines import (
+    CAPABILITIES,
+    HOST,
+    HOST_NAME,
+    IPC,
+    KEYS,
+    PROCESSES,
+    TEMPLATES,
+    Confines,
+)
 from samovar_worker.wire import control
 
 _OPEN_FILES = 16384  # a mount namespace is held by a descriptor between two processes
@@ -37,17 +47,20 @@ def main(control_fd: int, walled: bool) -> None:
     engine = os.pidfd_open(launch.engine_pid)
     version = sys.version.split()[0]
     confines = Confines()
+    settled = _settle(launch)
     try:
         if walled:
             if not launch.uid:
                 trial.enter_own_pid_namespace(engine)
             confines, missing = trial.try_walls(launch)
-            missing |= _take_host_name()
+            missing |= settled | _take_host_name()
             held = [*_NAMESPACES, "unprivileged uid"]
-            held += [wall for wall in (IPC, HOST_NAME, PROCESSES, TEMPLATES) if wall not in missing]
+            more: tuple[str, ...] = (IPC, HOST_NAME, PROCESSES, CAPABILITIES, KEYS, TEMPLATES)
         else:
             walls.become_subreaper()
-            held, missing = [TEMPLATES], boot.missing_without_namespaces()
+            held, missing = [], boot.missing_without_namespaces() | settled
+            more = (KEYS, TEMPLATES)
+        held += [wall for wall in more if wall not in missing]
     except OSError as error:
         refused = control.Hello([], {"namespaces": str(error)}, version, False)
         connection.send(control.pack(refused))
@@ -71,6 +84,22 @@ def main(control_fd: int, walled: bool) -> None:
     gc.freeze()
     gc.disable()  # until a child has a function to run
     zygote.Zygote(connection, walled, worker, stewardship.live).serve(engine)
+
+
+def _settle(launch: control.Launch) -> dict[str, str]:
+    """Walls that a zygote puts around itself, and so around all contexts, at no cost to their
+    starts. Returns why not, under the names of those that are refused."""
+    missing = {}
+    if launch.uid:
+        # What it has it keeps: contexts lose that with their change of uid.
+        walls.drop_bounding_set()
+    try:
+        walls.leave_session_keyring()
+    except OSError as error:
+        # Where the call itself is refused, or there are no keys, nobody in here reads any.
+        if error.errno not in (errno.ENOSYS, errno.EPERM):
+            missing[KEYS] = str(error)
+    return missing
 
 
 def _take_host_name() -> dict[str, str]:

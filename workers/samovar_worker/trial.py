@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgpack
 
 from samovar_worker import boot, template, walls
-from samovar_worker.confines import IPC, PROCESSES, TEMPLATES, Confines
+from samovar_worker.confines import CAPABILITIES, IPC, PROCESSES, TEMPLATES, Confines
 from samovar_worker.wire import control
 
 _REFUSED, _NOT_APART = 1, 2
@@ -92,6 +92,9 @@ def _try_in_child(launch: control.Launch) -> tuple[str, Confines, dict[str, str]
         walls.set_dumpable()
     except OSError as error:
         return str(error), confines, missing
+    left = _capabilities_left()
+    if left:
+        missing[CAPABILITIES] = f"a context had some left: {left}"
     if not launch.uid:
         confines = confines._replace(counted=_in_a_fork(_counts_apart) == 0)
         if not confines.counted:
@@ -110,6 +113,13 @@ def _try_in_child(launch: control.Launch) -> tuple[str, Confines, dict[str, str]
             f"the kernel counts all processes of uid {launch.uid} together, and contexts share it"
         ) + (": only those of templates are limited" if confines.counted else "")
     return "", confines, missing
+
+
+def _capabilities_left() -> str:
+    """The sets of this process that are not empty, as the kernel shows them."""
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
+        sets = [line.split() for line in file if line.startswith("Cap")]
+    return ", ".join(f"{name} {bits}" for name, bits in sets if int(bits, 16))
 
 
 def _counts_apart() -> int:

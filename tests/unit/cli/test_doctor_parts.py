@@ -35,6 +35,7 @@ SEEN: dict[str, Any] = {
     "uid": 51051,
     "euid": 51051,
     "capabilities": "0000000000000000",
+    "bounding": "0000000000000000",
     "no_new_privs": "1",
     "open_files": 1024,
     "core": 0,

@@ -22,7 +22,13 @@ _OPEN_FILES = 1024  # AWS's
 _TEMPLATES = "templates"  # the one wall that no function needs
 _PROCESSES = "process limit"  # one user's contexts can't have it each, whatever the host allows
 # Refused one by one: that they are missing excuses nothing that was seen but the namespace.
-_APART = {"ipc namespace": "ipc", "host name": "uts", _PROCESSES: "", _TEMPLATES: ""}
+_APART = {
+    "ipc namespace": "ipc",
+    "host name": "uts",
+    _PROCESSES: "",
+    "session keyring": "",
+    _TEMPLATES: "",
+}
 
 
 def interpreters(trial: Trial) -> list[Fact]:
@@ -108,9 +114,13 @@ def seen(trial: Trial, settings: Settings) -> list[Fact]:
 
 
 def _rights(found: Mapping[str, Any]) -> tuple[str, bool]:
-    none = not int(found["capabilities"] or "0", 16)
+    none = not int(found["capabilities"] or "0", 16) | int(found["bounding"] or "0", 16)
     bound = found["no_new_privs"] == "1"
-    finding = "no capabilities" if none else f"capabilities {found['capabilities']}"
+    finding = (
+        "no capabilities"
+        if none
+        else f"capabilities {found['capabilities']} within {found['bounding']}"
+    )
     return f"{finding}, {'no' if bound else 'may get'} new ones by exec", none and bound
 
 

@@ -28,6 +28,7 @@ def handler(event, context):
         "uid": os.getuid(),
         "euid": os.geteuid(),
         "capabilities": told.get("CapEff", "").strip(),
+        "bounding": told.get("CapBnd", "").strip(),
         "no_new_privs": told.get("NoNewPrivs", "").strip(),
         "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         "core": resource.getrlimit(resource.RLIMIT_CORE)[0],
