@@ -302,3 +302,80 @@ def call(event, context):
     with socket.create_connection(("127.0.0.1", event["port"]), timeout=10) as door:
         door.sendall(b"hello\n")
         return door.recv(1).decode()
+
+
+def forbidden(event, context):
+    """What becomes of calls, by number and arguments: the name of an error, or none."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    found = {}
+    for name, number, arguments in event["calls"]:
+        ctypes.set_errno(0)
+        result = libc.syscall(number, *[ctypes.c_long(value) for value in arguments])
+        found[name] = errno.errorcode[ctypes.get_errno()] if result < 0 else None
+    with open("/proc/self/status") as file:
+        found["filters"] = next(line.split()[1] for line in file if line.startswith("Seccomp:"))
+    return found
+
+
+def ordinary(event, context):
+    """What functions do all day."""
+    import asyncio
+    import concurrent.futures
+    import multiprocessing
+    import sqlite3
+    import threading
+    import urllib.request
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    import boto3
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"answer")
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    async def program():
+        found = await asyncio.create_subprocess_exec("echo", "x", stdout=subprocess.PIPE)
+        return (await found.communicate())[0].decode()
+
+    here, there = multiprocessing.get_context("fork").Pipe()
+    child = multiprocessing.get_context("fork").Process(target=there.send, args=(7,))
+    child.start()
+    sent = here.recv()
+    child.join()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(3)
+    with tempfile.TemporaryDirectory() as place:
+        base = sqlite3.connect(f"{place}/base")
+        base.execute("create table t (x)")
+        base.execute("insert into t values (5)")
+        base.commit()
+        kept = base.execute("select x from t").fetchone()[0]
+        base.close()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        threads = list(pool.map(abs, [-1, -2]))
+    with urllib.request.urlopen(f"http://localhost:{server.server_port}/") as reply:
+        fetched = reply.read().decode()
+    server.shutdown()
+    server.server_close()
+    boto3.client("s3")
+    return {
+        "subprocess": subprocess.check_output(["sh", "-c", "echo a | cat"], text=True),
+        "asyncio": asyncio.run(program()),
+        "multiprocessing": sent,
+        "fork": os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]),
+        "sqlite": kept,
+        "threads": threads,
+        "http": fetched,
+        "addresses": len(socket.getaddrinfo("localhost", 80)) > 0,
+        "interfaces": len(socket.if_nameindex()) > 0,
+        "clock": time.clock_gettime(time.CLOCK_MONOTONIC) > 0,
+    }

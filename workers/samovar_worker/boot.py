@@ -146,6 +146,8 @@ class Boot:
             walls.set_dumpable()
         walls.die_with(_WATCH)
         os.close(_WATCH)
+        # Without walls a template forks as anybody may.
+        self._confines.refuse_calls(forks_contexts=init.template and self._walled)
         self._enter(init)
         made = None
         if init.template:

@@ -15,6 +15,7 @@ import sys
 
 from samovar_worker import at_fork, compact, holder, walls
 from samovar_worker.confines import (
+    CALLS,
     CAPABILITIES,
     HOST,
     HOST_NAME,
@@ -46,20 +47,29 @@ def main(control_fd: int, walled: bool) -> None:
     assert isinstance(launch, control.Launch)
     engine = os.pidfd_open(launch.engine_pid)
     version = sys.version.split()[0]
-    confines = Confines()
-    settled = _settle(launch)
+    settled = _settle(launch) | trial.try_filter()
+    filtered = CALLS not in settled
+    confines = Confines(filtered=filtered)
     try:
         if walled:
             if not launch.uid:
                 trial.enter_own_pid_namespace(engine)
-            confines, missing = trial.try_walls(launch)
+            confines, missing = trial.try_walls(launch, filtered)
             missing |= settled | _take_host_name()
             held = [*_NAMESPACES, "unprivileged uid"]
-            more: tuple[str, ...] = (IPC, HOST_NAME, PROCESSES, CAPABILITIES, KEYS, TEMPLATES)
+            more: tuple[str, ...] = (
+                IPC,
+                HOST_NAME,
+                PROCESSES,
+                CAPABILITIES,
+                KEYS,
+                CALLS,
+                TEMPLATES,
+            )
         else:
             walls.become_subreaper()
             held, missing = [], boot.missing_without_namespaces() | settled
-            more = (KEYS, TEMPLATES)
+            more = (KEYS, CALLS, TEMPLATES)
         held += [wall for wall in more if wall not in missing]
     except OSError as error:
         refused = control.Hello([], {"namespaces": str(error)}, version, False)

@@ -212,6 +212,7 @@ class Template:
             walls.drop_capabilities()
             if self._confines.counted:
                 walls.limit_processes(MOST_PROCESSES)
+            self._confines.refuse_calls()
         else:
             _wait_for_the_end_of(self._between)
             walls.die_with_parent()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import select
 import signal
 from collections.abc import Callable
+from functools import partial
 
 import msgpack
 
-from samovar_worker import boot, template, walls
-from samovar_worker.confines import CAPABILITIES, IPC, PROCESSES, TEMPLATES, Confines
+from samovar_worker import boot, call_filter, template, walls
+from samovar_worker.call_numbers import NUMBERS
+from samovar_worker.confines import CALLS, CAPABILITIES, IPC, PROCESSES, TEMPLATES, Confines
 from samovar_worker.wire import control
 
-_REFUSED, _NOT_APART = 1, 2
+_REFUSED, _NOT_APART, _NOT_THERE = 1, 2, 3
 
 
 def enter_own_pid_namespace(engine: int) -> None:
@@ -42,7 +45,7 @@ def enter_own_pid_namespace(engine: int) -> None:
     os._exit(0)
 
 
-def try_walls(launch: control.Launch) -> tuple[Confines, dict[str, str]]:
+def try_walls(launch: control.Launch, filtered: bool) -> tuple[Confines, dict[str, str]]:
     """Fork a context's walls once and take them down again; raises OSError where they fail.
 
     Returns what contexts get of the walls that they can do without, and for those that are
@@ -58,7 +61,7 @@ def try_walls(launch: control.Launch) -> tuple[Confines, dict[str, str]]:
         pid = os.fork()
         if pid == 0:
             try:
-                os.write(write_end, msgpack.packb(_try_in_child(launch)))
+                os.write(write_end, msgpack.packb(_try_in_child(launch, filtered)))
             finally:
                 os._exit(0)
         os.waitpid(pid, 0)
@@ -77,10 +80,10 @@ def try_walls(launch: control.Launch) -> tuple[Confines, dict[str, str]]:
     return Confines(*confines), missing
 
 
-def _try_in_child(launch: control.Launch) -> tuple[str, Confines, dict[str, str]]:
+def _try_in_child(launch: control.Launch, filtered: bool) -> tuple[str, Confines, dict[str, str]]:
     """Why there can be no walls («» if there can), and what `try_walls` returns."""
     missing: dict[str, str] = {}
-    confines = Confines()
+    confines = Confines(filtered=filtered)
     try:
         try:
             walls.unshare(walls.CLONE_NEWIPC)
@@ -122,6 +125,34 @@ def _capabilities_left() -> str:
     return ", ".join(f"{name} {bits}" for name, bits in sets if int(bits, 16))
 
 
+def try_filter() -> dict[str, str]:
+    """Put the filters on this process and, in forks of it, those of workers, and call what they
+    refuse. Returns why there are none, under the wall's name."""
+    machine = platform.machine()
+    if machine not in NUMBERS:
+        return {CALLS: f"no numbers of system calls are known for {machine}"}
+    try:
+        walls.no_new_privileges()
+        walls.Filter(call_filter.base(machine)).put_on()
+    except OSError as error:
+        return {CALLS: str(error)}
+    for forks_contexts in (False, True):
+        status = _in_a_fork(partial(_refuses, forks_contexts))
+        if status:
+            return {CALLS: "it can't be put on" if status == _REFUSED else "it refuses nothing"}
+    return {}
+
+
+def _refuses(forks_contexts: bool) -> int:
+    """0 if a call is refused as the filter would, and not as the kernel does without it."""
+    Confines(filtered=True).refuse_calls(forks_contexts)
+    try:
+        walls.setns(-1, walls.CLONE_NEWNET)
+    except OSError as error:
+        return 0 if error.errno == errno.EPERM else _NOT_THERE
+    return _NOT_THERE
+
+
 def _counts_apart() -> int:
     """In the second process of a user namespace: 0 if a limit of three lets there be a third but no
     fourth, however many others this user has."""
@@ -157,14 +188,16 @@ def _in_a_fork(what: Callable[[], int]) -> int:
 def _try_nesting(confines: Confines) -> bool:
     """What a template does for each context, in a process without any rights left. Returns whether
     processes in there are counted apart; raises OSError where it is refused."""
+    confines.refuse_calls(forks_contexts=True)
     template.enter_walls(1, confines.namespaces)
-    status = _in_a_fork(_be_nested)
+    status = _in_a_fork(partial(_be_nested, confines))
     if status not in (0, _NOT_APART):
         raise OSError(errno.EPERM, "mount of /proc in a user namespace of its own: refused")
     return status == 0
 
 
-def _be_nested() -> int:
+def _be_nested(confines: Confines) -> int:
     walls.mount_proc()
     walls.drop_capabilities()
+    confines.refuse_calls()
     return _counts_apart()

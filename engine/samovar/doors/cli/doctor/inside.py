@@ -20,6 +20,7 @@ _TMP_SIZE = 512 * 1024 * 1024  # AWS's default, which the probe function has
 _OPEN_FILES = 1024  # AWS's
 
 _TEMPLATES = "templates"  # the one wall that no function needs
+_CALLS = "system call filter"
 _PROCESSES = "process limit"  # one user's contexts can't have it each, whatever the host allows
 # Refused one by one: that they are missing excuses nothing that was seen but the namespace.
 _APART = {
@@ -27,6 +28,7 @@ _APART = {
     "host name": "uts",
     _PROCESSES: "",
     "session keyring": "",
+    _CALLS: "",
     _TEMPLATES: "",
 }
 
@@ -106,6 +108,7 @@ def seen(trial: Trial, settings: Settings) -> list[Fact]:
         fact("system files", *_read_only(found["root_refused"])),
         fact("processes seen", str(found["processes"]), found["processes"] <= 2),
         fact("namespaces", *_namespaces(found, trial.report.walls_missing)),
+        fact("system calls", *_calls(found, trial.report.walls_missing)),
         fact("open files", f"{found['open_files']}", found["open_files"] == _OPEN_FILES),
         Fact("200 kB of payload", "there and back through shared memory")
         if not trial.payload
@@ -134,6 +137,12 @@ def _tmp(found: Mapping[str, Any]) -> tuple[str, bool]:
 
 def _read_only(refused: str) -> tuple[str, bool]:
     return (f"read-only ({refused})", True) if refused else ("can be written to", False)
+
+
+def _calls(found: Mapping[str, Any], missing: Mapping[str, str]) -> tuple[str, bool]:
+    filtered = found["seccomp"] == "2"
+    finding = "those that no function needs are refused" if filtered else "all are allowed"
+    return finding, filtered or _CALLS in missing
 
 
 def _namespaces(found: Mapping[str, Any], missing: Mapping[str, str]) -> tuple[str, bool]:

@@ -32,6 +32,7 @@ def handler(event, context):
         "no_new_privs": told.get("NoNewPrivs", "").strip(),
         "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         "core": resource.getrlimit(resource.RLIMIT_CORE)[0],
+        "seccomp": told.get("Seccomp", "").strip(),
         "tmp_size": tmp.f_blocks * tmp.f_frsize,
         "tmp_files": os.listdir("/tmp"),
         "tmp_refused": refused("/tmp/probe"),
