@@ -1,5 +1,6 @@
 """What a function finds around itself."""
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -60,7 +61,9 @@ def rights(event, context):
     found = status()
     return {
         "ids": [os.getuid(), os.geteuid(), os.getgid(), os.getegid(), os.getgroups()],
-        "capabilities": {name: found[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")},
+        "capabilities": {
+            name: found[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd")
+        },
         "no_new_privs": found["NoNewPrivs"],
         "open files": resource.getrlimit(resource.RLIMIT_NOFILE),
         "core": resource.getrlimit(resource.RLIMIT_CORE),
@@ -200,6 +203,44 @@ def escape(event, context):
     }
 
 
+def crowd(event, context):
+    """As many threads as there may be, if asked to `fill`; held while it waits at the gate."""
+    import _thread
+
+    lock = _thread.allocate_lock()
+    lock.acquire()
+    _thread.stack_size(64 * 1024)
+    more = 0
+    with contextlib.suppress(RuntimeError):
+        while event.get("fill") and more < 2000:
+            _thread.start_new_thread(lock.acquire, ())
+            more += 1
+    fork = error_of(lambda: os.fork() or os._exit(0))
+    with socket.create_connection(("127.0.0.1", event["port"])) as gate:
+        gate.sendall(b"here\n")
+        gate.recv(1)
+    return {"limit": resource.getrlimit(resource.RLIMIT_NPROC), "more": more, "fork": fork}
+
+
+def leave_behind(event, context):
+    """Make a segment and a queue that outlive a process, and say what is seen of them by name."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    made = None
+    if event.get("make"):
+        attributes = (ctypes.c_long * 8)(0, 1, 8)  # one message of eight bytes
+        made = [
+            libc.shmget(event["key"], 4096, 0o1666) >= 0,
+            libc.mq_open(event["queue"].encode(), os.O_CREAT | os.O_RDWR, 0o666, attributes) >= 0,
+        ]
+    return {
+        "made": made,
+        "segment": libc.shmget(event["key"], 0, 0) >= 0,
+        "queue": libc.mq_open(event["queue"].encode(), os.O_RDWR) >= 0,
+        "names": [socket.gethostname(), os.uname().nodename, socket.getfqdn()],
+        "address": socket.gethostbyname(socket.gethostname()),
+    }
+
+
 def private(event, context):
     """Without namespaces: the directory that stands in for /tmp."""
     place = os.environ["TMPDIR"]
@@ -261,3 +302,80 @@ def call(event, context):
     with socket.create_connection(("127.0.0.1", event["port"]), timeout=10) as door:
         door.sendall(b"hello\n")
         return door.recv(1).decode()
+
+
+def forbidden(event, context):
+    """What becomes of calls, by number and arguments: the name of an error, or none."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    found = {}
+    for name, number, arguments in event["calls"]:
+        ctypes.set_errno(0)
+        result = libc.syscall(number, *[ctypes.c_long(value) for value in arguments])
+        found[name] = errno.errorcode[ctypes.get_errno()] if result < 0 else None
+    with open("/proc/self/status") as file:
+        found["filters"] = next(line.split()[1] for line in file if line.startswith("Seccomp:"))
+    return found
+
+
+def ordinary(event, context):
+    """What functions do all day."""
+    import asyncio
+    import concurrent.futures
+    import multiprocessing
+    import sqlite3
+    import threading
+    import urllib.request
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    import boto3
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"answer")
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    async def program():
+        found = await asyncio.create_subprocess_exec("echo", "x", stdout=subprocess.PIPE)
+        return (await found.communicate())[0].decode()
+
+    here, there = multiprocessing.get_context("fork").Pipe()
+    child = multiprocessing.get_context("fork").Process(target=there.send, args=(7,))
+    child.start()
+    sent = here.recv()
+    child.join()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(3)
+    with tempfile.TemporaryDirectory() as place:
+        base = sqlite3.connect(f"{place}/base")
+        base.execute("create table t (x)")
+        base.execute("insert into t values (5)")
+        base.commit()
+        kept = base.execute("select x from t").fetchone()[0]
+        base.close()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        threads = list(pool.map(abs, [-1, -2]))
+    with urllib.request.urlopen(f"http://localhost:{server.server_port}/") as reply:
+        fetched = reply.read().decode()
+    server.shutdown()
+    server.server_close()
+    boto3.client("s3")
+    return {
+        "subprocess": subprocess.check_output(["sh", "-c", "echo a | cat"], text=True),
+        "asyncio": asyncio.run(program()),
+        "multiprocessing": sent,
+        "fork": os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]),
+        "sqlite": kept,
+        "threads": threads,
+        "http": fetched,
+        "addresses": len(socket.getaddrinfo("localhost", 80)) > 0,
+        "interfaces": len(socket.if_nameindex()) > 0,
+        "clock": time.clock_gettime(time.CLOCK_MONOTONIC) > 0,
+    }

@@ -31,6 +31,14 @@ from fcntl import F_DUPFD, fcntl
 from functools import partial
 
 from samovar_worker import at_fork, logs, marshal, walls
+from samovar_worker.confines import (
+    CAPABILITIES,
+    HOST_NAME,
+    IPC,
+    MOST_PROCESSES,
+    PROCESSES,
+    Confines,
+)
 from samovar_worker.loop import Loop
 from samovar_worker.pipes import OUTPUT, REQUEST, TEMPLATE, Wires
 from samovar_worker.rehearsal import rehearse
@@ -59,12 +67,19 @@ _hidden: list[types.ModuleType] = []
 class Boot:
     """The start of every worker of one zygote. Made before the fork; `run` is the child's."""
 
-    def __init__(self, launch: control.Launch, walled: bool, pure_msgpack: bool) -> None:
+    def __init__(
+        self,
+        launch: control.Launch,
+        walled: bool,
+        pure_msgpack: bool,
+        confines: Confines,
+    ) -> None:
         """Turns this process into what its children are to be: streams, logging, `sys.path`, an
         empty `__main__`, none of our own modules in sight."""
         self.uid = launch.uid
         self.spawns = False  # whether pid 1 of a context can be a small program
         self._walled = walled
+        self._confines = confines
         self._top = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._wires = Wires()
         ready = messages.pack(messages.Ready(sys.version.split()[0], pure_msgpack))
@@ -106,8 +121,11 @@ class Boot:
         walls.die_with_parent()
         self._keep_descriptors(fds, zygote, steward)
         wires = self._wires
-        if self._walled and steward < 0:  # else the steward has
-            walls.mount_proc()
+        if self._walled:
+            if self._confines.namespaces:
+                walls.unshare(self._confines.namespaces)
+            if steward < 0:  # else the steward has
+                walls.mount_proc()
         if spare:
             rehearse()
         wires.send(self._ready)
@@ -119,14 +137,21 @@ class Boot:
         if self.uid:  # who opens /dev/stdout opens the pipe anew
             os.fchown(OUTPUT, self.uid, self.uid)
         drop_rights(self.uid, self._walled)
+        if self._walled and self._confines.counted and not self.uid:
+            if init.template:  # what it forks is each limited by itself
+                walls.limit_own_processes(MOST_PROCESSES)
+            else:
+                walls.limit_processes(MOST_PROCESSES)
         if self.uid:
             walls.set_dumpable()
         walls.die_with(_WATCH)
         os.close(_WATCH)
+        # Without walls a template forks as anybody may.
+        self._confines.refuse_calls(forks_contexts=init.template and self._walled)
         self._enter(init)
         made = None
         if init.template:
-            made = partial(Template, self._walled, self.spawns, init.tmp_size)
+            made = partial(Template, self._walled, self.spawns, init.tmp_size, self._confines)
         self._loop.run(init, started, made)
 
     def _keep_descriptors(self, fds: tuple[int, ...], zygote: int, steward: int) -> None:
@@ -234,5 +259,9 @@ def missing_without_namespaces() -> dict[str, str]:
         "layers at /opt": f"{reason}: sys.path names another directory, and so do PATH and "
         "LD_LIBRARY_PATH for the programs that a function starts",
         "pid namespace": f"{reason}: a process that leaves its session and output is not found",
+        IPC: f"{reason}: contexts find each other's System V segments, queues and semaphores",
+        HOST_NAME: f"{reason}: functions see the host's",
+        PROCESSES: f"{reason}: the kernel counts a user's processes, the engine's among them",
+        CAPABILITIES: f"{reason}: functions have those of the engine's own user, if any",
         "unprivileged uid": "functions run as the engine's own user, who owns the data directory",
     }

@@ -5,6 +5,7 @@ Whatever runs here once is not run, and its pages are not copied, in every child
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
@@ -13,6 +14,17 @@ import socket
 import sys
 
 from samovar_worker import at_fork, compact, holder, walls
+from samovar_worker.confines import (
+    CALLS,
+    CAPABILITIES,
+    HOST,
+    HOST_NAME,
+    IPC,
+    KEYS,
+    PROCESSES,
+    TEMPLATES,
+    Confines,
+)
 from samovar_worker.wire import control
 
 _OPEN_FILES = 16384  # a mount namespace is held by a descriptor between two processes
@@ -35,20 +47,30 @@ def main(control_fd: int, walled: bool) -> None:
     assert isinstance(launch, control.Launch)
     engine = os.pidfd_open(launch.engine_pid)
     version = sys.version.split()[0]
-    missing: dict[str, str] = {}
+    settled = _settle(launch) | trial.try_filter()
+    filtered = CALLS not in settled
+    confines = Confines(filtered=filtered)
     try:
         if walled:
             if not launch.uid:
                 trial.enter_own_pid_namespace(engine)
-            no_templates = trial.try_walls(launch)
+            confines, missing = trial.try_walls(launch, filtered)
+            missing |= settled | _take_host_name()
             held = [*_NAMESPACES, "unprivileged uid"]
-            if no_templates:
-                missing = {"templates": no_templates}
-            else:
-                held.append("templates")
+            more: tuple[str, ...] = (
+                IPC,
+                HOST_NAME,
+                PROCESSES,
+                CAPABILITIES,
+                KEYS,
+                CALLS,
+                TEMPLATES,
+            )
         else:
             walls.become_subreaper()
-            held, missing = ["templates"], boot.missing_without_namespaces()
+            held, missing = [], boot.missing_without_namespaces() | settled
+            more = (KEYS, CALLS, TEMPLATES)
+        held += [wall for wall in more if wall not in missing]
     except OSError as error:
         refused = control.Hello([], {"namespaces": str(error)}, version, False)
         connection.send(control.pack(refused))
@@ -64,7 +86,7 @@ def main(control_fd: int, walled: bool) -> None:
     pure = "msgpack._cmsgpack" not in sys.modules
     hello = control.Hello([*held, "no_new_privs", "open files"], missing, version, pure)
     connection.send(control.pack(hello))
-    worker = boot.Boot(launch, walled, pure)
+    worker = boot.Boot(launch, walled, pure, confines)
     worker.spawns = walled and holder.knows_command()
     # Children share what is frozen: a collection of theirs would write to all of it.
     gc.collect()
@@ -72,3 +94,30 @@ def main(control_fd: int, walled: bool) -> None:
     gc.freeze()
     gc.disable()  # until a child has a function to run
     zygote.Zygote(connection, walled, worker, stewardship.live).serve(engine)
+
+
+def _settle(launch: control.Launch) -> dict[str, str]:
+    """Walls that a zygote puts around itself, and so around all contexts, at no cost to their
+    starts. Returns why not, under the names of those that are refused."""
+    missing = {}
+    if launch.uid:
+        # What it has it keeps: contexts lose that with their change of uid.
+        walls.drop_bounding_set()
+    try:
+        walls.leave_session_keyring()
+    except OSError as error:
+        # Where the call itself is refused, or there are no keys, nobody in here reads any.
+        if error.errno not in (errno.ENOSYS, errno.EPERM):
+            missing[KEYS] = str(error)
+    return missing
+
+
+def _take_host_name() -> dict[str, str]:
+    """One that tells nothing, for the zygote and so for all contexts: none of them may change it,
+    so that one namespace serves them all. Returns why not, under the wall's name."""
+    try:
+        walls.unshare(walls.CLONE_NEWUTS)
+        walls.set_host_name(HOST)
+    except OSError as error:
+        return {HOST_NAME: str(error)}
+    return {}

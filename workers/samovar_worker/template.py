@@ -20,6 +20,7 @@ from array import array
 
 from samovar_worker import compact, tmp_copy, walls
 from samovar_worker.between import PIDS, Between
+from samovar_worker.confines import MOST_PROCESSES, Confines
 from samovar_worker.holder import hold_namespace
 from samovar_worker.pipes import MEMORY, OUTPUT, REPLY, REQUEST, TEMPLATE
 
@@ -43,11 +44,12 @@ _QUIETLY = [
 class Template:
     """Made when the init is over. `serve` returns in each worker that is forked, and only there."""
 
-    def __init__(self, walled: bool, spawns: bool, tmp_size: int) -> None:
+    def __init__(self, walled: bool, spawns: bool, tmp_size: int, confines: Confines) -> None:
         """`spawns`: a small program can be pid 1; `tmp_size`: MB of each context's /tmp."""
         self._walled = walled
         self._spawns = spawns
         self._tmp_size = tmp_size
+        self._confines = confines
         self._between = 0
         self._waiting: Between | None = None
         self._streams = _same_as(OUTPUT)
@@ -148,10 +150,13 @@ class Template:
         try:
             old = -1
             if self._walled:
+                if self._confines.counted:
+                    walls.lift_own_limit()
                 if fds is not None and len(fds) > _FRESH:
-                    enter_again(*fds[_FRESH:])
+                    users, mounts = fds[_FRESH:]
+                    enter_again(users, mounts, self._confines.namespaces)
                 else:
-                    old = enter_walls(self._tmp_size)
+                    old = enter_walls(self._tmp_size, self._confines.namespaces)
                 holder = self._start_holder()
             if fds is None:
                 assert orders is not None
@@ -205,6 +210,9 @@ class Template:
         if self._walled:
             walls.mount_proc()
             walls.drop_capabilities()
+            if self._confines.counted:
+                walls.limit_processes(MOST_PROCESSES)
+            self._confines.refuse_calls()
         else:
             _wait_for_the_end_of(self._between)
             walls.die_with_parent()
@@ -218,12 +226,12 @@ def _close(*ends: int | socket.socket | None) -> None:
             end.close()
 
 
-def enter_walls(tmp_size: int) -> int:
-    """Into new user, mount and pid namespaces, with a /tmp of `tmp_size` MB; a descriptor of the
-    old one. Raises OSError where any of it is refused."""
+def enter_walls(tmp_size: int, more: int) -> int:
+    """Into new user, mount and pid namespaces, and `more`, with a /tmp of `tmp_size` MB; a
+    descriptor of the old one. Raises OSError where any of it is refused."""
     uid, gid = os.getuid(), os.getgid()
     old = os.open(_TMP, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    walls.unshare(walls.CLONE_NEWUSER | walls.CLONE_NEWNS)
+    walls.unshare(walls.CLONE_NEWUSER | walls.CLONE_NEWNS | more)
     walls.map_user(uid, uid, gid)
     flags = walls.MS_NOSUID | walls.MS_NODEV
     walls.mount("tmp", _TMP, "tmpfs", flags, f"size={tmp_size}m,mode=1777")
@@ -241,13 +249,13 @@ def _fill_tmp(old: int, files: list[tuple[int, str]]) -> None:
         os.chdir(here)
 
 
-def enter_again(users: int, mounts: int) -> None:
-    """Into the namespaces of a context whose process has ended, and a new pid namespace."""
+def enter_again(users: int, mounts: int, more: int) -> None:
+    """Into the namespaces of a context whose process has ended, a new pid namespace, and `more`."""
     walls.setns(users, walls.CLONE_NEWUSER)
     walls.setns(mounts, walls.CLONE_NEWNS)
     os.close(users)
     os.close(mounts)
-    walls.unshare(walls.CLONE_NEWPID)
+    walls.unshare(walls.CLONE_NEWPID | more)
 
 
 def _same_as(wanted: int) -> list[int]:

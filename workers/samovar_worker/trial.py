@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import platform
 import select
 import signal
+from collections.abc import Callable
+from functools import partial
 
-from samovar_worker import boot, template, walls
+import msgpack
+
+from samovar_worker import boot, call_filter, template, walls
+from samovar_worker.call_numbers import NUMBERS
+from samovar_worker.confines import CALLS, CAPABILITIES, IPC, PROCESSES, TEMPLATES, Confines
 from samovar_worker.wire import control
+
+_REFUSED, _NOT_APART, _NOT_THERE = 1, 2, 3
 
 
 def enter_own_pid_namespace(engine: int) -> None:
@@ -35,10 +45,11 @@ def enter_own_pid_namespace(engine: int) -> None:
     os._exit(0)
 
 
-def try_walls(launch: control.Launch) -> str:
+def try_walls(launch: control.Launch, filtered: bool) -> tuple[Confines, dict[str, str]]:
     """Fork a context's walls once and take them down again; raises OSError where they fail.
 
-    Returns why there can be no templates, «» where there can.
+    Returns what contexts get of the walls that they can do without, and for those that are
+    refused, templates among them, the reason.
     """
     pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     mounts = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
@@ -49,15 +60,8 @@ def try_walls(launch: control.Launch) -> str:
         walls.unshare(walls.CLONE_NEWPID)
         pid = os.fork()
         if pid == 0:
-            step = b"walls:"
             try:
-                walls.mount_proc()
-                boot.drop_rights(launch.uid, walled=True)
-                walls.set_dumpable()
-                step = b"template:"
-                _try_nesting()
-            except OSError as error:
-                os.write(write_end, step + str(error).encode())
+                os.write(write_end, msgpack.packb(_try_in_child(launch, filtered)))
             finally:
                 os._exit(0)
         os.waitpid(pid, 0)
@@ -65,26 +69,135 @@ def try_walls(launch: control.Launch) -> str:
         walls.setns(pids, walls.CLONE_NEWPID)
         walls.setns(mounts, walls.CLONE_NEWNS)
         os.close(write_end)
-        problem = os.read(read_end, 4096)
+        told = os.read(read_end, 65536)
         for fd in (read_end, pids, mounts):
             os.close(fd)
-    what, _, reason = problem.decode().partition(":")
-    if what == "walls":
-        raise OSError(1, reason)
-    return reason
+    if not told:
+        raise OSError(errno.EIO, "the process that tried the walls has died")
+    problem, confines, missing = msgpack.unpackb(told)
+    if problem:
+        raise OSError(errno.EPERM, problem)
+    return Confines(*confines), missing
 
 
-def _try_nesting() -> None:
-    """What a template does for each context, in a process without any rights left."""
-    template.enter_walls(tmp_size=1)
-    pid = os.fork()
-    if pid == 0:
+def _try_in_child(launch: control.Launch, filtered: bool) -> tuple[str, Confines, dict[str, str]]:
+    """Why there can be no walls («» if there can), and what `try_walls` returns."""
+    missing: dict[str, str] = {}
+    confines = Confines(filtered=filtered)
+    try:
         try:
-            walls.mount_proc()
-            walls.drop_capabilities()
-        except OSError:
-            os._exit(1)
-        finally:
-            os._exit(0)
-    if os.waitpid(pid, 0)[1]:
-        raise OSError(1, "mount of /proc in a user namespace of its own: refused")
+            walls.unshare(walls.CLONE_NEWIPC)
+            confines = confines._replace(namespaces=walls.CLONE_NEWIPC)
+        except OSError as error:
+            missing[IPC] = str(error)
+        walls.mount_proc()
+        boot.drop_rights(launch.uid, walled=True)
+        walls.set_dumpable()
+    except OSError as error:
+        return str(error), confines, missing
+    left = _capabilities_left()
+    if left:
+        missing[CAPABILITIES] = f"a context had some left: {left}"
+    if not launch.uid:
+        confines = confines._replace(counted=_in_a_fork(_counts_apart) == 0)
+        if not confines.counted:
+            missing[PROCESSES] = (
+                "a limit did not hold: the kernel is older than 5.14, or the engine's user is root "
+                "outside of a user namespace"
+            )
+    try:
+        counted = _try_nesting(confines)
+        if launch.uid:
+            confines = confines._replace(counted=counted)
+    except OSError as error:
+        missing[TEMPLATES] = str(error)
+    if launch.uid:
+        missing[PROCESSES] = (
+            f"the kernel counts all processes of uid {launch.uid} together, and contexts share it"
+        ) + (": only those of templates are limited" if confines.counted else "")
+    return "", confines, missing
+
+
+def _capabilities_left() -> str:
+    """The sets of this process that are not empty, as the kernel shows them."""
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
+        sets = [line.split() for line in file if line.startswith("Cap")]
+    return ", ".join(f"{name} {bits}" for name, bits in sets if int(bits, 16))
+
+
+def try_filter() -> dict[str, str]:
+    """Put the filters on this process and, in forks of it, those of workers, and call what they
+    refuse. Returns why there are none, under the wall's name."""
+    machine = platform.machine()
+    if machine not in NUMBERS:
+        return {CALLS: f"no numbers of system calls are known for {machine}"}
+    try:
+        walls.no_new_privileges()
+        walls.Filter(call_filter.base(machine)).put_on()
+    except OSError as error:
+        return {CALLS: str(error)}
+    for forks_contexts in (False, True):
+        status = _in_a_fork(partial(_refuses, forks_contexts))
+        if status:
+            return {CALLS: "it can't be put on" if status == _REFUSED else "it refuses nothing"}
+    return {}
+
+
+def _refuses(forks_contexts: bool) -> int:
+    """0 if a call is refused as the filter would, and not as the kernel does without it."""
+    Confines(filtered=True).refuse_calls(forks_contexts)
+    try:
+        walls.setns(-1, walls.CLONE_NEWNET)
+    except OSError as error:
+        return 0 if error.errno == errno.EPERM else _NOT_THERE
+    return _NOT_THERE
+
+
+def _counts_apart() -> int:
+    """In the second process of a user namespace: 0 if a limit of three lets there be a third but no
+    fourth, however many others this user has."""
+    walls.limit_processes(3)
+    children: list[int] = []
+    try:
+        for _ in range(2):
+            pid = os.fork()
+            if pid == 0:
+                signal.pause()
+            children.append(pid)
+    except BlockingIOError:
+        pass
+    finally:
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    return 0 if len(children) == 1 else _NOT_APART
+
+
+def _in_a_fork(what: Callable[[], int]) -> int:
+    """What it returns, or _REFUSED if it raises."""
+    pid = os.fork()
+    if pid:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    status = _REFUSED
+    try:
+        status = what()
+    finally:
+        os._exit(status)
+
+
+def _try_nesting(confines: Confines) -> bool:
+    """What a template does for each context, in a process without any rights left. Returns whether
+    processes in there are counted apart; raises OSError where it is refused."""
+    confines.refuse_calls(forks_contexts=True)
+    template.enter_walls(1, confines.namespaces)
+    status = _in_a_fork(partial(_be_nested, confines))
+    if status not in (0, _NOT_APART):
+        raise OSError(errno.EPERM, "mount of /proc in a user namespace of its own: refused")
+    return status == 0
+
+
+def _be_nested(confines: Confines) -> int:
+    walls.mount_proc()
+    walls.drop_capabilities()
+    confines.refuse_calls()
+    return _counts_apart()

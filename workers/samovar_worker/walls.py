@@ -8,11 +8,17 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import resource
 import select
 
+CLONE_NEWTIME = 0x00000080
 CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
 
 MS_RDONLY = 0x1
 MS_NOSUID = 0x2
@@ -28,6 +34,11 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+_SECCOMP_SET_MODE_FILTER = 1
+# No slower memory for whoever has a filter: older kernels take it for a sandbox of strangers' code.
+_SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4
+_KEYCTL_JOIN_SESSION_KEYRING = 1
 
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
@@ -36,6 +47,8 @@ _MOUNT_ATTR_NOSUID = 0x2
 # x86_64 and aarch64 share the number (asm-generic); other machines fall back to remounting.
 _NR_MOUNT_SETATTR = 442
 _NR_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}.get(platform.machine())
+_NR_SECCOMP = {"x86_64": 317, "aarch64": 277}.get(platform.machine(), -1)
+_NR_KEYCTL = {"x86_64": 250, "aarch64": 219}.get(platform.machine(), -1)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = [
@@ -56,6 +69,10 @@ class _MountAttr(ctypes.Structure):
         ("propagation", ctypes.c_uint64),
         ("userns_fd", ctypes.c_uint64),
     ]
+
+
+class _FilterProgram(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("steps", ctypes.c_void_p)]
 
 
 class _CapHeader(ctypes.Structure):
@@ -117,6 +134,12 @@ def pivot_root(new_root: str) -> None:
     os.chdir("/")
 
 
+def set_host_name(name: str) -> None:
+    """For everybody in this UTS namespace."""
+    text = name.encode()
+    _check(_libc.sethostname(text, len(text)), "sethostname")
+
+
 def die_with_parent() -> None:
     """SIGKILL for this process when the thread that forked it ends. A change of uid clears it."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, 9, 0, 0, 0), "prctl(PDEATHSIG)")
@@ -131,13 +154,45 @@ def set_dumpable() -> None:
     _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl(DUMPABLE)")
 
 
-def drop_capabilities() -> None:
-    """Empty the bounding set and all sets of this process (needed where the uid stays 0)."""
+def drop_bounding_set() -> None:
+    """No program that this process or its children start has a capability. Those that they have
+    stay. What can't be dropped is left: whoever lacks the right has none to lose."""
+    _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     for capability in range(64):
         if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
             break  # EINVAL: past the kernel's last capability
+
+
+def drop_capabilities() -> None:
+    """Empty the bounding set and all sets of this process (needed where the uid stays 0)."""
+    drop_bounding_set()
     header = _CapHeader(0x20080522, 0)
     _check(_libc.capset(ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)())), "capset")
+
+
+class Filter:
+    """A program of `call_filter`, in the kernel's form; made before the fork."""
+
+    def __init__(self, program: bytes) -> None:
+        self._steps = ctypes.create_string_buffer(program, len(program))
+        self._program = _FilterProgram(len(program) // 8, ctypes.addressof(self._steps))
+
+    def put_on(self) -> None:
+        """For this thread and all that it starts, for good. Needs no_new_privs."""
+        result = _libc.syscall(
+            _NR_SECCOMP,
+            _SECCOMP_SET_MODE_FILTER,
+            _SECCOMP_FILTER_FLAG_SPEC_ALLOW,
+            ctypes.byref(self._program),
+        )
+        _check(result, "seccomp")
+
+
+def leave_session_keyring() -> None:
+    """Into a new and empty one, so that the engine's user's keys are not this process's."""
+    if _libc.syscall(_NR_KEYCTL, _KEYCTL_JOIN_SESSION_KEYRING, None) < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"keyctl: {os.strerror(number)}")
 
 
 def become(uid: int) -> None:
@@ -161,6 +216,30 @@ def _write(path: str, text: str) -> None:
         os.write(fd, text.encode())
     finally:
         os.close(fd)
+
+
+def limit_processes(most: int) -> None:
+    """Processes and threads that there may be of this uid in this user namespace. After it is
+    made: a limit from before would hold for all that are below the one around it together."""
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    most = _lower(most, hard)
+    resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+
+
+def _lower(most: int, hard: int) -> int:
+    return most if hard == resource.RLIM_INFINITY else min(most, hard)
+
+
+def limit_own_processes(most: int) -> None:
+    """The same until `lift_own_limit`, which whoever is limited may call, too."""
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    resource.setrlimit(resource.RLIMIT_NPROC, (_lower(most, hard), hard))
+
+
+def lift_own_limit() -> None:
+    """Back to what there may be of this user in all."""
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    resource.setrlimit(resource.RLIMIT_NPROC, (hard, hard))
 
 
 def become_subreaper() -> None:

@@ -35,6 +35,8 @@ SEEN: dict[str, Any] = {
     "uid": 51051,
     "euid": 51051,
     "capabilities": "0000000000000000",
+    "bounding": "0000000000000000",
+    "seccomp": "2",
     "no_new_privs": "1",
     "open_files": 1024,
     "core": 0,
@@ -44,7 +46,7 @@ SEEN: dict[str, Any] = {
     "task_refused": "EROFS",
     "root_refused": "EROFS",
     "processes": 2,
-    "namespaces": {"mnt": "mnt:[1]", "pid": "pid:[1]"},
+    "namespaces": {"mnt": "mnt:[1]", "pid": "pid:[1]", "ipc": "ipc:[1]", "uts": "uts:[1]"},
 }
 
 
@@ -62,6 +64,8 @@ def test_walls_that_hold_are_fine() -> None:
         ({"uid": 0}, "user"),
         ({"euid": 0}, "user"),
         ({"capabilities": "0000000000000001"}, "rights"),
+        ({"bounding": "0000000000000001"}, "rights"),
+        ({"seccomp": "0"}, "system calls"),
         ({"no_new_privs": "0"}, "rights"),
         ({"tmp_size": 1024}, "its /tmp"),
         ({"tmp_files": ["x"]}, "its /tmp"),
@@ -95,6 +99,19 @@ def test_a_host_without_templates_is_warned_of_and_nothing_else_excused_by_it() 
     assert (fact.subject, fact.verdict) == ("wall: templates", Verdict.WARNING)
     facts = inside.seen(Trial(report, {**SEEN, "uid": 0}), Settings())
     assert Verdict.MISSING in {fact.verdict for fact in facts}
+
+
+def test_a_namespace_that_was_refused_by_itself_excuses_no_other() -> None:
+    shared = {kind: str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in ("ipc", "pid")}
+    found = {**SEEN, "namespaces": {**SEEN["namespaces"], "ipc": shared["ipc"]}}
+    report = Told(walls_missing={"ipc namespace": "unshare: ENOSPC"})
+    facts = inside.seen(Trial(report, found), Settings())
+    assert {fact.verdict for fact in facts} == {Verdict.OK}
+    found["namespaces"] |= {"pid": shared["pid"]}
+    facts = inside.seen(Trial(report, found), Settings())
+    bad = [fact for fact in facts if fact.verdict is not Verdict.OK]
+    assert [(fact.subject, fact.verdict) for fact in bad] == [("namespaces", Verdict.MISSING)]
+    assert bad[0].finding.startswith("shares pid with")
 
 
 def test_a_payload_that_is_lost_is_missing() -> None:

@@ -20,6 +20,17 @@ _TMP_SIZE = 512 * 1024 * 1024  # AWS's default, which the probe function has
 _OPEN_FILES = 1024  # AWS's
 
 _TEMPLATES = "templates"  # the one wall that no function needs
+_CALLS = "system call filter"
+_PROCESSES = "process limit"  # one user's contexts can't have it each, whatever the host allows
+# Refused one by one: that they are missing excuses nothing that was seen but the namespace.
+_APART = {
+    "ipc namespace": "ipc",
+    "host name": "uts",
+    _PROCESSES: "",
+    "session keyring": "",
+    _CALLS: "",
+    _TEMPLATES: "",
+}
 
 
 def interpreters(trial: Trial) -> list[Fact]:
@@ -65,6 +76,11 @@ def walls(report: Report, settings: Settings) -> list[Fact]:
         if wall == _TEMPLATES:  # all functions run as they should; some could start sooner
             start = "SnapStart's versions start on demand; user namespaces may be switched off"
             facts.append(Fact(f"wall: {wall}", why, Verdict.WARNING, start))
+        elif wall == _PROCESSES:
+            share = (
+                "a function that forks without end takes the room of others: trust it, or watch it"
+            )
+            facts.append(Fact(f"wall: {wall}", why, Verdict.WARNING, share))
         else:
             facts.append(Fact(f"wall: {wall}", why, missing, advice))
     return facts
@@ -75,7 +91,7 @@ def seen(trial: Trial, settings: Settings) -> list[Fact]:
     hold when it was leant on is missing; where walls were refused, they said so themselves."""
     if not trial.seen:
         return []
-    refused = bool(trial.report.walls_missing.keys() - {_TEMPLATES})
+    refused = bool(trial.report.walls_missing.keys() - _APART.keys())
     refused = refused or settings.isolation is Isolation.NONE
     bad = Verdict.WARNING if refused else Verdict.MISSING
     advice = "see the walls above" if refused else "this is a bug of Samovar's: please report it"
@@ -91,7 +107,8 @@ def seen(trial: Trial, settings: Settings) -> list[Fact]:
         fact("code", *_read_only(found["task_refused"])),
         fact("system files", *_read_only(found["root_refused"])),
         fact("processes seen", str(found["processes"]), found["processes"] <= 2),
-        fact("namespaces", *_namespaces(found)),
+        fact("namespaces", *_namespaces(found, trial.report.walls_missing)),
+        fact("system calls", *_calls(found, trial.report.walls_missing)),
         fact("open files", f"{found['open_files']}", found["open_files"] == _OPEN_FILES),
         Fact("200 kB of payload", "there and back through shared memory")
         if not trial.payload
@@ -100,9 +117,13 @@ def seen(trial: Trial, settings: Settings) -> list[Fact]:
 
 
 def _rights(found: Mapping[str, Any]) -> tuple[str, bool]:
-    none = not int(found["capabilities"] or "0", 16)
+    none = not int(found["capabilities"] or "0", 16) | int(found["bounding"] or "0", 16)
     bound = found["no_new_privs"] == "1"
-    finding = "no capabilities" if none else f"capabilities {found['capabilities']}"
+    finding = (
+        "no capabilities"
+        if none
+        else f"capabilities {found['capabilities']} within {found['bounding']}"
+    )
     return f"{finding}, {'no' if bound else 'may get'} new ones by exec", none and bound
 
 
@@ -118,9 +139,18 @@ def _read_only(refused: str) -> tuple[str, bool]:
     return (f"read-only ({refused})", True) if refused else ("can be written to", False)
 
 
-def _namespaces(found: Mapping[str, Any]) -> tuple[str, bool]:
-    ours = {kind: str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in ("mnt", "pid")}
-    shared = [kind for kind, name in found["namespaces"].items() if ours[kind] == name]
+def _calls(found: Mapping[str, Any], missing: Mapping[str, str]) -> tuple[str, bool]:
+    filtered = found["seccomp"] == "2"
+    finding = "those that no function needs are refused" if filtered else "all are allowed"
+    return finding, filtered or _CALLS in missing
+
+
+def _namespaces(found: Mapping[str, Any], missing: Mapping[str, str]) -> tuple[str, bool]:
+    theirs = dict(found["namespaces"])
+    for wall in missing:
+        theirs.pop(_APART.get(wall, ""), None)
+    ours = {kind: str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in theirs}
+    shared = [kind for kind, name in theirs.items() if ours[kind] == name]
     if shared:
         return f"shares {' and '.join(shared)} with the engine (pid {os.getpid()})", False
     return "of its own", True

@@ -28,9 +28,11 @@ def handler(event, context):
         "uid": os.getuid(),
         "euid": os.geteuid(),
         "capabilities": told.get("CapEff", "").strip(),
+        "bounding": told.get("CapBnd", "").strip(),
         "no_new_privs": told.get("NoNewPrivs", "").strip(),
         "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         "core": resource.getrlimit(resource.RLIMIT_CORE)[0],
+        "seccomp": told.get("Seccomp", "").strip(),
         "tmp_size": tmp.f_blocks * tmp.f_frsize,
         "tmp_files": os.listdir("/tmp"),
         "tmp_refused": refused("/tmp/probe"),
@@ -38,7 +40,9 @@ def handler(event, context):
         # Asked, not done: without walls it would be the host's.
         "root_refused": "" if os.access("/usr", os.W_OK) else "EROFS or EACCES",
         "processes": len([name for name in os.listdir("/proc") if name.isdigit()]),
-        "namespaces": {kind: os.readlink("/proc/self/ns/" + kind) for kind in ("mnt", "pid")},
+        "namespaces": {
+            kind: os.readlink("/proc/self/ns/" + kind) for kind in ("mnt", "pid", "ipc", "uts")
+        },
     }
 '''
 

@@ -1,0 +1,46 @@
+"""The walls that a host may refuse one by one, without which contexts are what they are all the
+same: their names, and which of them the contexts of a zygote get.
+"""
+
+from __future__ import annotations
+
+import platform
+from typing import NamedTuple
+
+from samovar_worker import call_filter, walls
+from samovar_worker.call_numbers import NUMBERS
+
+IPC = "ipc namespace"
+HOST_NAME = "host name"
+PROCESSES = "process limit"
+CAPABILITIES = "no capabilities"
+KEYS = "session keyring"
+CALLS = "system call filter"
+TEMPLATES = "templates"
+# Resolves everywhere, to an address that can be bound. On AWS it is a link-local address, which
+# here would be nobody's, and which `socket.getfqdn` would ask a name server for.
+HOST = "localhost"
+
+
+# AWS quota: processes and threads per execution environment.
+MOST_PROCESSES = 1024
+
+
+STRICT, TEMPLATE = (
+    walls.Filter(make(platform.machine())) if platform.machine() in NUMBERS else None
+    for make in (call_filter.strict, call_filter.template)
+)
+
+
+class Confines(NamedTuple):
+    """What each context gets; settled by `trial`."""
+
+    namespaces: int = 0  # flags for unshare beside those of mounts and processes
+    filtered: bool = False  # the worker refuses system calls (`call_filter`)
+    counted: bool = False  # the kernel counts the processes of each user namespace by itself
+
+    def refuse_calls(self, forks_contexts: bool = False) -> None:
+        """Before the first line of the function's code: what is refused is so for good."""
+        found = TEMPLATE if forks_contexts else STRICT
+        if self.filtered and found is not None:
+            found.put_on()
