@@ -26,8 +26,8 @@ from samovar.context.run import Run, Verdict
 from samovar.errors import ClientError
 from samovar.logs.stream import Journal, Started
 from samovar_worker.wire import control, memory, messages
-from samovar_worker.wire.frames import Frame, ProtocolError
-from samovar_worker.wire.messages import Kind
+from samovar_worker.wire.frames import MAX_METADATA, Frame, ProtocolError
+from samovar_worker.wire.messages import Kind, LeftOpen
 from samovar_worker.wire.order import Turn
 
 _log = logging.getLogger(__name__)
@@ -38,6 +38,8 @@ _INIT_DONE, _INIT_FAILED = int(Kind.INIT_DONE), int(Kind.INIT_FAILED)
 _INVOKE = int(Kind.INVOKE)
 _IDLE_TURN = Turn.IDLE
 _new = tuple.__new__  # a named tuple's own is a Python function: twice the cost
+_LONGEST_TYPE = 256  # characters of an error's type; a worker sends no longer one
+_ANOTHERS = "a reply to another invocation"
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
@@ -75,7 +77,7 @@ class ExecutionContext:
         self.init_seconds: float | None = None
         self.lost = False
         self.failure: Failure | None = None  # of the first init or restore
-        self.left_open: messages.LeftOpen | None = None  # by a template's init
+        self.left_open: LeftOpen | None = None  # by a template's init
         self._s = surroundings
         self._clock = surroundings.clock
         self._listener: ContextListener | None = None
@@ -186,7 +188,7 @@ class ExecutionContext:
 
     def process_forked(self, pidfd: int) -> None:
         process = self._process
-        if process is None:
+        if process is None or process.is_forked:
             os.close(pidfd)
             return
         process.forked(pidfd)
@@ -271,6 +273,8 @@ class ExecutionContext:
             return  # too late: it is being killed
         if kind == _REFUSED:
             refused = messages.unpack(messages.Refused, frame.metadata)
+            if frame.invocation != self.invocations:
+                raise ProtocolError(_ANOTHERS)
             self._finish(self._clock.monotonic(), b"", refused=refused.reason)
             return
         microseconds, peak_kb, error_type = messages.unpack_done(frame.metadata)
@@ -279,21 +283,22 @@ class ExecutionContext:
         self.memory_used = process.memory_used
         if kind == _RESULT or kind == _ERROR:  # noqa: PLR1714, SIM109  # on the way of every reply
             if frame.invocation != self.invocations:
-                raise ProtocolError("a reply to another invocation")
+                raise ProtocolError(_ANOTHERS)
             self._finish(
                 now,
                 process.channel.payload(frame) if frame.flags else frame.payload,
-                error_type if kind == _ERROR else None,
+                error_type[:_LONGEST_TYPE] if kind == _ERROR else None,
                 microseconds / 1e6,
             )
         elif kind == _INIT_DONE:
             self._in_worker = microseconds
             if self.role is Role.TEMPLATE:
-                left = process.channel.payload(frame)
-                self.left_open = messages.unpack(messages.LeftOpen, left)
+                if frame.payload_length > MAX_METADATA:  # 6 MB of it can be 400 MB of objects
+                    raise ProtocolError("a list of what was left open that is too long")
+                self.left_open = messages.unpack(LeftOpen, process.channel.payload(frame))
             self._init_done(process, now)
         elif kind == _INIT_FAILED:
-            self._failed_init = (process.channel.payload(frame), error_type)
+            self._failed_init = (process.channel.payload(frame), error_type[:_LONGEST_TYPE])
             process.kill()  # it is about to exit; one that does not is not waited for
 
     def _init_done(self, process: WorkerProcess, now: float) -> None:

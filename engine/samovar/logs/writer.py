@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from queue import SimpleQueue
 
@@ -29,7 +29,9 @@ QUEUE = 16 << 20  # bytes of all that is not written yet; beyond it records are 
 # stays free of it, for the others.
 _FLOOD = 4096
 _ENTRY = 256  # bytes that an entry of the queue takes beside its data
+_LINE = 32  # and a line of one that is large: whoever floods writes short ones
 _STEP = 32  # entries that are formatted in one go
+_STEP_SIZE = 1 << 16  # bytes of them, as counted here; one entry has no more than a pipe gives
 
 Entry = tuple[LogStream, float, str, bytes | PlatformEvent]
 
@@ -66,9 +68,7 @@ class LogWriter:
     def put(
         self, stream: LogStream, now: float, request_id: str, event: bytes | PlatformEvent
     ) -> None:
-        size = _ENTRY
-        if type(event) is bytes:
-            size += len(event)
+        size = _size(event)
         if self._put - self._done + size > (
             self._queue if size < _FLOOD else self._queue_of_floods
         ):
@@ -148,13 +148,12 @@ class LogWriter:
                 self._write_batch(batch)
 
     def _write_batch(self, batch: list[Entry]) -> None:
-        for start in range(0, len(batch), _STEP):
-            entries = batch[start : start + _STEP]
+        for entries, size in _steps(batch):
             try:
                 self._write(entries)
             except Exception:  # the next ones may do better; a dead thread would lose them all
                 _log.exception("some logs could not be written")
-            self._done += sum(map(_size, entries))
+            self._done += size
 
     def _write(self, entries: list[Entry]) -> None:
         texts: dict[str, list[str]] = {}
@@ -197,7 +196,23 @@ class LogWriter:
         return begun + said
 
 
-def _size(entry: Entry) -> int:
+def _size(event: bytes | PlatformEvent) -> int:
     """Bytes that an entry takes in the queue."""
-    event = entry[3]
-    return _ENTRY + len(event) if type(event) is bytes else _ENTRY
+    if type(event) is not bytes:
+        return _ENTRY
+    size = _ENTRY + len(event)
+    return size if size < _FLOOD else size + _LINE * event.count(b"\n")
+
+
+def _steps(batch: list[Entry]) -> Iterator[tuple[list[Entry], int]]:
+    """What is formatted in one go, and its bytes: a line becomes some hundred bytes of text."""
+    step: list[Entry] = []
+    size = 0
+    for entry in batch:
+        step.append(entry)
+        size += _size(entry[3])
+        if len(step) >= _STEP or size >= _STEP_SIZE:
+            yield step, size
+            step, size = [], 0
+    if step:
+        yield step, size

@@ -18,7 +18,7 @@ from samovar.context.lifecycle import ContextState
 from samovar.logs.journals import SinkJournal
 from samovar.logs.stream import LogStream
 from samovar.testing import ManualClock
-from samovar_worker.wire import control, frames, messages
+from samovar_worker.wire import control, frames, memory, messages
 from samovar_worker.wire.messages import Kind
 
 REQUEST, REPLY, OUTPUT = 0, 1, 2
@@ -56,6 +56,22 @@ class Stage:
     def say(self, kind: int, message: tuple[Any, ...], payload: bytes = b"", run: int = 0) -> None:
         """The worker writes a frame, which nobody reads before the loop's next turn."""
         os.write(self._ends[REPLY], frames.encode(kind, run, messages.pack(message), payload))
+
+    async def asked(self, kind: int) -> None:
+        """The worker reads a frame of this kind."""
+        os.set_blocking(self._ends[REQUEST], False)
+        decoder = frames.Decoder(memory.MAX_REQUEST)
+        found: list[frames.Frame] = []
+
+        def read() -> bool:
+            try:
+                found.extend(decoder.feed(os.read(self._ends[REQUEST], 65536)))
+            except BlockingIOError:
+                pass
+            return bool(found)
+
+        await eventually(read, "the worker is asked")
+        assert [frame.kind for frame in found] == [kind]
 
     def print(self, text: bytes) -> None:
         os.write(self._ends[OUTPUT], text)
@@ -119,7 +135,9 @@ def test_a_worker_that_answers_and_dies_gets_no_further_run() -> None:
         assert recorder.told == ["finished", "free"]
         assert stage.forks == [False, True]
         stage.say(Kind.READY, READY)
+        await stage.asked(Kind.INIT)
         stage.say(Kind.INIT_DONE, DONE)
+        await stage.asked(Kind.INVOKE)
         stage.say(Kind.RESULT, DONE, b'"second"', 1)
         await eventually(lambda: len(recorder.verdicts) == 2, "the second is answered")
         assert recorder.verdicts[-1].payload == b'"second"'
