@@ -79,7 +79,7 @@ class Zygote(ForkServer):
                 )
             hello = control.unpack(data)
             if not isinstance(hello, control.Hello):
-                raise ProtocolError(f"{type(hello).__name__} in the place of a Hello")  # noqa: TRY301
+                raise ProtocolError(f"{type(hello).__name__} in the place of a Hello")
             if not hello.walls and hello.missing:
                 raise WallsRefused(hello.missing)
         except BaseException as error:

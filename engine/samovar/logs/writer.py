@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from queue import SimpleQueue
 
@@ -20,6 +20,7 @@ from samovar.logs.lost import STOPPED, TOO_FAST, WRITER, Lost
 from samovar.logs.platform_lines import lines
 from samovar.logs.split import Splitter
 from samovar.logs.stream import Dropped, LogStream, PlatformEvent, process_over
+from samovar_worker.wire.records import MARKER
 
 _log = logging.getLogger(__name__)
 INTERVAL = 0.05  # seconds that a record waits for others: what a kill -9 of the engine costs
@@ -29,9 +30,8 @@ QUEUE = 16 << 20  # bytes of all that is not written yet; beyond it records are 
 # stays free of it, for the others.
 _FLOOD = 4096
 _ENTRY = 256  # bytes that an entry of the queue takes beside its data
-_LINE = 32  # and a line of one that is large: whoever floods writes short ones
+_LINE = 32  # and a line or record of a large one: whoever floods writes short ones
 _STEP = 32  # entries that are formatted in one go
-_STEP_SIZE = 1 << 16  # bytes of them, as counted here; one entry has no more than a pipe gives
 
 Entry = tuple[LogStream, float, str, bytes | PlatformEvent]
 
@@ -148,12 +148,13 @@ class LogWriter:
                 self._write_batch(batch)
 
     def _write_batch(self, batch: list[Entry]) -> None:
-        for entries, size in _steps(batch):
+        for start in range(0, len(batch), _STEP):
+            entries = batch[start : start + _STEP]
             try:
                 self._write(entries)
             except Exception:  # the next ones may do better; a dead thread would lose them all
                 _log.exception("some logs could not be written")
-            self._done += size
+            self._done += sum(_size(event) for *_, event in entries)
 
     def _write(self, entries: list[Entry]) -> None:
         texts: dict[str, list[str]] = {}
@@ -201,18 +202,6 @@ def _size(event: bytes | PlatformEvent) -> int:
     if type(event) is not bytes:
         return _ENTRY
     size = _ENTRY + len(event)
-    return size if size < _FLOOD else size + _LINE * event.count(b"\n")
-
-
-def _steps(batch: list[Entry]) -> Iterator[tuple[list[Entry], int]]:
-    """What is formatted in one go, and its bytes: a line becomes some hundred bytes of text."""
-    step: list[Entry] = []
-    size = 0
-    for entry in batch:
-        step.append(entry)
-        size += _size(entry[3])
-        if len(step) >= _STEP or size >= _STEP_SIZE:
-            yield step, size
-            step, size = [], 0
-    if step:
-        yield step, size
+    if size < _FLOOD:
+        return size
+    return size + _LINE * (event.count(b"\n") + event.count(MARKER))

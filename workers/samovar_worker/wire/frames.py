@@ -5,8 +5,8 @@ handler parses. The header is 20 bytes, little endian:
 
     kind u8 | flags u8 | version u16 | metadata length u32 | payload length u32 | invocation u64
 
-The invocation's number counts the runs of a context, so that a late reply is told from the right
-one; the request id that people know travels in the metadata.
+The invocation's number is drawn anew for each run, so that no reply can be meant for another one,
+or be there before it; the request id that people know travels in the metadata.
 
 With `IN_MEMORY` set the payload is not behind the metadata but in the context's shared memory
 (see `samovar_worker.wire.memory`); its length still stands in the header.
