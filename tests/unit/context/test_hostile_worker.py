@@ -362,6 +362,11 @@ def test_why_an_opening_failed_can_always_be_told(error_type: str, payload: byte
     reason.encode()  # it is kept with the version
 
 
+def test_half_a_character_in_a_reason_is_replaced() -> None:
+    reason = Failure("E\ud800", b'{"errorMessage":"\\udfff!"}', timed_out=False).reason
+    assert reason == "E?: ?!"
+
+
 def test_no_objects_are_made_of_a_giant_error() -> None:
     payload = b'{"errorMessage":"m","a":[' + b"{}," * 1_000_000 + b"{}]}"
     tracemalloc.start()
