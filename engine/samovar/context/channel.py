@@ -96,8 +96,14 @@ class Channel:
             return
         before = self.turn
         try:
-            for frame in self._decoder.feed(data):
-                before, kind = self.turn, frame.kind
+            found = self._decoder.feed(data)
+            if found:
+                # Whatever a worker has to say it says when it is asked. What comes along with an
+                # answer would be taken for the next one, by whoever is told that it is free.
+                if len(found) > 1 or self._decoder.held:
+                    raise ProtocolError("more than the one answer that it was asked for")
+                frame = found[0]
+                kind = frame.kind
                 self.turn = _REPLIES.get((before, kind)) or order.after_reply(before, kind)
                 self._on_frame(frame)
         except ProtocolError as error:

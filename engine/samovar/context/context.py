@@ -8,9 +8,9 @@ again, on that run's time («suppressed init»).
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,13 +21,13 @@ from samovar.context.fork_server import ForkServer
 from samovar.context.launcher import ContextListener, Placement
 from samovar.context.lifecycle import ContextState, Lifecycle
 from samovar.context.opening import Failure, Role
-from samovar.context.process import WorkerProcess
+from samovar.context.process import WorkerProcess, payload_memory
 from samovar.context.run import Run, Verdict
 from samovar.errors import ClientError
 from samovar.logs.stream import Journal, Started
-from samovar_worker.wire import control, memory, messages
-from samovar_worker.wire.frames import Frame, ProtocolError
-from samovar_worker.wire.messages import Kind
+from samovar_worker.wire import control, messages
+from samovar_worker.wire.frames import MAX_METADATA, Frame, ProtocolError
+from samovar_worker.wire.messages import Kind, LeftOpen
 from samovar_worker.wire.order import Turn
 
 _log = logging.getLogger(__name__)
@@ -38,7 +38,9 @@ _INIT_DONE, _INIT_FAILED = int(Kind.INIT_DONE), int(Kind.INIT_FAILED)
 _INVOKE = int(Kind.INVOKE)
 _IDLE_TURN = Turn.IDLE
 _new = tuple.__new__  # a named tuple's own is a Python function: twice the cost
-_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+_LONGEST_TYPE = 256  # characters of an error's type; a worker sends no longer one
+_draw = random.Random().getrandbits  # noqa: S311  # tells runs apart, and keeps no secret
+_ANOTHERS = "a reply to another invocation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class ExecutionContext:
         self.init_seconds: float | None = None
         self.lost = False
         self.failure: Failure | None = None  # of the first init or restore
-        self.left_open: messages.LeftOpen | None = None  # by a template's init
+        self.left_open: LeftOpen | None = None  # by a template's init
         self._s = surroundings
         self._clock = surroundings.clock
         self._listener: ContextListener | None = None
@@ -89,11 +91,10 @@ class ExecutionContext:
         self._broken: str | None = None
         self._stopping: str | None = None
         self._failed_init: tuple[bytes, str] | None = None  # the error's JSON and its type
+        self._number = 0  # of the run; nobody can answer one before he is asked
         self._suppressed = False  # an init runs, or ran, on the run's own time
         self._in_worker = 0  # microseconds of the last init or restore by the worker's own measure
-        self._memory_fd = os.memfd_create("samovar-payload", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(self._memory_fd, memory.SIZE)
-        fcntl.fcntl(self._memory_fd, fcntl.F_ADD_SEALS, _SEALS)
+        self._memory_fd = payload_memory()
         try:
             self._fork(revive=False, spare=spare)
         except OSError:
@@ -186,7 +187,7 @@ class ExecutionContext:
 
     def process_forked(self, pidfd: int) -> None:
         process = self._process
-        if process is None:
+        if process is None or process.is_forked:
             os.close(pidfd)
             return
         process.forked(pidfd)
@@ -254,7 +255,8 @@ class ExecutionContext:
                 invocation.client_context,
             )
         )
-        process.channel.send(_INVOKE, metadata, invocation.payload, self.invocations)
+        self._number = _draw(64)
+        process.channel.send(_INVOKE, metadata, invocation.payload, self._number)
         if process.output.listening:
             self._log_start(process, run)
 
@@ -271,6 +273,8 @@ class ExecutionContext:
             return  # too late: it is being killed
         if kind == _REFUSED:
             refused = messages.unpack(messages.Refused, frame.metadata)
+            if frame.invocation != self._number:
+                raise ProtocolError(_ANOTHERS)
             self._finish(self._clock.monotonic(), b"", refused=refused.reason)
             return
         microseconds, peak_kb, error_type = messages.unpack_done(frame.metadata)
@@ -278,22 +282,23 @@ class ExecutionContext:
         process.note_memory(peak_kb, now)
         self.memory_used = process.memory_used
         if kind == _RESULT or kind == _ERROR:  # noqa: PLR1714, SIM109  # on the way of every reply
-            if frame.invocation != self.invocations:
-                raise ProtocolError("a reply to another invocation")
+            if frame.invocation != self._number:
+                raise ProtocolError(_ANOTHERS)
             self._finish(
                 now,
                 process.channel.payload(frame) if frame.flags else frame.payload,
-                error_type if kind == _ERROR else None,
+                error_type[:_LONGEST_TYPE] if kind == _ERROR else None,
                 microseconds / 1e6,
             )
         elif kind == _INIT_DONE:
             self._in_worker = microseconds
             if self.role is Role.TEMPLATE:
-                left = process.channel.payload(frame)
-                self.left_open = messages.unpack(messages.LeftOpen, left)
+                if frame.payload_length > MAX_METADATA:  # 6 MB of it can be 400 MB of objects
+                    raise ProtocolError("a list of what was left open that is too long")
+                self.left_open = messages.unpack(LeftOpen, process.channel.payload(frame))
             self._init_done(process, now)
         elif kind == _INIT_FAILED:
-            self._failed_init = (process.channel.payload(frame), error_type)
+            self._failed_init = (process.channel.payload(frame), error_type[:_LONGEST_TYPE])
             process.kill()  # it is about to exit; one that does not is not waited for
 
     def _init_done(self, process: WorkerProcess, now: float) -> None:

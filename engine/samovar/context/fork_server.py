@@ -100,16 +100,18 @@ class ForkServer:
             except ProtocolError as error:
                 self._end(f"{self._who} broke the protocol: {error}")
                 return
+            finally:
+                for fd in fds:  # which nobody took
+                    os.close(fd)
 
     def _take(self, packet: control.Packet, fds: list[int]) -> None:
         context = getattr(packet, "context", None)
         listener = self._contexts.get(context) if context is not None else None
         if listener is None:
-            for fd in fds:
-                os.close(fd)
-        elif isinstance(packet, control.Forked):
+            return
+        if isinstance(packet, control.Forked):
             if fds:
-                listener.process_forked(fds[0])
+                listener.process_forked(fds.pop())
             else:  # the kernel had no room for it here; without it the process can't be killed
                 self.discard(packet.context)
                 listener.process_refused("this engine has no file descriptor left for it")

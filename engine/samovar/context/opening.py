@@ -18,6 +18,8 @@ _new = tuple.__new__  # a named tuple's own is a Python function: twice the cost
 # AWS: after-restore hooks have 10 seconds.
 RESTORE_TIMEOUT = 10.0
 _NO_REQUEST = "RequestId:  Error: "
+_READ = 256 * 1024  # bytes of an error's JSON that are worth a look: its objects take 25 times that
+_MOST = 1024  # characters of a reason
 
 
 class Role(Enum):
@@ -38,14 +40,18 @@ class Failure(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """For people: the error's message where there is one."""
+        """For people: the error's message where there is one; at most 1,024 characters."""
         if self.timed_out:
             return "The init did not end in its time."
+        reason = self.error_type
         try:
-            message = json.loads(self.payload)["errorMessage"]
-        except (ValueError, KeyError, TypeError):
-            return self.error_type
-        return f"{self.error_type}: {message.removeprefix(_NO_REQUEST)}"
+            if len(self.payload) <= _READ:
+                message = json.loads(self.payload)["errorMessage"]
+                reason += f": {message.removeprefix(_NO_REQUEST)}"
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            pass  # a worker writes what it likes
+        # Of what UTF-8 can hold: it is kept with the version, and shown.
+        return reason[:_MOST].encode(errors="replace").decode()
 
     @property
     def state_code(self) -> str:

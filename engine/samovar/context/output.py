@@ -118,7 +118,10 @@ class Output:
             waiting = _ioctl(self._fd, _WAITING, _NOTHING)
             if waiting == _NOTHING:
                 return
-            data = os.read(self._fd, min(int.from_bytes(waiting, sys.byteorder), _CHUNK))
+            try:
+                data = os.read(self._fd, min(int.from_bytes(waiting, sys.byteorder), _CHUNK))
+            except BlockingIOError:  # the function reads its own output, and was faster
+                return
             if not data:
                 return
             drained += len(data)

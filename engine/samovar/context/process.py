@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 from collections.abc import Callable
@@ -11,8 +12,10 @@ from samovar.context.channel import Channel
 from samovar.context.memory_use import MEGABYTE, peak_resident_kb
 from samovar.context.output import Output
 from samovar.logs.stream import Journal
+from samovar_worker.wire import memory
 from samovar_worker.wire.frames import Frame
 
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _MEMORY_CHECK = 1.0  # seconds between two looks at a worker whose own figure did not rise
 
 
@@ -129,6 +132,14 @@ class WorkerProcess:
     def _on_output(self) -> None:
         if not self.output.on_readable():
             self._loop.remove_reader(self._output_fd)
+
+
+def payload_memory() -> int:
+    """A context's shared memory, of a size that nobody can change. Raises OSError."""
+    fd = os.memfd_create("samovar-payload", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, memory.SIZE)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+    return fd
 
 
 def pid_of(pidfd: int) -> int:

@@ -170,7 +170,8 @@ class Templates:
 
     def _put_off(self, plot: _Plot, reason: str) -> None:
         arn = plot.version.qualified_arn
-        _log.warning("%s has no template, its contexts start on demand: %s", arn, reason)
+        said = "".join(one if one.isprintable() else " " for one in reason)  # by a function, maybe
+        _log.warning("%s has no template, its contexts start on demand: %s", arn, said)
         if plot.template is not None and not plot.template.barren:
             plot.failures = 0
         pause = _AFTER_A_FAILURE * 2 ** min(plot.failures, _DOUBLINGS)

@@ -13,6 +13,7 @@ import subprocess
 from samovar.context.fork_server import ForkListener, ForkServer, socket_pair
 from samovar.errors import EngineError
 from samovar_worker.wire import control
+from samovar_worker.wire.frames import ProtocolError
 
 _BOOT = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
@@ -77,7 +78,8 @@ class Zygote(ForkServer):
                     f"{launch.executable} did not become a zygote; its error is on stderr"
                 )
             hello = control.unpack(data)
-            assert isinstance(hello, control.Hello)
+            if not isinstance(hello, control.Hello):
+                raise ProtocolError(f"{type(hello).__name__} in the place of a Hello")
             if not hello.walls and hello.missing:
                 raise WallsRefused(hello.missing)
         except BaseException as error:
@@ -88,6 +90,8 @@ class Zygote(ForkServer):
                 raise EngineError(
                     f"{launch.executable} did not become a zygote in {_HELLO_TIMEOUT:g} s"
                 ) from error
+            if isinstance(error, ProtocolError):
+                raise EngineError(f"{launch.executable} is no zygote: {error}") from error
             if isinstance(error, OSError):
                 raise EngineError(
                     f"{launch.executable} died before it became a zygote; its error is on stderr"

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 
 MOST = 1024  # bytes of a text that are kept: a dead letter has no more (developer guide: 1 KB)
+_READ = 1 << 20  # bytes of an error that are read as JSON: its objects may take 25 times that
 
 
 def error_of(payload: bytes, error_type: str | None) -> tuple[str, str]:
     """The type and the message of an error's payload, as its runtime or the platform made it."""
     try:
-        document = json.loads(payload)
+        document = json.loads(payload) if len(payload) <= _READ else None
+        if isinstance(document, dict):
+            kind = document.get("errorType") or error_type or ""
+            return str(kind), str(document.get("errorMessage", ""))
     except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        return error_type or "", payload[: MOST + 1].decode(errors="replace")
-    kind = document.get("errorType") or error_type or ""
-    return str(kind), str(document.get("errorMessage", ""))
+        pass
+    return error_type or "", payload[: MOST + 1].decode(errors="replace")
 
 
 def shortened(text: str) -> str:

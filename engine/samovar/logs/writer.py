@@ -20,6 +20,7 @@ from samovar.logs.lost import STOPPED, TOO_FAST, WRITER, Lost
 from samovar.logs.platform_lines import lines
 from samovar.logs.split import Splitter
 from samovar.logs.stream import Dropped, LogStream, PlatformEvent, process_over
+from samovar_worker.wire.records import MARKER
 
 _log = logging.getLogger(__name__)
 INTERVAL = 0.05  # seconds that a record waits for others: what a kill -9 of the engine costs
@@ -29,6 +30,7 @@ QUEUE = 16 << 20  # bytes of all that is not written yet; beyond it records are 
 # stays free of it, for the others.
 _FLOOD = 4096
 _ENTRY = 256  # bytes that an entry of the queue takes beside its data
+_LINE = 32  # and a line or record of a large one: whoever floods writes short ones
 _STEP = 32  # entries that are formatted in one go
 
 Entry = tuple[LogStream, float, str, bytes | PlatformEvent]
@@ -66,9 +68,7 @@ class LogWriter:
     def put(
         self, stream: LogStream, now: float, request_id: str, event: bytes | PlatformEvent
     ) -> None:
-        size = _ENTRY
-        if type(event) is bytes:
-            size += len(event)
+        size = _size(event)
         if self._put - self._done + size > (
             self._queue if size < _FLOOD else self._queue_of_floods
         ):
@@ -154,7 +154,7 @@ class LogWriter:
                 self._write(entries)
             except Exception:  # the next ones may do better; a dead thread would lose them all
                 _log.exception("some logs could not be written")
-            self._done += sum(map(_size, entries))
+            self._done += sum(_size(event) for *_, event in entries)
 
     def _write(self, entries: list[Entry]) -> None:
         texts: dict[str, list[str]] = {}
@@ -197,7 +197,11 @@ class LogWriter:
         return begun + said
 
 
-def _size(entry: Entry) -> int:
+def _size(event: bytes | PlatformEvent) -> int:
     """Bytes that an entry takes in the queue."""
-    event = entry[3]
-    return _ENTRY + len(event) if type(event) is bytes else _ENTRY
+    if type(event) is not bytes:
+        return _ENTRY
+    size = _ENTRY + len(event)
+    if size < _FLOOD:
+        return size
+    return size + _LINE * (event.count(b"\n") + event.count(MARKER))

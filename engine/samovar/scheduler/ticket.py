@@ -100,6 +100,8 @@ class Ticket:
         overhead = 0.0
         if verdict.in_handler is not None:
             overhead = verdict.duration - verdict.in_handler
+            if overhead < 0 or verdict.in_handler < 0:
+                overhead = 0.0  # no worker's word can be so: it would spoil the sum for all
             if not self.waited:
                 overhead += queued
         self._observer.invocation_finished(

@@ -1,109 +1,17 @@
-"""A context whose worker the test plays, frame by frame: what no real worker does on demand."""
+"""What a context makes of what its worker says: the endings that no real worker has on demand."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.contract.launchers import Recorder, version
+from tests.contract.launchers import Recorder
 from tests.process.house import eventually
+from tests.unit.context.stage import DONE, EXITED, READY, Stage, initialized, initializing, play
 
-from samovar.context.context import ExecutionContext, Surroundings
-from samovar.context.deadlines import Deadlines
-from samovar.context.launcher import Placement
-from samovar.context.lifecycle import ContextState
 from samovar.logs.journals import SinkJournal
-from samovar.logs.stream import LogStream
-from samovar.testing import ManualClock
-from samovar_worker.wire import control, frames, messages
 from samovar_worker.wire.messages import Kind
-
-REQUEST, REPLY, OUTPUT = 0, 1, 2
-
-
-class Stage:
-    """Stands in for the zygote: keeps the worker's ends of the pipes, and plays the worker."""
-
-    uid = 0
-
-    def __init__(self) -> None:
-        self.forks: list[bool] = []  # `revive` of each
-        self.clock = ManualClock()
-        self.deadlines = Deadlines(self.clock)
-        self._ends: list[int] = []
-
-    def fork(
-        self, _number: int, _listener: object, fds: list[int], revive: bool, _spare: bool
-    ) -> None:
-        self.close()
-        self._ends = [os.dup(fd) for fd in fds]
-        self.forks.append(revive)
-
-    def discard(self, number: int) -> None:
-        pass
-
-    def forget(self, number: int) -> None:
-        pass
-
-    def close(self) -> None:
-        for fd in self._ends:
-            os.close(fd)
-        self._ends = []
-
-    def say(self, kind: int, message: tuple[Any, ...], payload: bytes = b"", run: int = 0) -> None:
-        """The worker writes a frame, which nobody reads before the loop's next turn."""
-        os.write(self._ends[REPLY], frames.encode(kind, run, messages.pack(message), payload))
-
-    def print(self, text: bytes) -> None:
-        os.write(self._ends[OUTPUT], text)
-
-    def context(self, recorder: Recorder, sink: Any = None) -> ExecutionContext:
-        surroundings = Surroundings(self.clock, self.deadlines, 10.0, sink)
-        context = ExecutionContext(1, self, surroundings)  # type: ignore[arg-type]
-        recorder.context = context
-        return context
-
-
-READY = messages.Ready("3.12", False)
-DONE = messages.Done(10, 1, "")
-EXITED = control.Exited(1, code=0, signal=None, peak_kb=1, tmp_kept=True)
-
-
-def play(scenario: Callable[[Stage, Recorder], Awaitable[None]]) -> None:
-    async def main() -> None:
-        stage = Stage()
-        recorder = Recorder(stage)  # type: ignore[arg-type]
-        try:
-            await scenario(stage, recorder)
-        finally:
-            if isinstance(recorder.context, ExecutionContext):
-                recorder.context.close()
-            stage.close()
-
-    asyncio.run(main())
-
-
-async def initialized(stage: Stage, recorder: Recorder, sink: Any = None) -> ExecutionContext:
-    """A context whose init is done."""
-    context = await initializing(stage, recorder, sink)
-    stage.say(Kind.INIT_DONE, DONE)
-    await recorder.until("ready")
-    recorder.told.clear()
-    return context
-
-
-async def initializing(stage: Stage, recorder: Recorder, sink: Any = None) -> ExecutionContext:
-    context = stage.context(recorder, sink)
-    placement = Placement(version(), "/var/task", {}, (), None, LogStream("g", "stream", "f"))
-    context.start(recorder.lifecycle, placement, recorder)
-    stage.say(Kind.READY, READY)
-    await eventually(
-        lambda: recorder.lifecycle.state is ContextState.INITIALIZING, "the init begins"
-    )
-    return context
 
 
 def test_a_worker_that_answers_and_dies_gets_no_further_run() -> None:
@@ -113,14 +21,15 @@ def test_a_worker_that_answers_and_dies_gets_no_further_run() -> None:
         context = await initialized(stage, recorder)
         recorder.when_free = lambda: recorder.told.count("free") == 1 and recorder.run(b"")
         recorder.run(b"")
-        stage.say(Kind.RESULT, DONE, b'"first"', 0)
+        stage.say(Kind.RESULT, DONE, b'"first"', (await stage.asked(Kind.INVOKE)).invocation)
         context.process_exited(EXITED)
         assert [verdict.payload for verdict in recorder.verdicts] == [b'"first"']
         assert recorder.told == ["finished", "free"]
         assert stage.forks == [False, True]
         stage.say(Kind.READY, READY)
+        await stage.asked(Kind.INIT)
         stage.say(Kind.INIT_DONE, DONE)
-        stage.say(Kind.RESULT, DONE, b'"second"', 1)
+        stage.say(Kind.RESULT, DONE, b'"second"', (await stage.asked(Kind.INVOKE)).invocation)
         await eventually(lambda: len(recorder.verdicts) == 2, "the second is answered")
         assert recorder.verdicts[-1].payload == b'"second"'
 
@@ -162,7 +71,7 @@ def test_no_line_is_made_for_nobody() -> None:
         recorder.request_id = Loud("r")
         recorder.run(b"")
         stage.print(b"line\n")
-        stage.say(Kind.RESULT, DONE, b"1", 0)
+        stage.say(Kind.RESULT, DONE, b"1", (await stage.asked(Kind.INVOKE)).invocation)
         await recorder.until("finished")
         assert recorder.verdicts[-1].log_tail == b""
 
@@ -180,7 +89,7 @@ def test_lines_are_made_for_a_sink() -> None:
         recorder.request_id = Loud("r")
         with pytest.raises(AssertionError, match="a line was made"):
             recorder.run(b"")
-        stage.say(Kind.RESULT, DONE, b"1", 0)
+        stage.say(Kind.RESULT, DONE, b"1", (await stage.asked(Kind.INVOKE)).invocation)
         await eventually(lambda: raised, "END was to be made")
         assert str(raised[0]) == "a line was made"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import tracemalloc
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -276,3 +277,29 @@ def test_a_context_that_is_gone_leaves_nothing_behind(tmp_path: Path, stream: Lo
     play(scenario, stage)
     assert stage.writer._splitters == {}
     assert stage.read() == ["begun"]
+
+
+def test_a_flood_of_short_lines_takes_little_memory(tmp_path: Path) -> None:
+    """A line of a byte becomes some hundred in the file: they are not made of all that waits, and
+    of what is kept there is as much less."""
+    stage = Stage(tmp_path)
+    chunk = b"\n" * 65536
+
+    async def scenario(stage: Stage) -> None:
+        stage.say(b"first\n")
+        stage.clock.advance(INTERVAL)
+        await eventually(stage.read, "the thread is there")
+        tracemalloc.start()
+        try:
+            for _ in range(48):
+                stage.say(chunk)
+            stage.clock.advance(INTERVAL)
+            await eventually(
+                lambda: stage.writer._done == stage.writer._put, "all is written", within=60
+            )
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 24 << 20
+
+    play(scenario, stage)

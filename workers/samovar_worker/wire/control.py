@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgpack
 
-from samovar_worker.wire.fields import checks
+from samovar_worker.wire.fields import checks, complaint
 from samovar_worker.wire.frames import ProtocolError
 
 MAX_PACKET = 64 * 1024
@@ -125,7 +125,7 @@ def unpack(data: bytes) -> Packet:
     try:
         values = msgpack.unpackb(data)
     except Exception as error:
-        raise ProtocolError(f"control packet: not msgpack: {error!r}") from error
+        raise ProtocolError(f"control packet: not msgpack: {complaint(error)}") from error
     number = values.pop(0) if type(values) is list and values else None
     if type(number) is not int or not 0 <= number < len(_KINDS):
         raise ProtocolError("control packet: of no kind that there is")

@@ -41,6 +41,11 @@ _CHECKS: dict[str, Check] = {
 }
 
 
+def complaint(error: Exception) -> str:
+    """What an unpacker says, for a message: not by `repr`, which quotes all of the input."""
+    return f"{type(error).__name__}: {error}"[:200]
+
+
 def checks(kind: type) -> tuple[Check, ...]:
     """One check for each field of a named tuple; raises KeyError for an annotation not in here."""
     return tuple(

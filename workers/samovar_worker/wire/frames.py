@@ -5,8 +5,8 @@ handler parses. The header is 20 bytes, little endian:
 
     kind u8 | flags u8 | version u16 | metadata length u32 | payload length u32 | invocation u64
 
-The invocation's number counts the runs of a context, so that a late reply is told from the right
-one; the request id that people know travels in the metadata.
+The invocation's number is drawn anew for each run, so that no reply can be meant for another one,
+or be there before it; the request id that people know travels in the metadata.
 
 With `IN_MEMORY` set the payload is not behind the metadata but in the context's shared memory
 (see `samovar_worker.wire.memory`); its length still stands in the header.
@@ -63,18 +63,22 @@ def encode(
 
 
 class Decoder:
-    """Collects bytes and hands out whole frames. Raises ProtocolError; holds bounded memory."""
+    """Collects bytes and hands out whole frames. Raises ProtocolError.
 
-    __slots__ = ("_buffer", "_memory_size")
+    `held`: the beginning of a frame, at most what was fed last and one frame of the longest. It
+    grows in place: a peer that writes byte by byte costs what its bytes do, not their square.
+    """
+
+    __slots__ = ("_memory_size", "held")
 
     def __init__(self, memory_size: int) -> None:
         """`memory_size`: the largest payload that shared memory can hold, in bytes."""
-        self._buffer = b""
+        self.held = bytearray()
         self._memory_size = memory_size
 
     def feed(self, data: bytes) -> list[Frame]:
         """All frames that `data` completes; usually one."""
-        if not self._buffer and len(data) >= _HEADER_SIZE:
+        if not self.held and len(data) >= _HEADER_SIZE:
             # Nearly always `data` is exactly one small frame.
             kind, flags, version, metadata, payload, invocation = _unpack(data)
             middle = _HEADER_SIZE + metadata
@@ -87,13 +91,13 @@ class Decoder:
             ):
                 whole = (kind, 0, invocation, data[_HEADER_SIZE:middle], data[middle:], payload)
                 return [_new(Frame, whole)]
-        if self._buffer:
-            data = self._buffer + data
+        held = self.held
+        held += data
         frames: list[Frame] = []
         start = 0
-        size = len(data)
+        size = len(held)
         while size - start >= HEADER.size:
-            kind, flags, version, metadata, payload, invocation = HEADER.unpack_from(data, start)
+            kind, flags, version, metadata, payload, invocation = HEADER.unpack_from(held, start)
             if version != VERSION:
                 raise ProtocolError(f"frame version {version}, expected {VERSION}")
             if flags & ~IN_MEMORY:
@@ -109,9 +113,8 @@ class Decoder:
             end = middle if in_memory else middle + payload
             if end > size:
                 break
-            frames.append(
-                Frame(kind, flags, invocation, data[body:middle], data[middle:end], payload)
-            )
+            parts = bytes(held[body:middle]), bytes(held[middle:end])
+            frames.append(Frame(kind, flags, invocation, *parts, payload))
             start = end
-        self._buffer = data[start:]
+        del held[:start]
         return frames

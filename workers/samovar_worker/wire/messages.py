@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 import msgpack
 
-from samovar_worker.wire.fields import checks
+from samovar_worker.wire.fields import checks, complaint
 from samovar_worker.wire.frames import ProtocolError
 
 
@@ -131,7 +131,7 @@ def unpack_done(data: bytes) -> tuple[int, int, str]:
     try:
         microseconds, peak_kb, error_type = _unpackb(data)
     except Exception as error:
-        raise ProtocolError(f"Done: not an array of 3: {error!r}") from error
+        raise ProtocolError(f"Done: not an array of 3: {complaint(error)}") from error
     if type(microseconds) is not int or type(peak_kb) is not int or type(error_type) is not str:
         raise ProtocolError("Done: a field of another type")
     return microseconds, peak_kb, error_type
@@ -152,7 +152,7 @@ def unpack(kind: type[MessageT], data: bytes) -> MessageT:
     try:
         values = _unpackb(data, use_list=False)
     except Exception as error:
-        raise ProtocolError(f"{kind.__name__}: not msgpack: {error!r}") from error
+        raise ProtocolError(f"{kind.__name__}: not msgpack: {complaint(error)}") from error
     fields = _FIELDS[kind]
     if type(values) is not tuple or len(values) != len(fields):
         raise ProtocolError(f"{kind.__name__}: not an array of {len(fields)}")
