@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import compileall
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests import leaks
+from tests import compiled, leaks
 
 # How long what is on its way out may take to be gone. Only a test that leaks waits this long.
 DEADLINE = float(os.environ.get("LEAK_CHECK_DEADLINE", "5"))
@@ -17,10 +16,9 @@ _told: set[str] = set()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile the worker, as pip does where it installs it: zygotes write no bytecode, and each of
-    hundreds would compile it anew."""
+    """Zygotes write no bytecode, and each of hundreds would compile the worker anew; see there."""
     if not hasattr(config, "workerinput"):  # once, not in each of xdist's processes
-        compileall.compile_dir(Path(__file__).parents[1] / "workers", quiet=1)
+        compiled.before_the_processes(config, Path(__file__).parents[1])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,6 +15,7 @@ import stat
 import tempfile
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import psutil
@@ -174,9 +175,14 @@ def threads() -> dict[int, str]:
 
 def mounts() -> dict[str, str]:
     """This mount namespace's mounts by id, but for those in directories of other test processes."""
-    own = Path(tempfile.gettempdir()).parent
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        return dict(_mounts(file.read(), Path(tempfile.gettempdir()).parent))
+
+
+@lru_cache(maxsize=2)  # asked for twice a test, and hardly ever another
+def _mounts(mountinfo: str, own: Path) -> dict[str, str]:
     found = {}
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+    for line in mountinfo.splitlines():
         number, _, _, _, point = line.split()[:5]
         if own in Path(point).parents or not _is_of_pytest(point):
             found[number] = f"mount at {point}"
@@ -191,27 +197,42 @@ def cgroups(root: Path = CGROUP_ROOT) -> dict[str, str]:
     """Control groups of ours, in every hierarchy."""
     return {
         directory: f"cgroup {directory}"
-        for directory, _, _ in os.walk(root)
-        if OUR_NAME in Path(directory).name
+        for directory in _directories(str(root))
+        if OUR_NAME in os.path.basename(directory)
     }
+
+
+def _directories(top: str) -> list[str]:
+    """`top` and all directories below it. One with two links, its name and its own dot, has none
+    in it: most groups need not be listed, nor the dozens of files in each."""
+    found = [top]
+    try:
+        if os.lstat(top).st_nlink == 2:
+            return found
+        with os.scandir(top) as entries:
+            below = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return found  # it has just gone
+    return [*found, *(one for directory in below for one in _directories(directory))]
 
 
 def files() -> dict[str, str]:
     """Whatever stands in the session's TMPDIR, and things of our name in the shared places."""
-    own = Path(tempfile.gettempdir())
-    found = {str(path): f"file {path}" for path in _entries(own)}
+    found = {path: f"file {path}" for path in _entries(tempfile.gettempdir(), "")}
     for place in SHARED_PLACES:
-        for path in _entries(place):
-            if OUR_NAME in path.name:
-                found[str(path)] = f"file {path}"
+        found.update((path, f"file {path}") for path in _entries(str(place), OUR_NAME))
     return found
 
 
-def _entries(directory: Path) -> list[Path]:
+def _entries(directory: str, part: str) -> list[str]:
+    """What has `part` in its name there."""
     try:
-        return [path for path in directory.iterdir() if not path.name.startswith(_OF_PYTEST)]
+        names = os.listdir(directory)
     except OSError:
         return []
+    return [
+        f"{directory}/{name}" for name in names if part in name and not name.startswith(_OF_PYTEST)
+    ]
 
 
 def settle(before: Traces, deadline: float) -> list[str]:

@@ -49,8 +49,12 @@ def play(request: pytest.FixtureRequest, tmp_path: Path, runtimes: Runtimes) -> 
             await asyncio.sleep(0)
             gc.collect()  # a failed Task tells when it is gone
 
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main())
+        gc.freeze()  # what was there before, a gigabyte in a long run of tests, is not looked at
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(main())
+        finally:
+            gc.unfreeze()
         assert raised == []
 
     return run

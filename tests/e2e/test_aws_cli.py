@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.api import neighbour
-from tests.e2e import transcript
+from tests.e2e import aws_at_once, transcript
 from tests.e2e.conftest import behind_a_lock
 from tests.e2e.house import ARN, RUNTIME, Engine
 
@@ -52,12 +53,21 @@ def swap(engine: Engine) -> dict[str, str]:
     }
 
 
+def first(directory: str, environment: dict[str, str]) -> dict[str, str]:
+    """With this directory's programs before all others."""
+    return {**environment, "PATH": f"{directory}{os.pathsep}{environment['PATH']}"}
+
+
 def test_the_page_says_what_the_aws_cli_says(checkout: Path, tmp_path: Path) -> None:
     """With a key in the place of the page's, so that all that the CLI signs is verified as well."""
     page = (checkout / "docs" / "aws-cli.md").read_text()
     given = transcript.given_by(page)
-    with beside(tmp_path) as flags, behind_a_lock(tmp_path, *flags) as locked:
-        environment = transcript.environment(locked.environment())
+    with (
+        aws_at_once.in_path(tmp_path) as forked,
+        beside(tmp_path) as flags,
+        behind_a_lock(tmp_path, *flags) as locked,
+    ):
+        environment = first(forked, transcript.environment(locked.environment()))
         played = transcript.play(given, tmp_path, environment, swap(locked))
     assert transcript.replayed(page, played) == page
 
@@ -65,6 +75,28 @@ def test_the_page_says_what_the_aws_cli_says(checkout: Path, tmp_path: Path) -> 
 def test_the_page_leaves_no_command_out(checkout: Path) -> None:
     page = (checkout / "docs" / "aws-cli.md").read_text()
     assert [command for command in SHOWN if f"aws lambda {command} " not in page] == []
+
+
+def test_what_is_forked_says_what_a_start_says(tmp_path: Path, locked: Engine) -> None:
+    """So that the page, whose commands are forked, holds for the program that users start."""
+    started = transcript.environment(locked.environment())
+    queried = ("lambda", "list-functions", "--query", "Functions[].[FunctionName, 'ü']")
+    refused = ("lambda", "get-function", "--function-name", "none")
+    with aws_at_once.in_path(tmp_path) as directory:
+        forked = first(directory, started)
+        for command, code in ((queried, 0), (refused, 255)):
+            start, fork = (
+                subprocess.run(
+                    ["sh", "-c", 'aws "$@"', "sh", *command],
+                    capture_output=True,
+                    check=False,
+                    env=environment,
+                )
+                for environment in (started, forked)
+            )
+            assert start.returncode == code
+            assert fork.returncode == code
+            assert (fork.stdout, fork.stderr) == (start.stdout, start.stderr)
 
 
 def test_a_key_is_asked_for(tmp_path: Path, locked: Engine) -> None:
