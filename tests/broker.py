@@ -21,6 +21,10 @@ class Broker:
         self._producer = Producer(given)
         (server,) = self._producer.list_topics(timeout=_PATIENCE).brokers.values()
         self.server = f"{server.host}:{server.port}"
+        # It connects to write: what is there from the start is no test's.
+        self.create("first")
+        for partition in range(PARTITIONS):
+            self.put("first", "", partition=partition)
 
     def create(self, topic: str) -> None:
         """A topic comes to be when it is asked for."""

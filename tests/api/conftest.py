@@ -10,6 +10,9 @@ import pytest
 import uvloop
 from tests.api import house, neighbour
 from tests.api.served import Serve
+from tests.api.stream_house import standing
+from tests.api.topic_house import Topic
+from tests.broker import Broker
 
 from samovar.registry.runtimes import Runtimes
 from samovar.settings import Settings
@@ -42,3 +45,20 @@ def interpreters(tmp_path_factory: pytest.TempPathFactory) -> Runtimes:
 def serve(tmp_path: Path, interpreters: Runtimes) -> Serve:
     """Real engines, whose functions run."""
     return Serve(tmp_path / "data", interpreters)
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """One for all tests of topics."""
+    made = Broker()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def topic(
+    broker: Broker, moto: neighbour.Neighbour, request: pytest.FixtureRequest
+) -> Iterator[Topic]:
+    made = Topic(broker, moto, request.node.name)
+    with standing(made):
+        yield made
