@@ -39,6 +39,25 @@ class Place:
             tell(self._function)
 
 
+async def within(clock: Clock, seconds: float, asking: asyncio.Task[Place]) -> Place | None:
+    """What is asked for; None where that takes longer, or somebody cancels the asking. Whoever is
+    cancelled here has no place that came just then."""
+
+    def give_up() -> None:
+        asking.cancel()
+
+    timer = clock.call_later(seconds, give_up)
+    try:
+        await asyncio.wait([asking])
+    except asyncio.CancelledError:
+        if not asking.cancel() and not asking.cancelled():
+            asking.result().use()
+        raise
+    finally:
+        timer.cancel()
+    return None if asking.cancelled() else asking.result()
+
+
 class _Asked:
     """One that waits, in the line of `name`; `function` says which one it should be in."""
 

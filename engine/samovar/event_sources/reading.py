@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from samovar.clock import Clock, pause
 from samovar.errors import EngineError
-from samovar.event_sources.admission import Place
+from samovar.event_sources.admission import Place, within
 from samovar.event_sources.refusals import DENIED, no_access
 from samovar.event_sources.shard_batches import Dropped, Rules
 from samovar.event_sources.streams import Stream
@@ -77,23 +77,8 @@ class Reading:
 
     async def place_within(self, seconds: float) -> Place | None:
         """The same, and None where that takes longer."""
-        late = False
-        asking = asyncio.ensure_future(self.place())
-
-        def give_up() -> None:
-            nonlocal late
-            late = asking.cancel()
-
-        timer = self.clock.call_later(seconds, give_up)
-        try:
-            return await asking
-        except asyncio.CancelledError:
-            me = asyncio.current_task()
-            if not late or (me is not None and me.cancelling()):
-                raise
-            return None
-        finally:
-            timer.cancel()
+        asking = asyncio.get_running_loop().create_task(self.place())
+        return await within(self.clock, seconds, asking)
 
     async def pause(self, seconds: float) -> None:
         """Let time pass."""

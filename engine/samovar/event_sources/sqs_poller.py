@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from samovar.event_sources.admission import Place
+from samovar.event_sources.admission import Place, within
 from samovar.event_sources.shard_batches import backoff
 from samovar.event_sources.sqs_fetching import Batch, Passes, QueueReading, fetch
 from samovar.event_sources.sqs_runs import give_back, process
@@ -180,20 +180,12 @@ class SqsPoller:
     async def _place_by(self, time: float) -> Place | None:
         """A place for what is in hand; None if there is none in time, or all is to end."""
         it = self._it
-        waiting = asyncio.ensure_future(it.place())
-        left = max(0.0, time - it.clock.monotonic())
-        timer = it.clock.call_later(left, lambda: _cancel(waiting))
+        waiting = asyncio.get_running_loop().create_task(it.place())
         self._late.add(waiting)
         try:
-            await asyncio.wait([waiting])
-        except asyncio.CancelledError:
-            if not waiting.cancel() and not waiting.cancelled():
-                waiting.result().use()
-            raise
+            return await within(it.clock, max(0.0, time - it.clock.monotonic()), waiting)
         finally:
-            timer.cancel()
             self._late.discard(waiting)
-        return None if waiting.cancelled() else waiting.result()
 
     # -- failures
 
@@ -210,7 +202,3 @@ class SqsPoller:
             )
         self._failures += 1
         await it.nap(backoff(self._failures))
-
-
-def _cancel(waiting: asyncio.Task[Place]) -> None:
-    waiting.cancel()

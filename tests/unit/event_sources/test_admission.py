@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from tests.unit.scheduler.driver_house import ARN, House, settle
 
-from samovar.event_sources.admission import Admission, Place
+from samovar.event_sources.admission import Admission, Place, within
+from samovar.testing import ManualClock
 
 Scene = Callable[[House, Admission], Awaitable[None]]
 
@@ -290,3 +291,27 @@ def test_as_many_are_woken_as_there_is_room_for() -> None:
         await give_up(*waiting)
 
     play(scene, reserved=0)
+
+
+def test_a_place_that_comes_to_whoever_was_just_cancelled_is_let_go_of() -> None:
+    used: list[str] = []
+
+    async def scene() -> None:
+        clock = ManualClock()
+        coming: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+
+        async def place() -> Place:
+            return await coming
+
+        asking = asyncio.get_running_loop().create_task(place())
+        waiting = asyncio.get_running_loop().create_task(within(clock, 5.0, asking))
+        await settle()
+        coming.set_result(Place(used.append, "f"))
+        await asyncio.sleep(0)
+        assert asking.done()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+        assert (used, clock.pending) == (["f"], 0)
+
+    asyncio.run(scene())
