@@ -18,6 +18,7 @@ from samovar.event_sources.kafka import Cluster, TopicMissing, let_go_of
 from samovar.event_sources.kafka_records import form_of, place_of
 from samovar.event_sources.partition_reader import KafkaReading, PartitionReader, Reassigned
 from samovar.event_sources.reading import Passes
+from samovar.event_sources.seldom import Seldom
 from samovar.event_sources.shard_batches import backoff
 from samovar.model.event_source import EventSourceMapping, StartingPosition
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _HANDOVER = 20.0  # seconds that a batch gets to end in, when its partition is asked for
-_TOLD_PAUSE = 60.0  # seconds until the log says again that a topic can't be read
 
 
 class KafkaPoller:
@@ -44,7 +44,7 @@ class KafkaPoller:
         self._again = asyncio.Event()  # connect anew
         self._error: BaseException | None = None  # why
         self._failures = 0
-        self._told = float("-inf")
+        self._seldom = Seldom(it.clock)
         self._stopping = False
         self._problem = ""
         self._limit()
@@ -128,9 +128,7 @@ class KafkaPoller:
         it = self._it
         it.numbers.errors[type(error).__name__] += 1
         self._problem = await self._cluster.problem_of(error)
-        now = it.clock.monotonic()
-        if now >= self._told + _TOLD_PAUSE:
-            self._told = now
+        if self._seldom.is_due():
             _log.error(
                 "the topic %s of %s can't be read for %s, and is tried again: %s: %r",
                 *(it.mapping.topic, it.mapping.source_name, it.mapping.function_arn),

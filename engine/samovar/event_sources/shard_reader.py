@@ -20,6 +20,7 @@ from math import floor
 from samovar.event_sources.admission import Place
 from samovar.event_sources.batch_runs import BatchRun
 from samovar.event_sources.reading import Idling, StreamReading, insist
+from samovar.event_sources.seldom import Seldom
 from samovar.event_sources.shard_batches import backoff
 from samovar.event_sources.streams import END, START, Position, StreamRecord, Where
 from samovar.event_sources.window_runs import WindowRuns
@@ -30,7 +31,6 @@ from samovar.stores.leases import Lease
 
 _log = logging.getLogger(__name__)
 
-_TOLD_PAUSE = 60.0  # seconds until the log says again that a shard can't be read
 _UNPLACED = 5.0  # seconds without a place after which records that have an age are read
 _EXPIRED, _TRIMMED = "ExpiredIteratorException", "TrimmedDataAccessException"
 # What is said of an iterator; whatever else goes wrong, it is good still.
@@ -63,7 +63,7 @@ class ShardReader:
         self._failures = 0
         self._failed_wait = 0.0
         self._since: float | None = None  # of what was found before this nothing is wanted
-        self._told = float("-inf")
+        self._seldom = Seldom(it.clock)
 
     def stop(self) -> None:
         """Fetch nothing more, and try nothing again; what runs now may finish, and is written
@@ -200,9 +200,7 @@ class ShardReader:
         if code in (_EXPIRED, _TRIMMED) and self._failures == 1:
             self._failed_wait = 0.0
             return
-        now = it.clock.monotonic()
-        if now >= self._told + _TOLD_PAUSE:
-            self._told = now
+        if self._seldom.is_due():
             _log.error(
                 "the shard %s of %s can't be read for %s, and is tried again: %s",
                 *(self.lease.shard, it.mapping.source_arn, it.mapping.function_arn, error),

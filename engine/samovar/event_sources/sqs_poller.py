@@ -11,6 +11,7 @@ import asyncio
 import logging
 
 from samovar.event_sources.admission import Place, within
+from samovar.event_sources.seldom import Seldom
 from samovar.event_sources.shard_batches import backoff
 from samovar.event_sources.sqs_fetching import Batch, Passes, QueueReading, fetch
 from samovar.event_sources.sqs_runs import give_back, process
@@ -24,7 +25,6 @@ _log = logging.getLogger(__name__)
 FIRST, MOST, MORE_PER_SECOND = 5, 1250, 5.0
 # Batches in functions at once for each poller of provisioned mode (developer guide).
 EACH_PROVISIONED = 10
-_TOLD_PAUSE = 60.0  # seconds until the log says again that a queue can't be read
 
 
 class SqsPoller:
@@ -38,7 +38,7 @@ class SqsPoller:
         self._late: set[asyncio.Task[Place]] = set()  # and with a batch in hand
         self._more_from = 0.0  # when another poller may be added (monotonic seconds)
         self._failures = 0
-        self._told = float("-inf")
+        self._seldom = Seldom(it.clock)
 
     @property
     def pollers(self) -> int:
@@ -193,9 +193,7 @@ class SqsPoller:
         """The queue can't be read: longer and longer pauses, and a line in the log now and then."""
         it = self._it
         it.numbers.errors[code_of(error) or type(error).__name__] += 1
-        now = it.clock.monotonic()
-        if now >= self._told + _TOLD_PAUSE:
-            self._told = now
+        if self._seldom.is_due():
             _log.error(
                 "%s can't be read for %s, and is tried again: %s",
                 *(it.source.arn, it.mapping.function_arn, error),
