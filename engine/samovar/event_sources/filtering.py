@@ -18,13 +18,17 @@ a mismatch in one of many patterns does to the others: here it is that pattern w
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from samovar.event_sources.conditions import InvalidPattern
 from samovar.event_sources.json_values import Content
 from samovar.event_sources.patterns import Pattern
+
+Passes = Callable[[dict[str, Any]], bool]
+"""Whether a record, as its function would see it, gets through a mapping's filters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from samovar.event_sources.filtering import Passes
 from samovar.event_sources.kafka import Cluster, TopicMissing, let_go_of
 from samovar.event_sources.kafka_records import form_of, place_of
 from samovar.event_sources.partition_reader import KafkaReading, PartitionReader, Reassigned
-from samovar.event_sources.reading import Passes
 from samovar.event_sources.seldom import Seldom
 from samovar.event_sources.shard_batches import backoff
 from samovar.model.event_source import EventSourceMapping, StartingPosition

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from samovar.clock import Clock
 from samovar.errors import EngineError
 from samovar.event_sources.failures import Failures, Known
+from samovar.event_sources.filtering import Passes
 from samovar.event_sources.kafka import Cluster
 from samovar.event_sources.kafka_poller import KafkaPoller
 from samovar.event_sources.kafka_records import failure_info, failure_messages, form_of
 from samovar.event_sources.partition_reader import KafkaReading
-from samovar.event_sources.reading import Invoke, Passes, Places
+from samovar.event_sources.reading import Invoke, Places
 from samovar.event_sources.shard_batches import Dropped
 from samovar.metrics.event_sources import SourceNumbers
 from samovar.model.event_source import EventSourceMapping

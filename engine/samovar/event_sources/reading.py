@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from samovar.clock import Clock, pause
 from samovar.errors import EngineError
 from samovar.event_sources.admission import Place, within
+from samovar.event_sources.filtering import Passes
 from samovar.event_sources.refusals import DENIED, no_access
 from samovar.event_sources.shard_batches import Dropped, Rules
 from samovar.event_sources.streams import Stream
@@ -19,7 +20,7 @@ from samovar.metrics.event_sources import SourceNumbers
 from samovar.model.event_source import EventSourceMapping
 from samovar.model.invocation import Outcome
 from samovar.neighbours import RoleNotAssumed
-from samovar.neighbours.answers import code_of
+from samovar.neighbours.answers import code_of, name_of
 from samovar.stores.leases import LeaseStore
 
 _log = logging.getLogger(__name__)
@@ -32,7 +33,6 @@ OK, FAILED, NOTHING = "OK", "PROBLEM: Function call failed", "No records process
 T = TypeVar("T")
 
 Invoke = Callable[[EventSourceMapping, bytes], "asyncio.Future[Outcome]"]
-Passes = Callable[[dict[str, Any]], bool]
 GiveUp = Callable[[Dropped, EventSourceMapping, str], Awaitable[None]]
 
 
@@ -97,7 +97,7 @@ class StreamReading(Reading):
         """Count what a read, or a look, says instead of an answer; its code. Rights that are lost
         show in LastProcessingResult (in which words is unconfirmed)."""
         code = code_of(error)
-        self.numbers.errors[code or type(error).__name__] += 1
+        self.numbers.errors[name_of(error)] += 1
         if code in DENIED or isinstance(error, RoleNotAssumed):
             if self._before is None:
                 self._before = self.result

@@ -13,13 +13,13 @@ from samovar.errors import ClientError, EngineError
 from samovar.event_sources import filtering
 from samovar.event_sources.admission import Admission
 from samovar.event_sources.failures import Deliver, Failures
-from samovar.event_sources.filtering import FilterSet
+from samovar.event_sources.filtering import FilterSet, Passes
 from samovar.event_sources.invoking import BatchInvoker
 from samovar.event_sources.kafka_poller import KafkaPoller
 from samovar.event_sources.kafka_sources import KafkaSources
 from samovar.event_sources.reading import NOTHING
 from samovar.event_sources.sqs import Queue
-from samovar.event_sources.sqs_fetching import Passes, QueueReading
+from samovar.event_sources.sqs_fetching import QueueReading
 from samovar.event_sources.sqs_poller import SqsPoller
 from samovar.event_sources.stream_poller import StreamPoller
 from samovar.event_sources.stream_sources import StreamSources

@@ -15,6 +15,7 @@ import msgspec
 from samovar.clock import Clock
 from samovar.event_sources.admission import Place
 from samovar.event_sources.batching import Encoded
+from samovar.event_sources.filtering import Passes
 from samovar.event_sources.sqs import MOST_AT_ONCE
 from samovar.event_sources.sqs_records import record_of
 from samovar.invocation import lineage
@@ -22,7 +23,7 @@ from samovar.metrics.event_sources import SourceNumbers
 from samovar.model import limits
 from samovar.model.event_source import EventSourceMapping, Source
 from samovar.model.invocation import Outcome
-from samovar.neighbours.answers import code_of
+from samovar.neighbours.answers import name_of
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +67,6 @@ class Places(Protocol):
 
 
 Invoke = Callable[[EventSourceMapping, bytes, str], "asyncio.Future[Outcome]"]
-Passes = Callable[[dict[str, Any]], bool]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -241,7 +241,7 @@ async def _fill(  # noqa: PLR0917 - a part of the above
         batch.full = True
         for most, reply in zip(sizes, found, strict=True):
             if isinstance(reply, BaseException):
-                it.numbers.errors[code_of(reply) or type(reply).__name__] += 1
+                it.numbers.errors[name_of(reply)] += 1
                 _log.debug("%s: a part of a batch is missing: %s", it.source.arn, reply)
                 batch.full = False
             else:

@@ -11,12 +11,13 @@ import asyncio
 import logging
 
 from samovar.event_sources.admission import Place, within
+from samovar.event_sources.filtering import Passes
 from samovar.event_sources.seldom import Seldom
 from samovar.event_sources.shard_batches import backoff
-from samovar.event_sources.sqs_fetching import Batch, Passes, QueueReading, fetch
+from samovar.event_sources.sqs_fetching import Batch, QueueReading, fetch
 from samovar.event_sources.sqs_runs import give_back, process
 from samovar.model.event_source import EventSourceMapping
-from samovar.neighbours.answers import code_of
+from samovar.neighbours.answers import name_of
 
 _log = logging.getLogger(__name__)
 
@@ -192,7 +193,7 @@ class SqsPoller:
     async def _failed(self, error: Exception) -> None:
         """The queue can't be read: longer and longer pauses, and a line in the log now and then."""
         it = self._it
-        it.numbers.errors[code_of(error) or type(error).__name__] += 1
+        it.numbers.errors[name_of(error)] += 1
         if self._seldom.is_due():
             _log.error(
                 "%s can't be read for %s, and is tried again: %s",

@@ -15,7 +15,8 @@ from dataclasses import replace
 from functools import partial
 
 from samovar.errors import SamovarError
-from samovar.event_sources.reading import NOTHING, Passes, StreamReading
+from samovar.event_sources.filtering import Passes
+from samovar.event_sources.reading import NOTHING, StreamReading
 from samovar.event_sources.shard_batches import backoff
 from samovar.event_sources.shard_reader import ShardReader
 from samovar.event_sources.stream_leases import StreamLeases

@@ -11,8 +11,9 @@ from samovar.errors import EngineError
 from samovar.event_sources.admission import Admission
 from samovar.event_sources.dynamodb import DynamoDbStream
 from samovar.event_sources.failures import Failures, Known
+from samovar.event_sources.filtering import Passes
 from samovar.event_sources.kinesis import KinesisStream
-from samovar.event_sources.reading import Invoke, Passes, StreamReading
+from samovar.event_sources.reading import Invoke, StreamReading
 from samovar.event_sources.shard_batches import Dropped
 from samovar.event_sources.stream_poller import StreamPoller
 from samovar.event_sources.stream_records import event_of, failure_info

@@ -44,3 +44,8 @@ def code_of(error: BaseException) -> str:
     code = str(said.get("QueryErrorCode") or said.get("Code", ""))
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
     return ACCESS_DENIED if status == _FORBIDDEN and code.isdigit() else code
+
+
+def name_of(error: BaseException) -> str:
+    """What is counted of an error: its code, or its kind where it is no refusal."""
+    return code_of(error) or type(error).__name__
