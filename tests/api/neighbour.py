@@ -1,4 +1,5 @@
-"""The neighbour that keeps code and data: a real moto server in a process of its own."""
+"""The neighbour that keeps code and data: a real moto server in a process of its own (with a few
+mends: see `tests.mended_moto`)."""
 
 from __future__ import annotations
 
@@ -40,13 +41,12 @@ class Neighbour:
 
 
 @contextmanager
-def running(directory: Path, program: str = "moto.server") -> Iterator[Neighbour]:
-    """A server on a port that the system chooses; `directory` gets what it writes. `program` is a
-    module that is started as moto's own."""
+def running(directory: Path) -> Iterator[Neighbour]:
+    """A server on a port that the system chooses; `directory` gets what it writes."""
     output = directory / "moto.log"
     with output.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", program, "-H", "127.0.0.1", "-p", "0"],
+            [sys.executable, "-m", "tests.mended_moto", "-H", "127.0.0.1", "-p", "0"],
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,

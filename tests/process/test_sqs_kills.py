@@ -23,7 +23,6 @@ from tests.process.programs import CHECKOUT, environment
 from tests.process.sqs_life import POINTS
 
 PATIENCE = 60.0
-MOTO = "tests.process.crashes.mended_moto"
 GROUPS = ("a", "b", "stuck")  # of a FIFO queue
 # What begins with «stuck» fails while there is no file `free`.
 CODE = """
@@ -42,7 +41,7 @@ def handler(event, context):
 
 @pytest.fixture(scope="module")
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with neighbour.running(tmp_path_factory.mktemp("moto"), MOTO) as running:
+    with neighbour.running(tmp_path_factory.mktemp("moto")) as running:
         yield running.url
 
 

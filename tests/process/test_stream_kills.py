@@ -28,12 +28,11 @@ OF_A_SOURCE = (
     *("leases.checkpoint:before", "leases.checkpoint:after", "backoff:before", "queue.put:after"),
 )
 OF_LANES = ("handler:began", "invoke:after", "leases.checkpoint:after", "backoff:before")
-MOTO = "tests.process.crashes.mended_moto"
 
 
 @pytest.fixture(scope="module")
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with neighbour.running(tmp_path_factory.mktemp("moto"), MOTO) as running:
+    with neighbour.running(tmp_path_factory.mktemp("moto")) as running:
         yield running.url
 
 

@@ -20,7 +20,6 @@ from tests.api import neighbour
 from tests.process.programs import CHECKOUT, environment
 
 PATIENCE = 300.0  # seconds; only a nest that hangs takes them
-MOTO = "tests.process.crashes.mended_moto"
 # Where each of them is killed, one time after the other.
 PHASES = (
     ("handler:began", "commit:before"),
@@ -36,7 +35,7 @@ Nest = subprocess.Popen[str]
 @pytest.fixture(scope="module")
 def nests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, ...], Nest]]:
     """All of them, begun at once."""
-    with neighbour.running(tmp_path_factory.mktemp("moto"), MOTO) as moto:
+    with neighbour.running(tmp_path_factory.mktemp("moto")) as moto:
         begun: dict[tuple[str, ...], Nest] = {}
         try:
             for phases in PHASES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
@@ -55,14 +56,18 @@ RECORDS = Form()
 
 
 def portions(
-    records: Sequence[R], limit: int = limits.SYNC_PAYLOAD_SIZE, form: Form = RECORDS
+    records: Sequence[R],
+    limit: int = limits.SYNC_PAYLOAD_SIZE,
+    form: Form = RECORDS,
+    most: int = sys.maxsize,
 ) -> Iterator[Sequence[R]]:
-    """The records, in their order, in as few events as hold them. AWS cuts a batch to fit 6 MB; a
-    record that is larger by itself (none of SQS is) comes alone, and is refused by its function."""
+    """The records, in their order, in as few events as hold them, of `most` records each. AWS cuts
+    a batch to fit 6 MB; a record that is larger by itself (none of SQS is) comes alone, and is
+    refused by its function."""
     begin, size = 0, form.size
     for at, record in enumerate(records):
         more = len(record.text) + (at > begin)
-        if at > begin and size + more > limit:
+        if at > begin and (size + more > limit or at - begin == most):
             yield records[begin:at]
             begin, size, more = at, form.size, len(record.text)
         size += more

@@ -24,7 +24,8 @@ async def process(it: QueueReading, batch: Batch, place: Place) -> None:
         await _delete(it, batch, batch.filtered)
     it.numbers.events["failed"] += len(batch.stopped)
     begun = 0
-    for portion in portions(batch.records):
+    # A batch that was being fetched while the mapping was changed may be more than is wanted now.
+    for portion in portions(batch.records, most=it.mapping.batch_size):
         # Those that follow the first, which are rare, begin only if they can be through before they
         # reappear.
         if begun and (it.giving_back or it.clock.monotonic() > batch.start_by):

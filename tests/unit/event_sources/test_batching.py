@@ -20,15 +20,19 @@ def test_an_event_has_the_records_as_they_are() -> None:
     assert json.loads(RECORDS.event(records("a", "b"))) == {"Records": ["a", "b"]}
 
 
-@given(st.lists(st.text(max_size=30)), st.integers(20, 80))
-def test_portions_hold_every_record_once_in_its_order_and_fit(texts: list[str], limit: int) -> None:
+@given(st.lists(st.text(max_size=30)), st.integers(20, 80), st.integers(1, 5))
+def test_portions_hold_every_record_once_in_its_order_and_fit(
+    texts: list[str], limit: int, most: int
+) -> None:
     given_records = records(*texts)
-    found = list(portions(given_records, limit))
+    found = list(portions(given_records, limit, most=most))
     assert [record for portion in found for record in portion] == given_records
     for portion in found:
         assert len(RECORDS.event(portion)) <= limit or len(portion) == 1
+        assert len(portion) <= most
     for portion, following in pairwise(found):
-        assert len(RECORDS.event([*portion, following[0]])) > limit, "no portion more than it takes"
+        larger = [*portion, following[0]]
+        assert len(RECORDS.event(larger)) > limit or len(larger) > most, "no more than it takes"
 
 
 KEYS = ("a", "b", "c")

@@ -281,3 +281,16 @@ def test_what_is_part_of_a_loop_stays_in_its_queue(fifo: bool) -> None:
         assert len(it.batches) == 1, "nothing is run for it"
 
     play(scene, fifo=fifo)
+
+
+def test_what_was_being_fetched_comes_in_batches_of_the_size_of_now() -> None:
+    async def scene(it: PollerHouse) -> None:
+        it.change(batch_size=2)
+        it.queue.put("a", "b", "c")
+        await it.turns()
+        assert it.batches == [["a", "b"]]
+        it.end(1)
+        await it.turns()
+        assert it.batches == [["a", "b"], ["c"]]
+
+    play(scene)
