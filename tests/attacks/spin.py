@@ -1,0 +1,6 @@
+"""Never return, in Python."""
+
+
+def handler(event, context):
+    while True:
+        pass
