@@ -24,6 +24,7 @@ class Metric(StrEnum):
     """What a figure compares. Each batch has one value of it."""
 
     P50 = "p50"  # seconds, lower is better
+    P99 = "p99"  # the same
     RATE = "rate"  # invocations per second, higher is better
     ELAPSED = "elapsed"  # seconds for the whole batch, lower is better
     BYTES = "bytes"  # bytes per context, lower is better
@@ -59,6 +60,8 @@ class Batch:
         match metric:
             case Metric.P50:
                 found = self.quantile(50)
+            case Metric.P99:
+                found = self.quantile(99)
             case Metric.RATE:
                 found = self.count / self.elapsed
             case Metric.ELAPSED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.figures import (
     accept,
+    attacks,
     backlog,
     cold,
     decision,
@@ -22,6 +23,6 @@ def build(quick: bool) -> list[Figure]:
     """All figures; `quick` takes few samples, enough to see that everything runs."""
     parts = (
         *(embedded, http, accept, backlog, sources),
-        *(cold, provisioned, idle, snapstart, reload, decision),
+        *(cold, provisioned, idle, snapstart, reload, decision, attacks),
     )
     return [figure for part in parts for figure in part.build(quick)]

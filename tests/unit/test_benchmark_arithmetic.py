@@ -50,6 +50,7 @@ def test_percentile_of_nothing_is_refused() -> None:
 def test_values_of_a_batch() -> None:
     batch = Batch(4, 2.0, [1_000, 2_000, 3_000, 4_000], size=7.0, engine_cpu=8.0)
     assert batch.value(Metric.P50) == pytest.approx(2e-6)
+    assert batch.value(Metric.P99) == pytest.approx(4e-6)
     assert batch.value(Metric.RATE) == 2.0
     assert batch.value(Metric.ELAPSED) == 2.0
     assert batch.value(Metric.BYTES) == 7.0
