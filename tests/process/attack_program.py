@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 import uvloop
-from tests.process.house import Log, eventually, package, result
+from tests.process.house import Silence, eventually, package, result
 
 from samovar.engine import Engine
 from samovar.settings import Settings
@@ -36,13 +36,6 @@ def handler(event, context):
     calls += 1
     return {"calls": calls, "pid": os.getpid()}
 """
-
-
-class Nobody(Log):
-    """Keeps nothing of what is logged."""
-
-    def write(self, function: str, stream: str, data: bytes) -> None:
-        pass
 
 
 class Doors:
@@ -148,7 +141,7 @@ class House:
 
 async def main(place: Path, attacks: list[str]) -> dict[str, Any]:
     settings = Settings(data_dir=place / "data", spares=1)
-    async with Doors(place) as doors, Engine(settings, log_sink=Nobody()) as engine:
+    async with Doors(place) as doors, Engine(settings, log_sink=Silence()) as engine:
         house = House(engine, doors, settings.data_dir)
         await house.begin()
         found = {name: await house.attack(name) for name in attacks}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 from tests.process.conftest import RunEngine
-from tests.process.house import Log, create, error, eventually, family, result, states
+from tests.process.house import Silence, create, error, eventually, family, result, states
 
 from samovar.engine import Engine
 from samovar.model.invocation import Outcome
@@ -44,13 +44,6 @@ WAYS: dict[str, tuple[set[object], str]] = {
 HANGS = ("half", "read replies")
 
 
-class Tally(Log):
-    """Keeps nothing."""
-
-    def write(self, function: str, stream: str, data: bytes) -> None:
-        pass
-
-
 def said(outcome: Outcome) -> object:
     """The answer, or the error's type."""
     return json.loads(outcome.payload) if outcome.function_error is None else outcome.error_type
@@ -74,7 +67,7 @@ def descriptors() -> int:
 def test_each_way_ends_one_context_at_most(
     run_engine: RunEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run_engine.log = Tally()
+    run_engine.log = Silence()
     # The other context's processes, and a spare's: with a pid 1 each where there are namespaces.
     both = 2 if run_engine.isolation is Isolation.NONE else 4
 
