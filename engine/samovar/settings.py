@@ -45,6 +45,7 @@ class Isolation(StrEnum):
 
     AUTO = "auto"  # namespaces where the host allows them, said at start where it does not
     NAMESPACES = "namespaces"  # refuse to start where they are refused
+    STRICT = "strict"  # refuse to start where any wall is
     NONE = "none"  # a directory per context, through TMPDIR
 
 
@@ -92,7 +93,9 @@ class Settings:
     idle_timeout: float = _setting("an idle context is stopped after this long", 300.0)
     init_timeout: float = _setting("limit of the init phase before it moves into the invoke", 10.0)
     isolation: Isolation = _setting(
-        "walls around contexts: auto, namespaces (refuse to start without) or none", Isolation.AUTO
+        "walls around contexts: auto, namespaces (refuse to start without), strict (refuse to "
+        "start where any wall is missing) or none",
+        Isolation.AUTO,
     )
     spares: int = _setting("contexts forked ahead of need, per interpreter and preload", 2)
     max_contexts: int = _setting("contexts that may exist at once", 1000)

@@ -17,13 +17,14 @@ from samovar.context.launcher import Context
 from samovar.context.spares import Spares
 from samovar.context.template import Template
 from samovar.context.zygote import WallsRefused, Zygote
-from samovar.errors import EngineError
+from samovar.errors import EngineError, WallsMissing
 from samovar.metrics.observer import Observer, SilentObserver
 from samovar.settings import Isolation
 
 _log = logging.getLogger(__name__)
 _RESPAWNS = 5  # deaths in a row, each within _QUICK seconds of the start, before it is an error
 _QUICK = 1.0
+_NO_CONTEXT_NEEDS = {"templates"}  # of what may be missing
 _AFTER_A_FAILURE = 5.0  # seconds until a spare that never came up is tried again
 
 
@@ -169,6 +170,8 @@ class Nursery:
         try:
             return await self._launch_walled(family)
         except WallsRefused as refused:
+            if self._isolation is Isolation.STRICT:
+                raise WallsMissing(refused.missing) from refused
             if self._isolation is not Isolation.AUTO:
                 raise
             self._isolation = Isolation.NONE
@@ -193,6 +196,12 @@ class Nursery:
         uid = self._uid if self.walled else 0
         launch = launch_plan.launch(family, premises, uid, os.getpid(), self._isolation.value)
         zygote = await Zygote.start(launch, str(premises.worker))
+        if self._isolation is Isolation.STRICT:
+            missing = zygote.hello.missing
+            needed = {wall: missing[wall] for wall in missing if wall not in _NO_CONTEXT_NEEDS}
+            if needed:
+                await zygote.stop()
+                raise WallsMissing(needed)
         self.walls = zygote.hello.walls
         self.missing.update(zygote.hello.missing)
         return zygote

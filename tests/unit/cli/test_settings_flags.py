@@ -98,7 +98,7 @@ def test_pairs_are_read() -> None:
         (("--log-size-total", "65536"), {}, exits.Exit.SETTINGS, "must not be below log_size"),
         (("--log-delivery", "on"), {}, exits.Exit.SETTINGS, "needs aws_endpoint"),
         (("--port", "70000"), {}, exits.Exit.SETTINGS, "between 0 and 65535"),
-        (("--isolation", "some"), {}, exits.Exit.USAGE, "auto, namespaces, none"),
+        (("--isolation", "some"), {}, exits.Exit.USAGE, "auto, namespaces, strict, none"),
         (("--interpreters", "python3.12"), {}, exits.Exit.USAGE, "name=value pairs"),
         ((), {"SAMOVAR_PORT": "tea"}, exits.Exit.SETTINGS, "port='tea': must be a whole number"),
         ((), {"SAMOVAR_PROT": "1"}, exits.Exit.SETTINGS, "did you mean SAMOVAR_PORT?"),

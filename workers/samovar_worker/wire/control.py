@@ -23,12 +23,12 @@ ENDED = "its template has ended"  # the reason of a Refusal that is nobody's fau
 class Launch(NamedTuple):
     """How to build the root, and whom to serve.
 
-    `isolation`: «auto», «namespaces» or «none». `binds`: (source, target) pairs, bound read-only;
-    `links`: (text, path) of symbolic links; `files`: (path, text). `preload`: modules imported
-    before the first fork. `runtime_paths`: directories for `sys.path` behind the function's own.
-    `uid`: whom contexts become, 0 to stay who they are. `engine_pid`: when it dies, so does the
-    zygote. `scratch`: an empty directory on which the root is mounted. `marker`: an argument of the
-    zygote's command line by which a later engine finds it.
+    `isolation`: «none», or else walls are to be built. `binds`: (source, target) pairs, bound
+    read-only; `links`: (text, path) of symbolic links; `files`: (path, text). `preload`: modules
+    imported before the first fork. `runtime_paths`: directories for `sys.path` behind the
+    function's own. `uid`: whom contexts become, 0 to stay who they are. `engine_pid`: when it dies,
+    so does the zygote. `scratch`: an empty directory on which the root is mounted. `marker`: an
+    argument of the zygote's command line by which a later engine finds it.
     """
 
     isolation: str

@@ -76,7 +76,7 @@ def walls(report: Report, settings: Settings) -> list[Fact]:
         if wall == _TEMPLATES:  # all functions run as they should; some could start sooner
             start = "SnapStart's versions start on demand; user namespaces may be switched off"
             facts.append(Fact(f"wall: {wall}", why, Verdict.WARNING, start))
-        elif wall == _PROCESSES:
+        elif wall == _PROCESSES and settings.isolation is not Isolation.STRICT:
             share = (
                 "a function that forks without end takes the room of others: trust it, or watch it"
             )
