@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.process.programs import PATIENCE, environment, serve
+from tests.process.test_unprivileged import ROOT_WITHOUT_NAMESPACES
 
 # What a user namespace may be told not to have; nothing here needs root's own rights.
 REFUSED = 'echo 0 > /proc/sys/user/max_{}_namespaces && exec "$@"'
@@ -65,3 +66,21 @@ def test_an_embedding_program_has_an_error_of_its_own(tmp_path: Path) -> None:
     ended = run("ipc", "-c", EMBEDDED, str(tmp_path / "data"))
     assert ended.returncode == 0, ended.stderr
     assert "ipc namespace" in ended.stdout.strip().split(", ")
+
+
+def test_where_only_templates_are_refused_a_strict_engine_runs(tmp_path: Path) -> None:
+    """No context needs them; which wall it is that templates need, the host refuses them."""
+    if os.geteuid() != 0:
+        pytest.skip("only root needs no user namespaces for contexts")
+    ended = run("user", "-c", EMBEDDED, str(tmp_path / "data"))
+    assert ended.stdout == "namespaces\n", ended.stderr  # root of a namespace needs one more
+    plain = [sys.executable, "-c", ROOT_WITHOUT_NAMESPACES, sys.executable, "-c", EMBEDDED]
+    ended = subprocess.run(
+        [*plain, str(tmp_path / "data")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+        env=environment(),
+    )
+    assert ended.stdout == "runs\n", ended.stderr

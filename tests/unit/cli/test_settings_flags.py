@@ -113,7 +113,11 @@ def test_pairs_are_read() -> None:
         (("--init-timeout", "-0.5"), {}, exits.Exit.SETTINGS, "must be positive"),
         (("--max-contexts", "0"), {}, exits.Exit.SETTINGS, "must be at least 1"),
         (("--max-waiting", "-1"), {}, exits.Exit.SETTINGS, "must not be negative"),
-        (("--worker-uid", "0"), {}, exits.Exit.SETTINGS, "must be an unprivileged uid"),
+        (("--worker-uids", "0-9"), {}, exits.Exit.SETTINGS, "must be two unprivileged uids"),
+        (("--worker-uids", "9-5"), {}, exits.Exit.SETTINGS, "must be two unprivileged uids"),
+        (("--worker-uids", "51051"), {}, exits.Exit.SETTINGS, "must be two unprivileged uids"),
+        (("--worker-uids", "7-65543"), {}, exits.Exit.SETTINGS, "65536 at most"),
+        ((), {"SAMOVAR_WORKER_UID": "7"}, exits.Exit.SETTINGS, "mean SAMOVAR_WORKER_UIDS?"),
         ((), {"SAMOVAR_ALLOW_UNSIGNED": "please"}, exits.Exit.SETTINGS, "must be on or off"),
     ],
 )

@@ -21,12 +21,14 @@ _OPEN_FILES = 1024  # AWS's
 
 _TEMPLATES = "templates"  # the one wall that no function needs
 _CALLS = "system call filter"
-_PROCESSES = "process limit"  # one user's contexts can't have it each, whatever the host allows
+_PROCESSES = "process limit"  # root has none that another user's engine in a namespace could have
 # Refused one by one: that they are missing excuses nothing that was seen but the namespace.
+_OWN_UID = "uid of its own"  # of an engine that is root in name
 _APART = {
     "ipc namespace": "ipc",
     "host name": "uts",
     _PROCESSES: "",
+    _OWN_UID: "",
     "session keyring": "",
     _CALLS: "",
     _TEMPLATES: "",
@@ -76,6 +78,9 @@ def walls(report: Report, settings: Settings) -> list[Fact]:
         if wall == _TEMPLATES:  # all functions run as they should; some could start sooner
             start = "SnapStart's versions start on demand; user namespaces may be switched off"
             facts.append(Fact(f"wall: {wall}", why, Verdict.WARNING, start))
+        elif wall == _OWN_UID and settings.isolation not in (Isolation.STRICT, Isolation.NONE):
+            mapped = "name others with --worker-uids, or start as a user that is not root"
+            facts.append(Fact(f"wall: {wall}", why, Verdict.WARNING, mapped))
         elif wall == _PROCESSES and settings.isolation is not Isolation.STRICT:
             share = (
                 "a function that forks without end takes the room of others: trust it, or watch it"
