@@ -57,6 +57,25 @@ def test_the_file_system_of_a_function(run_walled: RunEngine) -> None:
     run_walled(scenario)
 
 
+def test_devices_are_those_that_give_nothing_away(run_walled: RunEngine) -> None:
+    """As on AWS there is no /dev/shm, and so no semaphore with a name: code that needs one fails
+    here as it does there."""
+
+    async def scenario(engine: Engine) -> None:
+        await create(engine, "surroundings.devices")
+        seen = await result(engine)
+        numbers = {"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}
+        assert seen.pop("there") == {name: [True, 1, minor] for name, minor in numbers.items()}
+        assert seen.pop("links") == ["fd", "stderr", "stdin", "stdout"]
+        for name in ("semaphore", "shared memory"):
+            assert seen.pop(name) in ("ENOENT", "ENOSYS")  # by libc's age
+        assert seen.pop("mode") in ("EROFS", "EPERM")
+        assert seen.pop("pipe") is None
+        assert seen == {"terminal": "ENOENT", "disk": "EPERM", "memory": "EPERM"}
+
+    run_walled(scenario)
+
+
 def test_tmp_is_private_and_as_large_as_configured(run_walled: RunEngine) -> None:
     async def scenario(engine: Engine) -> None:
         for name, size in (("small", 512), ("large", 1536)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ SLOW_START = 0.1  # seconds
 SLOW_BOTO3 = 1.0
 _TMP_SIZE = 512 * 1024 * 1024  # AWS's default, which the probe function has
 _OPEN_FILES = 1024  # AWS's
+_DEVICES = {
+    *("fd", "full", "null", "random", "stderr", "stdin", "stdout", "urandom", "zero"),
+}
 
 _TEMPLATES = "templates"  # the one wall that no function needs
 _CALLS = "system call filter"
@@ -111,6 +114,7 @@ def seen(trial: Trial, settings: Settings) -> list[Fact]:
         fact("its /tmp", *_tmp(found)),
         fact("code", *_read_only(found["task_refused"])),
         fact("system files", *_read_only(found["root_refused"])),
+        fact("devices", *_devices(found["devices"])),
         fact("processes seen", str(found["processes"]), found["processes"] <= 2),
         fact("namespaces", *_namespaces(found, trial.report.walls_missing)),
         fact("system calls", *_calls(found, trial.report.walls_missing)),
@@ -142,6 +146,11 @@ def _tmp(found: Mapping[str, Any]) -> tuple[str, bool]:
 
 def _read_only(refused: str) -> tuple[str, bool]:
     return (f"read-only ({refused})", True) if refused else ("can be written to", False)
+
+
+def _devices(names: Sequence[str]) -> tuple[str, bool]:
+    more = [name for name in names if name not in _DEVICES]
+    return (f"{len(more)} more than AWS's, {more[0]}", False) if more else (", ".join(names), True)
 
 
 def _calls(found: Mapping[str, Any], missing: Mapping[str, str]) -> tuple[str, bool]:
