@@ -103,7 +103,7 @@ class Parts:
                 Surroundings(clock, deadlines, settings.init_timeout, keeping.journal),
                 isolation=settings.isolation,
                 spares=settings.spares,
-                worker_uid=settings.worker_uid,
+                uids=settings.uids,
             )
             nursery.observer = metrics
             endings.push_async_callback(nursery.stop)

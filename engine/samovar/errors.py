@@ -7,6 +7,7 @@ the Lambda service model and recorded replies.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -76,6 +77,18 @@ class EngineError(SamovarError):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+
+class WallsMissing(EngineError):
+    """Isolation is strict, and this host refuses a wall; `missing` has the reason for each."""
+
+    def __init__(self, missing: Mapping[str, str]) -> None:
+        walls = "; ".join(f"{name} ({reason})" for name, reason in missing.items())
+        super().__init__(
+            f"isolation is strict, and walls are missing on this host: {walls}. `samovar doctor` "
+            "tries each and says what to do about it; with isolation=auto contexts go without."
+        )
+        self.missing = missing
 
 
 class NotRun(EngineError):

@@ -40,11 +40,15 @@ NEIGHBOURS = (
 _REGION = re.compile(r"(eusc-)?[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]")
 
 
+_MOST_UIDS = 65536  # each has a line in the /etc/passwd of every zygote
+
+
 class Isolation(StrEnum):
     """How contexts are walled in."""
 
     AUTO = "auto"  # namespaces where the host allows them, said at start where it does not
     NAMESPACES = "namespaces"  # refuse to start where they are refused
+    STRICT = "strict"  # refuse to start where any wall is
     NONE = "none"  # a directory per context, through TMPDIR
 
 
@@ -92,7 +96,9 @@ class Settings:
     idle_timeout: float = _setting("an idle context is stopped after this long", 300.0)
     init_timeout: float = _setting("limit of the init phase before it moves into the invoke", 10.0)
     isolation: Isolation = _setting(
-        "walls around contexts: auto, namespaces (refuse to start without) or none", Isolation.AUTO
+        "walls around contexts: auto, namespaces (refuse to start without), strict (refuse to "
+        "start where any wall is missing) or none",
+        Isolation.AUTO,
     )
     spares: int = _setting("contexts forked ahead of need, per interpreter and preload", 2)
     max_contexts: int = _setting("contexts that may exist at once", 1000)
@@ -127,7 +133,11 @@ class Settings:
         "1024",
         None,
     )
-    worker_uid: int = _setting("uid and gid of functions when the engine runs as root", 51051)
+    worker_uids: str = _setting(
+        "uids for contexts, like 200000-265535, when the engine runs as root: each context has one "
+        "to itself, and the gid of the same number; nobody else on the host should",
+        "51051-59999",
+    )
     log_files: bool = _setting(
         "keep functions' logs in data_dir/logs: on or off; `samovar start` has it on", False
     )
@@ -215,7 +225,18 @@ class Settings:
         need(self.account_concurrency >= 1, "account_concurrency", "must be at least 1")
         need(self.scaling_rate >= 0, "scaling_rate", "must not be negative")
         need(self.request_rate >= 0, "request_rate", "must not be negative")
-        need(1 <= self.worker_uid < 2**32 - 1, "worker_uid", "must be an unprivileged uid")
+        need(
+            _uids_of(self.worker_uids) is not None,
+            "worker_uids",
+            f"must be two unprivileged uids, like 200000-265535: {_MOST_UIDS} at most",
+        )
+
+    @property
+    def uids(self) -> range:
+        """`worker_uids` as numbers."""
+        found = _uids_of(self.worker_uids)
+        assert found is not None
+        return found
 
     def endpoint(self, service: str) -> str:
         """Where a neighbour is, by the name of its boto3 client; empty where nobody has said."""
@@ -244,6 +265,15 @@ class Settings:
             values[known[variable]] = parse(known[variable], text)
         values.update({k: v for k, v in overrides.items() if v is not None})
         return cls(**values)
+
+
+def _uids_of(text: str) -> range | None:
+    """The range that `text` means; None if it means none."""
+    match = re.fullmatch("([0-9]{1,10})-([0-9]{1,10})", text)
+    found = range(int(match[1]), int(match[2]) + 1) if match else range(0)
+    if not 1 <= len(found) <= _MOST_UIDS or found[0] < 1 or found[-1] >= 2**32 - 1:
+        return None
+    return found
 
 
 def is_loopback(url: str) -> bool:

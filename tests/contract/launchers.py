@@ -163,7 +163,7 @@ class RealRig:
             Surroundings(self.clock, self._deadlines, INIT_TIMEOUT, None),
             isolation=isolation,
             spares=0,
-            worker_uid=51051,
+            uids=range(51051, 51100),
         )
         self.launcher = Provisioner(
             self.nursery, runtimes, self._extract, self.clock, Region("us-east-1", "")

@@ -203,6 +203,31 @@ def escape(event, context):
     }
 
 
+def devices(event, context):
+    """What there is in /dev, and what comes of what a device would be needed for."""
+    import multiprocessing
+    from multiprocessing import shared_memory
+
+    def kind(path):
+        found = os.stat(path)
+        return [stat.S_ISCHR(found.st_mode), os.major(found.st_rdev), os.minor(found.st_rdev)]
+
+    names = sorted(os.listdir("/dev"))
+    return {
+        "there": {
+            name: kind(f"/dev/{name}") for name in names if not os.path.islink(f"/dev/{name}")
+        },
+        "links": [name for name in names if os.path.islink(f"/dev/{name}")],
+        "semaphore": error_of(multiprocessing.Lock),
+        "shared memory": error_of(lambda: shared_memory.SharedMemory(create=True, size=8)),
+        "terminal": error_of(os.openpty),
+        "disk": error_of(lambda: os.mknod("/tmp/disk", stat.S_IFBLK | 0o600, os.makedev(8, 0))),
+        "memory": error_of(lambda: os.mknod("/tmp/kmsg", stat.S_IFCHR | 0o600, os.makedev(1, 11))),
+        "mode": error_of(lambda: os.chmod("/dev/null", 0o600)),
+        "pipe": error_of(lambda: os.mkfifo("/tmp/pipe")),
+    }
+
+
 def crowd(event, context):
     """As many threads as there may be, if asked to `fill`; held while it waits at the gate."""
     import _thread

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import time
 import zipfile
 from collections.abc import Callable
@@ -79,6 +80,13 @@ async def result(engine: Engine, event: Any = None, name: str = "f") -> Any:
     outcome = await engine.invoke(name, {} if event is None else event)
     assert outcome.function_error is None, outcome.payload
     return json.loads(outcome.payload)
+
+
+def own_uids(count: int) -> str:
+    """A range for `worker_uids` that no other test's engine has at the same time: the kernel counts
+    the processes of a uid over the whole host."""
+    first = 1_000_000 + os.getpid() * 100
+    return f"{first}-{first + count - 1}"
 
 
 def error(outcome: Outcome) -> dict[str, Any]:

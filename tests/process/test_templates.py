@@ -155,7 +155,7 @@ def test_what_a_context_from_a_template_may_do(run_engine: RunEngine) -> None:
         extra = set(seen["descriptors"]) - {0, 1, 2, 1020, 1021, 1022, 1023}
         assert len(extra) == 2  # LOG of the init, and the listing
         if run_engine.walled:
-            assert seen["uid"] == run_engine.settings().worker_uid
+            assert seen["uid"] in run_engine.settings().uids
             assert seen["pid"] == 2
             assert seen["processes"] == [1, 2]
             assert seen["capabilities"] == [0, 0, 0]

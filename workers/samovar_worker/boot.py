@@ -76,7 +76,7 @@ class Boot:
     ) -> None:
         """Turns this process into what its children are to be: streams, logging, `sys.path`, an
         empty `__main__`, none of our own modules in sight."""
-        self.uid = launch.uid
+        self._uids = range(launch.first_uid, launch.last_uid + 1)
         self.spawns = False  # whether pid 1 of a context can be a small program
         self._walled = walled
         self._confines = confines
@@ -109,10 +109,13 @@ class Boot:
         _hidden.extend(sys.modules.pop(name) for name in (*own, "__main__"))
         sys.modules["__main__"] = types.ModuleType("__main__")
 
-    def run(self, fds: tuple[int, ...], zygote: int, spare: bool, steward: int = -1) -> None:
+    def run(
+        self, fds: tuple[int, ...], zygote: int, spare: bool, uid: int, steward: int = -1
+    ) -> None:
         """Be a context's worker; never returns normally.
 
-        `spare`: nobody waits for it yet; `steward`: a template's end of the socket to it.
+        `spare`: nobody waits for it yet; `uid`: whom to become, 0 to stay; `steward`: a template's
+        end of the socket to it.
         """
         set_wakeup_fd(-1)
         signal(SIGCHLD, SIG_DFL)
@@ -120,6 +123,8 @@ class Boot:
         os.umask(0o022)
         walls.die_with_parent()
         self._keep_descriptors(fds, zygote, steward)
+        if uid not in self._uids:
+            raise ValueError(f"uid {uid}: no context's")
         wires = self._wires
         if self._walled:
             if self._confines.namespaces:
@@ -134,15 +139,15 @@ class Boot:
         init = messages.trusted_init(frame.metadata)
         if self._walled:
             _finish_walls(init)
-        if self.uid:  # who opens /dev/stdout opens the pipe anew
-            os.fchown(OUTPUT, self.uid, self.uid)
-        drop_rights(self.uid, self._walled)
-        if self._walled and self._confines.counted and not self.uid:
+        if uid:  # who opens /dev/stdout opens the pipe anew
+            os.fchown(OUTPUT, uid, uid)
+        drop_rights(uid, self._walled)
+        if self._confines.limited:
             if init.template:  # what it forks is each limited by itself
                 walls.limit_own_processes(MOST_PROCESSES)
             else:
                 walls.limit_processes(MOST_PROCESSES)
-        if self.uid:
+        if uid:
             walls.set_dumpable()
         walls.die_with(_WATCH)
         os.close(_WATCH)

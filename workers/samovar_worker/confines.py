@@ -12,6 +12,7 @@ from samovar_worker.call_numbers import NUMBERS
 
 IPC = "ipc namespace"
 HOST_NAME = "host name"
+OWN_UID = "uid of its own"
 PROCESSES = "process limit"
 CAPABILITIES = "no capabilities"
 KEYS = "session keyring"
@@ -37,7 +38,8 @@ class Confines(NamedTuple):
 
     namespaces: int = 0  # flags for unshare beside those of mounts and processes
     filtered: bool = False  # the worker refuses system calls (`call_filter`)
-    counted: bool = False  # the kernel counts the processes of each user namespace by itself
+    limited: bool = False  # a context's processes are counted by themselves, and limited
+    counted: bool = False  # so are those of a context from a template
 
     def refuse_calls(self, forks_contexts: bool = False) -> None:
         """Before the first line of the function's code: what is refused is so for good."""

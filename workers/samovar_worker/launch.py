@@ -69,12 +69,12 @@ def _take_signals_back() -> None:
 def build_root(launch: control.Launch) -> None:
     """Enter a new mount namespace whose root holds what functions may see, all of it read-only.
 
-    Where contexts can become another user (`launch.uid`), in a mount namespace of its own;
+    Where contexts can become another user (`launch.first_uid`), in a mount namespace of its own;
     otherwise in a user namespace too, where the own uid is 0. Raises OSError when the host refuses
     any of it.
     """
     uid, gid = os.getuid(), os.getgid()
-    if launch.uid:
+    if launch.first_uid:
         walls.unshare(walls.CLONE_NEWNS)
     else:
         walls.unshare(walls.CLONE_NEWUSER | walls.CLONE_NEWNS)
@@ -101,10 +101,20 @@ def build_root(launch: control.Launch) -> None:
         os.makedirs(os.path.dirname(root + path), exist_ok=True)
         with open(root + path, "w", encoding="utf-8") as file:
             file.write(text)
+    if launch.first_uid:
+        _name_users(root, range(launch.first_uid, launch.last_uid + 1))
     walls.read_only(root)
     # After the sealing: a context writes to /proc when it maps its user.
     walls.bind("/proc", f"{root}/proc")
     walls.pivot_root(root)
+
+
+def _name_users(root: str, uids: range) -> None:
+    """The name of AWS's one user for each of them; those that are given first are found first."""
+    with open(f"{root}/etc/passwd", "a", encoding="ascii") as file:
+        file.writelines(f"sbx_user1051:x:{uid}:{uid}::/:/bin/sh\n" for uid in uids)
+    with open(f"{root}/etc/group", "a", encoding="ascii") as file:
+        file.writelines(f"sbx_user1051:x:{uid}:\n" for uid in uids)
 
 
 def _bind(source: str, target: str) -> None:

@@ -21,6 +21,7 @@ from samovar_worker.confines import (
     HOST_NAME,
     IPC,
     KEYS,
+    OWN_UID,
     PROCESSES,
     TEMPLATES,
     Confines,
@@ -52,11 +53,11 @@ def main(control_fd: int, walled: bool) -> None:
     confines = Confines(filtered=filtered)
     try:
         if walled:
-            if not launch.uid:
+            if not launch.first_uid:
                 trial.enter_own_pid_namespace(engine)
             confines, missing = trial.try_walls(launch, filtered)
             missing |= settled | _take_host_name()
-            held = [*_NAMESPACES, "unprivileged uid"]
+            held = [*_NAMESPACES, "unprivileged uid", *([OWN_UID] if launch.first_uid else [])]
             more: tuple[str, ...] = (
                 IPC,
                 HOST_NAME,
@@ -100,7 +101,7 @@ def _settle(launch: control.Launch) -> dict[str, str]:
     """Walls that a zygote puts around itself, and so around all contexts, at no cost to their
     starts. Returns why not, under the names of those that are refused."""
     missing = {}
-    if launch.uid:
+    if launch.first_uid:
         # What it has it keeps: contexts lose that with their change of uid.
         walls.drop_bounding_set()
     try:

@@ -84,7 +84,8 @@ class Steward(Zygote):
         try:
             pid = os.fork()
             if pid == 0:
-                end_with(self._worker.run, fds, self._pidfd, False, theirs.fileno())
+                run = self._worker.run
+                end_with(run, fds, self._pidfd, False, packet.uid, theirs.fileno())
         except OSError as error:
             self._refuse(packet.context, str(error))
             return
@@ -114,8 +115,8 @@ class Steward(Zygote):
             self._strangers.clear()
             self._deadline = time.monotonic() + _PATIENCE
             try:
-                if self._worker.uid:  # who opens /dev/stdout opens the pipe anew
-                    os.fchown(fds[2], self._worker.uid, self._worker.uid)
+                if packet.uid:  # who opens /dev/stdout opens the pipe anew
+                    os.fchown(fds[2], packet.uid, packet.uid)
                 socket.send_fds(self._pair, [template.ASK.pack(packet.context)], given)
             except (BrokenPipeError, ConnectionResetError):
                 self._distrust("")  # it has just ended

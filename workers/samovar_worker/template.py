@@ -150,7 +150,7 @@ class Template:
         try:
             old = -1
             if self._walled:
-                if self._confines.counted:
+                if self._confines.limited:
                     walls.lift_own_limit()
                 if fds is not None and len(fds) > _FRESH:
                     users, mounts = fds[_FRESH:]

@@ -91,31 +91,44 @@ def _try_in_child(launch: control.Launch, filtered: bool) -> tuple[str, Confines
         except OSError as error:
             missing[IPC] = str(error)
         walls.mount_proc()
-        boot.drop_rights(launch.uid, walled=True)
+        uids = range(launch.first_uid, launch.last_uid + 1)
+        _try_uids(uids)
+        # In the upper half there is rarely a context, and in another engine's trial another one.
+        uid = uids[-1] - launch.engine_pid % (len(uids) // 2 + 1)
+        boot.drop_rights(uid, walled=True)
         walls.set_dumpable()
     except OSError as error:
         return str(error), confines, missing
     left = _capabilities_left()
     if left:
         missing[CAPABILITIES] = f"a context had some left: {left}"
-    if not launch.uid:
-        confines = confines._replace(counted=_in_a_fork(_counts_apart) == 0)
-        if not confines.counted:
-            missing[PROCESSES] = (
-                "a limit did not hold: the kernel is older than 5.14, or the engine's user is root "
-                "outside of a user namespace"
-            )
+    confines = confines._replace(limited=_in_a_fork(_counts_apart) == 0)
+    if not confines.limited:
+        missing[PROCESSES] = (
+            f"a limit did not hold: others are uid {uid}, too"
+            if uid
+            else "a limit did not hold: the kernel is older than 5.14, or the engine's user is "
+            "root outside of a user namespace"
+        )
     try:
-        counted = _try_nesting(confines)
-        if launch.uid:
-            confines = confines._replace(counted=counted)
+        confines = confines._replace(counted=_try_nesting(confines))
+        if confines.limited and not confines.counted:
+            missing[PROCESSES] = "it does not hold for contexts of templates: Linux is before 5.14"
     except OSError as error:
         missing[TEMPLATES] = str(error)
-    if launch.uid:
-        missing[PROCESSES] = (
-            f"the kernel counts all processes of uid {launch.uid} together, and contexts share it"
-        ) + (": only those of templates are limited" if confines.counted else "")
     return "", confines, missing
+
+
+def _try_uids(uids: range) -> None:
+    """Raises OSError where one of them is nobody in this user namespace."""
+    for uid in (uids[0], uids[-1]):
+        if uid and _in_a_fork(partial(_be, uid)):
+            raise OSError(errno.EINVAL, f"nobody can become uid {uid} here")
+
+
+def _be(uid: int) -> int:
+    walls.become(uid)
+    return 0
 
 
 def _capabilities_left() -> str:

@@ -188,7 +188,7 @@ class Zygote:
 
     def _fork_processes(self, child: Child, packet: control.Fork, fds: tuple[int, ...]) -> None:
         if not self._walled:
-            child.worker = self._fork_worker(fds, packet.spare)
+            child.worker = self._fork_worker(fds, packet)
             return
         # The zygote itself steps into the new mounts, so that both children are born in them
         # without having to wait for each other, and then steps back.
@@ -199,7 +199,7 @@ class Zygote:
                 self._enter_new_mounts()
             walls.unshare(walls.CLONE_NEWPID)
             child.holder = self._start_holder()
-            child.worker = self._fork_worker(fds, packet.spare)
+            child.worker = self._fork_worker(fds, packet)
         finally:
             self._step_back()
 
@@ -212,10 +212,10 @@ class Zygote:
             end_with(holder.hold_namespace, self._pidfd)
         return pid
 
-    def _fork_worker(self, fds: tuple[int, ...], spare: bool) -> int:
+    def _fork_worker(self, fds: tuple[int, ...], packet: control.Fork) -> int:
         pid = os.fork()
         if pid == 0:
-            end_with(self._worker.run, fds, self._pidfd, spare)
+            end_with(self._worker.run, fds, self._pidfd, packet.spare, packet.uid)
         return pid
 
     def _discard(self, context: int) -> None:

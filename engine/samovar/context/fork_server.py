@@ -56,7 +56,11 @@ class ForkServer:
     ) -> None:
         """Ask for a process; the four descriptors (see `control.Fork`) may be closed after this."""
         self._contexts[context] = listener
-        self._send(control.Fork(context, revive, spare), fds)
+        self._send(control.Fork(context, revive, spare, self._uid_of(context)), fds)
+
+    def _uid_of(self, context: int) -> int:
+        """Whose the process is to be; 0: the zygote's own user's."""
+        return 0
 
     def discard(self, context: int) -> None:
         """Kill the context's process, if any, and let its mounts go."""

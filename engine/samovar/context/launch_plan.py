@@ -109,9 +109,9 @@ def _top_level(distribution: importlib.metadata.Distribution) -> list[str]:
 
 
 def launch(
-    family: Family, premises: Premises, uid: int, engine_pid: int, isolation: str
+    family: Family, premises: Premises, uids: range | None, engine_pid: int, isolation: str
 ) -> control.Launch:
-    """The Launch packet of a zygote of `family`."""
+    """The Launch packet of a zygote of `family`. `uids`: whom its contexts become, if anybody."""
     interpreter = family.interpreter
     binds = [(path, path) for path in _TOP_LEVEL if _is_directory(path)]
     binds += [(f"/etc/{name}", f"/etc/{name}") for name in _ETC if Path(f"/etc/{name}").exists()]
@@ -123,7 +123,10 @@ def launch(
     binds += [(path, f"{IMPORT_PATHS}/{number}") for number, path in enumerate(family.import_paths)]
     binds.append((str(premises.code), _CODE))
     walled = isolation != "none"
-    user = uid or 1051
+    passwd, group = "root:x:0:0:root:/:/bin/sh\n", "root:x:0:\n"
+    if uids is None:
+        passwd += "sbx_user1051:x:1051:1051::/:/bin/sh\n"
+        group += "sbx_user1051:x:1051:\n"
     return control.Launch(
         isolation=isolation,
         executable=interpreter.executable,
@@ -132,13 +135,7 @@ def launch(
         links=[
             [str(Path(path).readlink()), path] for path in _TOP_LEVEL if Path(path).is_symlink()
         ],
-        files=[
-            [
-                "/etc/passwd",
-                f"root:x:0:0:root:/:/bin/sh\nsbx_user1051:x:{user}:{user}::/:/bin/sh\n",
-            ],
-            ["/etc/group", f"root:x:0:\nsbx_user1051:x:{user}:\n"],
-        ],
+        files=[["/etc/passwd", passwd], ["/etc/group", group]],
         preload=PRELOADS[family.preload],
         runtime_paths=["/var/runtime" if walled else str(premises.runtime)],
         environment={
@@ -147,7 +144,8 @@ def launch(
             "LC_CTYPE": "C.UTF-8",
             "TZ": ":UTC",
         },
-        uid=uid,
+        first_uid=uids[0] if uids else 0,
+        last_uid=uids[-1] if uids else 0,
         engine_pid=engine_pid,
         scratch=str(premises.scratch),
         marker=marker(premises.scratch.parent),

@@ -16,14 +16,17 @@ from samovar.context.launch_plan import Family, Premises
 from samovar.context.launcher import Context
 from samovar.context.spares import Spares
 from samovar.context.template import Template
+from samovar.context.uids import Tenants, Uids
 from samovar.context.zygote import WallsRefused, Zygote
-from samovar.errors import EngineError
+from samovar.errors import EngineError, WallsMissing
 from samovar.metrics.observer import Observer, SilentObserver
 from samovar.settings import Isolation
 
 _log = logging.getLogger(__name__)
 _RESPAWNS = 5  # deaths in a row, each within _QUICK seconds of the start, before it is an error
 _QUICK = 1.0
+_OWN_UID = "uid of its own"
+_NO_CONTEXT_NEEDS = {"templates"}  # of what may be missing
 _AFTER_A_FAILURE = 5.0  # seconds until a spare that never came up is tried again
 
 
@@ -52,8 +55,9 @@ class Nursery:
         *,
         isolation: Isolation,
         spares: int,
-        worker_uid: int,
+        uids: range,
     ) -> None:
+        """`uids`: one for each context, where the engine is root's."""
         self.premises = premises
         self.walls: list[str] = []
         self.missing: dict[str, str] = {}
@@ -61,7 +65,9 @@ class Nursery:
         self._surroundings = surroundings
         self._isolation = isolation
         self._spares = spares
-        self._uid = worker_uid if os.geteuid() == 0 else 0  # 0: contexts stay who they are
+        self._root = os.geteuid() == 0
+        self._uids = Uids(uids) if self._root else None  # without any they stay who they are
+        self._uids_refused = ""
         self._branches: dict[Family, _Branch] = {}
         self._numbers = itertools.count(1)
         self._stopping = False
@@ -130,8 +136,14 @@ class Nursery:
             return found
 
         def fork(spare: bool) -> ExecutionContext:
-            assert branch.zygote is not None
-            return ExecutionContext(next(self._numbers), branch.zygote, self._surroundings, spare)
+            zygote, number = branch.zygote, next(self._numbers)
+            assert zygote is not None
+            zygote.tenants.enter(number)
+            try:
+                return ExecutionContext(number, zygote, self._surroundings, spare)
+            except OSError:
+                zygote.tenants.ended(number, mounts_kept=False)
+                raise
 
         spares = Spares(
             self._spares,
@@ -169,6 +181,8 @@ class Nursery:
         try:
             return await self._launch_walled(family)
         except WallsRefused as refused:
+            if self._isolation is Isolation.STRICT:
+                raise WallsMissing(refused.missing) from refused
             if self._isolation is not Isolation.AUTO:
                 raise
             self._isolation = Isolation.NONE
@@ -179,22 +193,32 @@ class Nursery:
     async def _launch_walled(self, family: Family) -> Zygote:
         try:
             return await self._launch(family)
-        except WallsRefused:
-            if not self._uid or not self.walled:
+        except WallsRefused as refused:
+            if self._uids is None or not self.walled:
                 raise
             # Root of a rootless container has the name but not the rights: he can do what any user
             # can, in a user namespace of his own.
-            self._uid = 0
+            self._uids = None
+            self._uids_refused = f"root's rights are refused here: {refused}"
             return await self._launch(family)
 
     async def _launch(self, family: Family) -> Zygote:
         premises = self.premises
         # Without mounts of its own another user could not reach the data directory.
-        uid = self._uid if self.walled else 0
-        launch = launch_plan.launch(family, premises, uid, os.getpid(), self._isolation.value)
-        zygote = await Zygote.start(launch, str(premises.worker))
+        uids = self._uids if self.walled else None
+        numbers = None if uids is None else uids.numbers
+        launch = launch_plan.launch(family, premises, numbers, os.getpid(), self._isolation.value)
+        zygote = await Zygote.start(launch, str(premises.worker), Tenants(uids))
+        missing = zygote.hello.missing
+        if self._root and uids is None:
+            missing[_OWN_UID] = self._uids_refused or "no namespaces here: all contexts are root's"
+        if self._isolation is Isolation.STRICT:
+            needed = {wall: missing[wall] for wall in missing if wall not in _NO_CONTEXT_NEEDS}
+            if needed:
+                await zygote.stop()
+                raise WallsMissing(needed)
         self.walls = zygote.hello.walls
-        self.missing.update(zygote.hello.missing)
+        self.missing.update(missing)
         return zygote
 
     def _zygote_died(self, family: Family, branch: _Branch, reason: str) -> None:

@@ -15,7 +15,9 @@ from samovar_worker.wire import control
 class Steward(ForkServer):
     """A fork of `zygote`'s, known there by a context's `number`; its first fork is the template.
 
-    It is over with the zygote's end, its own, or `close`; with it all that was forked from it.
+    It is over with the zygote's end, its own, or `close`; with it all that was forked from it. Its
+    contexts share a uid, which is nobody else's until the steward is reaped: each of them has a
+    user namespace to itself, but for the template.
     """
 
     def __init__(self, zygote: Zygote, number: int, connection: socket.socket) -> None:
@@ -26,12 +28,18 @@ class Steward(ForkServer):
         self.refused: Callable[[int, str], None] = lambda context, reason: None
         self.forks = 0  # processes that there are or were, the template included
         self._number = number
+        self._uid = zygote.tenants.uid(number)
         self._closing = False
 
     @classmethod
     def start(cls, zygote: Zygote, number: int) -> Steward:
-        """Have one forked. Raises OSError when descriptors run out."""
-        ours, theirs = socket_pair()
+        """Have one forked. Raises OSError when descriptors run out, EngineError when uids do."""
+        zygote.tenants.enter(number)
+        try:
+            ours, theirs = socket_pair()
+        except OSError:
+            zygote.tenants.ended(number, mounts_kept=False)
+            raise
         with theirs:
             steward = cls(zygote, number, ours)
             zygote.fork_steward(number, steward, theirs.fileno())
@@ -51,6 +59,9 @@ class Steward(ForkServer):
         super().forget(context)
         if self._closing and not self._contexts:
             self.close()
+
+    def _uid_of(self, context: int) -> int:
+        return self._uid
 
     def _take(self, packet: control.Packet, fds: list[int]) -> None:
         if isinstance(packet, control.Refusal):

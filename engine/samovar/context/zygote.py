@@ -11,6 +11,7 @@ import socket
 import subprocess
 
 from samovar.context.fork_server import ForkListener, ForkServer, socket_pair
+from samovar.context.uids import Tenants
 from samovar.errors import EngineError
 from samovar_worker.wire import control
 from samovar_worker.wire.frames import ProtocolError
@@ -40,16 +41,21 @@ class Zygote(ForkServer):
         process: subprocess.Popen[bytes],
         connection: socket.socket,
         hello: control.Hello,
+        tenants: Tenants | None = None,
     ) -> None:
         super().__init__(connection, "the zygote")
         self.hello = hello
         self.pid = process.pid
+        self.tenants = tenants or Tenants(None)
         self._process = process
         self._reaped: asyncio.Future[int] | None = None
 
     @classmethod
-    async def start(cls, launch: control.Launch, worker_path: str) -> Zygote:
-        """Exec a zygote and wait for its Hello. Raises WallsRefused, EngineError."""
+    async def start(
+        cls, launch: control.Launch, worker_path: str, tenants: Tenants | None = None
+    ) -> Zygote:
+        """Exec a zygote and wait for its Hello. `tenants`: who has which of the launch's uids.
+        Raises WallsRefused, EngineError."""
         loop = asyncio.get_running_loop()
         ours, theirs = socket_pair()
         try:
@@ -97,7 +103,21 @@ class Zygote(ForkServer):
                     f"{launch.executable} died before it became a zygote; its error is on stderr"
                 ) from error
             raise
-        return cls(process, ours, hello)
+        return cls(process, ours, hello, tenants)
+
+    def discard(self, context: int) -> None:
+        super().discard(context)
+        self.tenants.discarded(context)
+
+    def _uid_of(self, context: int) -> int:
+        return self.tenants.uid(context)
+
+    def _take(self, packet: control.Packet, fds: list[int]) -> None:
+        if isinstance(packet, control.Exited):
+            self.tenants.ended(packet.context, packet.tmp_kept)
+        elif isinstance(packet, control.Refusal):
+            self.tenants.ended(packet.context, mounts_kept=True)  # those of an earlier process
+        super()._take(packet, fds)
 
     def fork_steward(self, context: int, listener: ForkListener, connection: int) -> None:
         """Ask for a steward, known by a context's number, at the other end of `connection`."""
@@ -112,5 +132,6 @@ class Zygote(ForkServer):
         await self._reaped
 
     def _ended(self) -> None:
+        self.tenants.lost()
         # It ends now, if it has not yet; reaped here, because nothing else would ask for it.
         self._reaped = self._loop.run_in_executor(None, self._process.wait)

@@ -177,7 +177,7 @@ def test_settings_come_from_flags_and_from_the_environment(start: Start, cli: Cl
             "SAMOVAR_SPARES": "0",
             "SAMOVAR_MAX_CONTEXTS": "3",
             "SAMOVAR_MAX_WAITING": "1",
-            "SAMOVAR_WORKER_UID": "51052",
+            "SAMOVAR_WORKER_UIDS": "51052-51152",
         },
     )
     assert engine.endpoint.startswith("http://127.0.0.1:")
@@ -392,7 +392,6 @@ def test_doctor_tries_every_wall(cli: Cli, tmp_path: Path) -> None:
     walls = {fact["subject"]: fact["verdict"] for fact in facts if fact["subject"][:4] == "wall"}
     assert walls
     if os.geteuid() == 0:
-        assert walls.pop("wall: process limit") == "warning"
         assert set(walls.values()) == {"ok"}, facts
     assert not (tmp_path / "data").exists(), "doctor only looks"
     missing = [fact for fact in facts if fact["verdict"] == "missing"]

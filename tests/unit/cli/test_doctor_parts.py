@@ -45,6 +45,7 @@ SEEN: dict[str, Any] = {
     "tmp_refused": "",
     "task_refused": "EROFS",
     "root_refused": "EROFS",
+    "devices": ["null", "zero"],
     "processes": 2,
     "namespaces": {"mnt": "mnt:[1]", "pid": "pid:[1]", "ipc": "ipc:[1]", "uts": "uts:[1]"},
 }
@@ -73,6 +74,7 @@ def test_walls_that_hold_are_fine() -> None:
         ({"task_refused": ""}, "code"),
         ({"root_refused": ""}, "system files"),
         ({"processes": 100}, "processes seen"),
+        ({"devices": ["null", "sda"]}, "devices"),
         ({"open_files": 4096}, "open files"),
         ({"namespaces": {"mnt": os.readlink("/proc/self/ns/mnt"), "pid": "x"}}, "namespaces"),
     ],

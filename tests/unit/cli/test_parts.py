@@ -313,7 +313,11 @@ def test_a_data_directory_below_a_file_is_refused(tmp_path: Path) -> None:
     assert "SAMOVAR_DATA_DIR" in fact.advice
 
 
-@pytest.mark.parametrize("look", [host.descriptors, host.processes, host.memory])
+def few_uids(contexts: int) -> Fact:
+    return host.uids(contexts, range(500, 504))
+
+
+@pytest.mark.parametrize("look", [host.descriptors, host.processes, host.memory, few_uids])
 def test_too_many_contexts_for_a_limit_are_told(look: object) -> None:
     assert callable(look)
     fact = look(10**12)

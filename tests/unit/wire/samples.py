@@ -81,7 +81,8 @@ LAUNCH = Launch(
     preload=["boto3"],
     runtime_paths=["/var/runtime"],
     environment={"LANG": "en_US.UTF-8"},
-    uid=0,
+    first_uid=51_051,
+    last_uid=59_999,
     engine_pid=4_194_304,
     scratch="/data/run/root",
     marker="samovar:0123",
@@ -89,7 +90,7 @@ LAUNCH = Launch(
 PACKETS: list[Packet] = [
     LAUNCH,
     Hello(["mount namespace"], {"pid namespace": "refused"}, "3.13.0", pure_msgpack=False),
-    Fork(1, revive=False, spare=True),
+    Fork(1, revive=False, spare=True, uid=51_051),
     Discard(2**40),
     Forked(3),
     Refusal(4, "[Errno 11] Resource temporarily unavailable"),

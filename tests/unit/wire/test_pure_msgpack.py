@@ -38,7 +38,7 @@ EDGES = [
     *(INVOKE._replace(deadline_ms=number) for number in NUMBERS),
 ]
 PACKET_EDGES: list[Packet] = [
-    *(Fork(number, revive=True, spare=False) for number in NUMBERS),
+    *(Fork(number, revive=True, spare=False, uid=0) for number in NUMBERS),
     *(Exited(number, number, None, number, tmp_kept=False) for number in NUMBERS),
     *(Refusal(1, "x" * min(length, 60_000)) for length in LENGTHS),
     *(LAUNCH._replace(binds=[["/a", "/b"]] * count) for count in COUNTS),

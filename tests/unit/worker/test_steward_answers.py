@@ -30,7 +30,7 @@ class Steward0(Steward):
         self._started = True
         self._pair = pair
         self._poll.register(pair)
-        self._asked = control.Fork(context, revive=False, spare=False)
+        self._asked = control.Fork(context, revive=False, spare=False, uid=0)
 
     @property
     def believes(self) -> bool:

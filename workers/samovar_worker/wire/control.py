@@ -23,12 +23,13 @@ ENDED = "its template has ended"  # the reason of a Refusal that is nobody's fau
 class Launch(NamedTuple):
     """How to build the root, and whom to serve.
 
-    `isolation`: «auto», «namespaces» or «none». `binds`: (source, target) pairs, bound read-only;
-    `links`: (text, path) of symbolic links; `files`: (path, text). `preload`: modules imported
-    before the first fork. `runtime_paths`: directories for `sys.path` behind the function's own.
-    `uid`: whom contexts become, 0 to stay who they are. `engine_pid`: when it dies, so does the
-    zygote. `scratch`: an empty directory on which the root is mounted. `marker`: an argument of the
-    zygote's command line by which a later engine finds it.
+    `isolation`: «none», or else walls are to be built. `binds`: (source, target) pairs, bound
+    read-only; `links`: (text, path) of symbolic links; `files`: (path, text). `preload`: modules
+    imported before the first fork. `runtime_paths`: directories for `sys.path` behind the
+    function's own. `first_uid` and `last_uid`: the range of those that contexts become, both 0
+    where they stay who they are. `engine_pid`: when it dies, so does the zygote. `scratch`: an
+    empty directory on which the root is mounted. `marker`: an argument of the zygote's command line
+    by which a later engine finds it.
     """
 
     isolation: str
@@ -40,7 +41,8 @@ class Launch(NamedTuple):
     preload: list[str]
     runtime_paths: list[str]
     environment: dict[str, str]
-    uid: int
+    first_uid: int
+    last_uid: int
     engine_pid: int
     scratch: str
     marker: str
@@ -58,12 +60,14 @@ class Hello(NamedTuple):
 class Fork(NamedTuple):
     """Fork a process. Descriptors: request (read), reply (write), output (write), memory.
 
-    `revive`: into the mounts of this context's last process; `spare`: nobody waits for it yet.
+    `revive`: into the mounts of this context's last process; `spare`: nobody waits for it yet;
+    `uid`: one of the Launch's, which no other context has, 0 where there are none.
     """
 
     context: int
     revive: bool
     spare: bool
+    uid: int
 
 
 class Discard(NamedTuple):

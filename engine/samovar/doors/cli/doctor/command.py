@@ -73,7 +73,7 @@ def _examine(settings: Settings) -> dict[str, list[Fact]]:
 
 def _lenient(settings: Settings) -> Isolation:
     wanted = settings.isolation
-    return Isolation.AUTO if wanted is Isolation.NAMESPACES else wanted
+    return wanted if wanted is Isolation.NONE else Isolation.AUTO
 
 
 def _print(groups: dict[str, list[Fact]]) -> None:

@@ -79,6 +79,19 @@ def processes(contexts: int) -> Fact:
     )
 
 
+def uids(contexts: int, numbers: range) -> Fact:
+    """Each context of root's engine has one, spares and templates too."""
+    finding = f"{len(numbers)} for contexts, {numbers[0]}-{numbers[-1]}"
+    if len(numbers) >= contexts:
+        return Fact("uids", finding)
+    return Fact(
+        "uids",
+        f"{finding}; there may be {contexts} contexts",
+        Verdict.WARNING,
+        "name more with --worker-uids, or lower --max-contexts",
+    )
+
+
 def memory(contexts: int, reserve: int | None = None) -> Fact:
     """Idle contexts only: what a function itself takes comes on top. `reserve` as in the settings.
 
@@ -172,6 +185,7 @@ def look(settings: Settings) -> list[Fact]:
         data_directory(settings.data_dir),
         descriptors(contexts),
         processes(contexts),
+        *([uids(contexts, settings.uids)] if os.geteuid() == 0 else []),
         memory(contexts, settings.memory_reserve),
         pipes(),
         port(settings.host, settings.port),

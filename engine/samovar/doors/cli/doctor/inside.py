@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,20 @@ SLOW_START = 0.1  # seconds
 SLOW_BOTO3 = 1.0
 _TMP_SIZE = 512 * 1024 * 1024  # AWS's default, which the probe function has
 _OPEN_FILES = 1024  # AWS's
+_DEVICES = {
+    *("fd", "full", "null", "random", "stderr", "stdin", "stdout", "urandom", "zero"),
+}
 
 _TEMPLATES = "templates"  # the one wall that no function needs
 _CALLS = "system call filter"
-_PROCESSES = "process limit"  # one user's contexts can't have it each, whatever the host allows
+_PROCESSES = "process limit"  # root has none that another user's engine in a namespace could have
 # Refused one by one: that they are missing excuses nothing that was seen but the namespace.
+_OWN_UID = "uid of its own"  # of an engine that is root in name
 _APART = {
     "ipc namespace": "ipc",
     "host name": "uts",
     _PROCESSES: "",
+    _OWN_UID: "",
     "session keyring": "",
     _CALLS: "",
     _TEMPLATES: "",
@@ -76,7 +81,10 @@ def walls(report: Report, settings: Settings) -> list[Fact]:
         if wall == _TEMPLATES:  # all functions run as they should; some could start sooner
             start = "SnapStart's versions start on demand; user namespaces may be switched off"
             facts.append(Fact(f"wall: {wall}", why, Verdict.WARNING, start))
-        elif wall == _PROCESSES:
+        elif wall == _OWN_UID and settings.isolation not in (Isolation.STRICT, Isolation.NONE):
+            mapped = "name others with --worker-uids, or start as a user that is not root"
+            facts.append(Fact(f"wall: {wall}", why, Verdict.WARNING, mapped))
+        elif wall == _PROCESSES and settings.isolation is not Isolation.STRICT:
             share = (
                 "a function that forks without end takes the room of others: trust it, or watch it"
             )
@@ -106,6 +114,7 @@ def seen(trial: Trial, settings: Settings) -> list[Fact]:
         fact("its /tmp", *_tmp(found)),
         fact("code", *_read_only(found["task_refused"])),
         fact("system files", *_read_only(found["root_refused"])),
+        fact("devices", *_devices(found["devices"])),
         fact("processes seen", str(found["processes"]), found["processes"] <= 2),
         fact("namespaces", *_namespaces(found, trial.report.walls_missing)),
         fact("system calls", *_calls(found, trial.report.walls_missing)),
@@ -137,6 +146,11 @@ def _tmp(found: Mapping[str, Any]) -> tuple[str, bool]:
 
 def _read_only(refused: str) -> tuple[str, bool]:
     return (f"read-only ({refused})", True) if refused else ("can be written to", False)
+
+
+def _devices(names: Sequence[str]) -> tuple[str, bool]:
+    more = [name for name in names if name not in _DEVICES]
+    return (f"{len(more)} more than AWS's, {more[0]}", False) if more else (", ".join(names), True)
 
 
 def _calls(found: Mapping[str, Any], missing: Mapping[str, str]) -> tuple[str, bool]:
