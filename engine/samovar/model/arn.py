@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from samovar.errors import AWS, AwsError, ClientError
@@ -43,17 +43,23 @@ def function_arn(region: str, account: str, name: str, qualifier: str | None = N
 
 @dataclass(frozen=True, slots=True)
 class FunctionReference:
-    """Which function a request means. `qualifier` is None when the request gave none."""
+    """Which function a request means. `qualifier` is None when the request gave none;
+    `account_named`: it said of which account, and not its name alone."""
 
     name: str
     qualifier: str | None
     region: str
     account: str
+    account_named: bool = field(default=False, compare=False)
 
     @property
     def arn(self) -> str:
         """The ARN as the request meant it: with the qualifier only if there was one."""
         return function_arn(self.region, self.account, self.name, self.qualifier)
+
+    def whole(self) -> FunctionReference:
+        """The function itself, whatever version or alias was named."""
+        return replace(self, qualifier=None)
 
     @classmethod
     def parse(
@@ -153,7 +159,7 @@ def _parse(
             f"the account {account} and knows no policy that would let you in.",
         )
     found = qualifier if qualifier is not None else derived
-    return FunctionReference(name, found, region, account)
+    return FunctionReference(name, found, region, account, match["account"] is not None)
 
 
 def _invalid(

@@ -135,6 +135,14 @@ class LayerRegistry:
             raise no_policy()
         return found
 
+    def statements_of(self, arn: str) -> Sequence[Statement]:
+        """What is allowed on the version with this ARN; nothing where it isn't there."""
+        layer, _, number = arn.rpartition(":")
+        try:
+            return self.policy_of(layer, int(number)).policy.statements
+        except ClientError:
+            return ()
+
     # Changing.
 
     async def publish(self, new: NewLayerVersion) -> LayerVersion:

@@ -1,10 +1,12 @@
 """Who may call a function: its resource policy.
 
-Nothing asks a policy yet: whoever reaches the door is the account's owner. Function URLs and the
-services behind event sources will.
+The door asks them of callers whose keys have names. What the engine does by itself, for event
+sources and destinations, asks nobody: it is the account's owner who has set it up.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from samovar.errors import AWS, ClientError
 from samovar.model.function import LATEST
@@ -67,6 +69,13 @@ class Permissions:
         if policy is None or bearer is None:
             raise ClientError(AWS.RESOURCE_NOT_FOUND, "The resource you requested does not exist.")
         return policy, bearer.revision_id
+
+    def statements(self, name: str, qualifier: str | None) -> Sequence[Statement]:
+        """What is allowed on a function under just this qualifier; nothing where it isn't there."""
+        try:
+            return self.policy(name, qualifier)[0].statements
+        except ClientError:
+            return ()
 
     def _resource(self, name: str, qualifier: str | None) -> str:
         """The ARN that a policy belongs to, with the qualifier; raises 404 if it isn't there."""

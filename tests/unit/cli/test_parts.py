@@ -410,6 +410,9 @@ def test_doctor_says_whose_requests_are_served(tmp_path: Path) -> None:
     file.write_text("[a]\naws_access_key_id = AKID\naws_secret_access_key = do-not-tell\n")
     signed = access.look(Settings(credentials_file=file))
     assert (signed.verdict, signed.finding) == (Verdict.OK, f"signed; access keys: 1, in {file}")
+    file.write_text(f"{file.read_text()}account = 111122223333\n")
+    named = access.look(Settings(credentials_file=file)).finding
+    assert named == f"signed; access keys: 1, 1 of them with names, in {file}"
     assert access.look(Settings()).finding == "not authenticated, from this machine only"
     assert access.look(Settings(allow_unsigned=True)).verdict is Verdict.WARNING
     file.chmod(0o640)

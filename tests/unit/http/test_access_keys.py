@@ -9,6 +9,7 @@ import pytest
 
 from samovar.doors.http.access_keys import AccessKey, read_access_keys
 from samovar.errors import SettingsError
+from samovar.model.access import Caller
 
 SECRET = "do/not+tell%(me)s"
 PLAIN = f"aws_access_key_id = AKID\naws_secret_access_key = {SECRET}\n"
@@ -33,6 +34,31 @@ def test_profiles_are_keys(tmp_path: Path) -> None:
     }
 
 
+OTHER = "111122223333"
+READER = f"arn:aws:iam::{OTHER}:role/reader"
+
+
+@pytest.mark.parametrize(
+    ("names", "caller"),
+    [
+        (f"account = {OTHER}", Caller(OTHER, f"arn:aws:iam::{OTHER}:root")),
+        (f"principal = {READER}", Caller(OTHER, READER)),
+        (f"account = {OTHER}\nprincipal={READER}", Caller(OTHER, READER)),
+        (
+            f"principal={READER}\nallow = lambda:Get*, lambda:invokefunction,\n  samovar:Operate",
+            Caller(OTHER, READER, ("lambda:Get*", "lambda:invokefunction", "samovar:Operate")),
+        ),
+        (
+            f"account={OTHER}\norganization = o-a1b2c3d4e5",
+            Caller(OTHER, f"arn:aws:iam::{OTHER}:root", None, "o-a1b2c3d4e5"),
+        ),
+    ],
+)
+def test_whose_a_key_is(tmp_path: Path, names: str, caller: Caller) -> None:
+    file = write(tmp_path, f"[a]\n{PLAIN}{names}\n")
+    assert read_access_keys(file)["AKID"].caller == caller
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -47,6 +73,28 @@ def test_profiles_are_keys(tmp_path: Path) -> None:
         (f"[a]\n{PLAIN}role_arn = x\n", "[a]: role_arn has no meaning here; there are aws_acc"),
         (f"[a]\n{PLAIN}aws_session_token =\n", "[a]: aws_session_token is empty; leave it out"),
         (f"[a]\n{PLAIN}expiration = soon\n", "[a]: expiration must be like 2026-01-31T12:00:00Z"),
+        (f"[a]\n{PLAIN}account = me\n", "[a]: account must be the 12 digits of an account"),
+        (f"[a]\n{PLAIN}account =\n", "[a]: account must be the 12 digits of an account"),
+        (f"[a]\n{PLAIN}principal = {OTHER}\n", "[a]: principal must be the ARN of a user, a role"),
+        (f"[a]\n{PLAIN}principal =\n", "[a]: principal must be the ARN of a user, a role"),
+        (
+            f"[a]\n{PLAIN}principal = {READER}\naccount = 444455556666\n",
+            f"[a]: principal is of the account {OTHER}, and account says 444455556666",
+        ),
+        (f"[a]\n{PLAIN}allow = *\n", "[a]: allow needs account or principal beside it: whose k"),
+        (
+            f"[a]\n{PLAIN}account = {OTHER}\nallow = *\n",
+            "[a]: allow needs a user or a role as principal: an account's root may do all that",
+        ),
+        (f"[a]\n{PLAIN}principal = {READER}\nallow = ,\n", "[a]: allow is empty; leave it out"),
+        (
+            f"[a]\n{PLAIN}principal = {READER}\nallow = lambda:Get*, {SECRET}\n",
+            "[a]: allow: number 2 is no action of the Lambda API, nor samovar:Operate; write such",
+        ),
+        (
+            f"[a]\n{PLAIN}account = {OTHER}\norganization = us\n",
+            "[a]: organization must be an organization's id, such as o-a1b2c3d4e5",
+        ),
         (b"[a]\n\xff", "is not UTF-8"),
         (b"#" * 2_000_000, "is larger than 1048576 bytes"),
     ],

@@ -13,24 +13,28 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from samovar.doors.http.key_names import NAMES, caller_of
 from samovar.errors import SettingsError
+from samovar.model.access import Caller
 
 _ID = "aws_access_key_id"
 _SECRET = "aws_secret_access_key"  # noqa: S105 - the name of one
 _TOKEN = "aws_session_token"  # noqa: S105
 _EXPIRATION = "expiration"
-_KNOWN = (_ID, _SECRET, _TOKEN, _EXPIRATION)
+_KNOWN = (_ID, _SECRET, _TOKEN, _EXPIRATION, *NAMES)
 _MOST = 1024 * 1024  # bytes; a file of thousands of profiles is smaller
 
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """One key. `session_token` is for temporary ones; `expires`: seconds since 1970, UTC."""
+    """One key. `session_token` is for temporary ones; `expires`: seconds since 1970, UTC; `caller`:
+    whose it is, None for the engine's own account, which may do everything."""
 
     id: str
     secret: str = field(repr=False)
     session_token: str | None = field(default=None, repr=False)
     expires: float | None = None
+    caller: Caller | None = None
 
 
 def read_access_keys(path: Path) -> Mapping[str, AccessKey]:
@@ -104,11 +108,16 @@ def _access_key(path: Path, profile: str, values: Mapping[str, str]) -> AccessKe
             raise _wrong(path, f"[{profile}]: {name} is missing")
     if _TOKEN in values and not values[_TOKEN]:
         raise _wrong(path, f"[{profile}]: {_TOKEN} is empty; leave it out")
+    try:
+        caller = caller_of(values)
+    except ValueError as error:
+        raise _wrong(path, f"[{profile}]: {error}") from None
     return AccessKey(
         values[_ID],
         values[_SECRET],
         values.get(_TOKEN),
         _moment(path, profile, values[_EXPIRATION]) if _EXPIRATION in values else None,
+        caller,
     )
 
 

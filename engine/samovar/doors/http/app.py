@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from samovar.doors.http import faults
 from samovar.doors.http.admin import AdminPages
+from samovar.doors.http.authorization import Authorizer, Meant
 from samovar.doors.http.body import (
     BodyTooLargeError,
     ClientGoneError,
@@ -35,6 +38,7 @@ from samovar.doors.http.stream import StreamPath
 from samovar.errors import AWS, ClientError
 from samovar.invocation.identity import Identities
 from samovar.model import limits
+from samovar.model.access import Caller
 
 _log = logging.getLogger("samovar.http")
 
@@ -63,8 +67,13 @@ class LambdaApp:
         self._verifier = verifier
         self._links = CodeLinks()
         self._pages = AdminPages(engine, self._links)
+        self._authorizer = Authorizer(
+            engine.registry, engine.settings.region, engine.settings.account_id
+        )
         self.invocations = (
-            InvokePath(engine) if verifier is None else SignedInvokePath(engine, verifier)
+            InvokePath(engine)
+            if verifier is None
+            else SignedInvokePath(engine, verifier, self._authorizer)
         )
         self._streams = StreamPath(engine)
         self._request_ids = request_ids or Identities()
@@ -80,8 +89,9 @@ class LambdaApp:
         try:
             raw_path: bytes = scope["raw_path"]
             if scope["method"] == "POST" and is_plain(raw_path):
-                receive = self._verified(scope, receive)
-                reply = await self.invocations.answer(scope, receive, request_id)
+                receive, caller = self._verified(scope, receive)
+                admit = self._admit(caller, "Invoke")
+                reply = await self.invocations.answer(scope, receive, request_id, admit)
             else:
                 reply = await self._answer(scope, raw_path.decode("ascii"), receive, request_id)
         except ClientGoneError:
@@ -108,17 +118,21 @@ class LambdaApp:
         query = scope["query_string"].decode("latin-1")
         if self._pages.is_open(method, raw_path):
             return await self._pages.answer(method, raw_path, query, receive)
-        receive = self._verified(scope, receive)
+        receive, caller = self._verified(scope, receive)
         if self._pages.owns(raw_path):
             await read_body(receive, limits.SYNC_PAYLOAD_SIZE)  # what is signed covers the body
+            if caller is not None:
+                self._authorizer.demand_pages(caller, raw_path)
             return await self._pages.answer(method, raw_path, query, receive)
         match = self._router.match(method, raw_path, query)
         name = match.operation.name
         if name == "Invoke":  # with a slash too many; the usual spelling never gets here
             usual = {**scope, "raw_path": b"/" + scope["raw_path"].strip(b"/")}
-            return await self.invocations.answer(usual, receive, request_id)
+            admit = self._admit(caller, name)
+            return await self.invocations.answer(usual, receive, request_id, admit)
         if name == STREAM:
-            return await self._streams.answer(match, scope["headers"], receive, request_id)
+            may = self._admit(caller, name)
+            return await self._streams.answer(match, scope["headers"], receive, request_id, may)
         operation = OPERATIONS.get(name)
         if operation is None:
             raise ClientError(
@@ -127,11 +141,13 @@ class LambdaApp:
         body = await _operation_body(receive, name)
         if len(body) <= LONG:
             params = _params(match, operation, scope["headers"], body)
+            self._demand(caller, name, params)
             return await self._run(scope, match, operation, params, request_id)
         async with self._room.place(len(body)):
             # Not on the loop, which has invocations to serve meanwhile.
             params = await asyncio.to_thread(_params, match, operation, scope["headers"], body)
             del body
+            self._demand(caller, name, params)
             return await self._run(scope, match, operation, params, request_id)
 
     async def _run(
@@ -145,8 +161,19 @@ class LambdaApp:
         call = Call(self._engine, params, self._links, _base_url(scope), request_id)
         return serialize(match.operation, await operation.run(call))
 
-    def _verified(self, scope: Any, receive: Receive) -> Receive:
-        return receive if self._verifier is None else verified(self._verifier, scope, receive)
+    def _verified(self, scope: Any, receive: Receive) -> tuple[Receive, Caller | None]:
+        if self._verifier is None:
+            return receive, None
+        return verified(self._verifier, scope, receive)
+
+    def _demand(self, caller: Caller | None, operation: str, params: dict[str, Any]) -> None:
+        if caller is not None:
+            self._authorizer.demand(caller, operation, params)
+
+    def _admit(self, caller: Caller | None, operation: str) -> Callable[[Meant], None] | None:
+        if caller is None:
+            return None
+        return partial(self._authorizer.demand_function, caller, operation)
 
 
 def _params(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -72,10 +73,17 @@ _ACCEPTED = Reply(202)
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
+class Target:
+    """The function that an Invoke means; `account_named`: it says of which account."""
+
     name: str
     qualifier: str | None
     arn: str
+    account_named: bool
+
+
+# Raises ClientError where whoever asks may not; called once the request has been verified.
+Admit = Callable[[Target], None]
 
 
 def is_plain(url: bytes) -> bool:
@@ -100,13 +108,18 @@ class InvokePath:
         self._account = engine.settings.account_id
         self._remembered = lru_cache(maxsize=4096)(self._target)
 
-    async def answer(self, scope: Any, receive: Receive, request_id: str) -> Reply:
-        """The reply to one request. Raises ClientError, EngineError, ClientGoneError."""
+    async def answer(
+        self, scope: Any, receive: Receive, request_id: str, admit: Admit | None = None
+    ) -> Reply:
+        """The reply to one request. Raises ClientError, EngineError, ClientGoneError, and what
+        `admit` does."""
         raw_path: bytes = scope["raw_path"]
         raw_query: bytes = scope["query_string"]
         target = self._find(b"%s?%s" % (raw_path, raw_query) if raw_query else raw_path)
         asked = _asked(scope["headers"])
         payload = await read_payload(receive, asked.type)
+        if admit is not None:
+            admit(target)
         begun = self._carry_out(target, asked, payload, request_id)
         return begun if isinstance(begun, Reply) else reply_to(await begun)
 
@@ -121,12 +134,12 @@ class InvokePath:
             raise _too_large(len(payload), asked.type)
         return self._carry_out(target, asked, payload, request_id)
 
-    def _find(self, url: bytes) -> _Target:
+    def _find(self, url: bytes) -> Target:
         # Longer ones than any that a client means are not worth remembering.
         return self._remembered(url) if len(url) <= _REMEMBERED_LENGTH else self._target(url)
 
     def _carry_out(
-        self, target: _Target, asked: _Asked, payload: bytes, request_id: str
+        self, target: Target, asked: _Asked, payload: bytes, request_id: str
     ) -> asyncio.Future[Any] | Reply:
         if asked.type == "RequestResponse":
             return self._engine.submit(
@@ -153,7 +166,7 @@ class InvokePath:
         self._engine.registry.resolve(target.name, target.qualifier)
         return Reply(204)
 
-    def _target(self, url: bytes) -> _Target:
+    def _target(self, url: bytes) -> Target:
         raw_path, _, raw_query = url.partition(b"?")
         raw_name = raw_path[len(PREFIX) : -len(SUFFIX)].decode("ascii")
         try:
@@ -180,7 +193,7 @@ class InvokePath:
         reference = FunctionReference.parse(
             text, qualifier, region=self._region, account=self._account
         )
-        return _Target(reference.name, reference.qualifier, reference.arn)
+        return Target(reference.name, reference.qualifier, reference.arn, reference.account_named)
 
 
 def _asked(raw_headers: RawHeaders) -> _Asked:

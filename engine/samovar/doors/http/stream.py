@@ -7,6 +7,7 @@ here, and the reply, which is known as a whole before its first byte, goes out w
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 from samovar.doors.http import eventstream
@@ -41,9 +42,15 @@ class StreamPath:
         self._engine = engine
 
     async def answer(
-        self, match: Match, headers: RawHeaders, receive: Receive, request_id: str
+        self,
+        match: Match,
+        headers: RawHeaders,
+        receive: Receive,
+        request_id: str,
+        admit: Callable[[FunctionReference], None] | None = None,
     ) -> Reply:
-        """The reply to one request. Raises ClientError, EngineError, ClientGoneError.
+        """The reply to one request. Raises ClientError, EngineError, ClientGoneError, and what
+        `admit` does of the function that it means.
 
         What goes wrong before the function has begun is an error like any other; what goes wrong
         in it is told by the stream's last event, because the status has been 200 by then.
@@ -65,6 +72,8 @@ class StreamPath:
             region=settings.region,
             account=settings.account_id,
         )
+        if admit is not None:
+            admit(reference)
         context = params.get("ClientContext")
         trace = given.get(b"x-amzn-trace-id")
         decoded = None if context is None else client_context(context)

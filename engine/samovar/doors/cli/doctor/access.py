@@ -18,4 +18,6 @@ def look(settings: Settings) -> Fact:
         keys = read_access_keys(settings.credentials_file)
     except SettingsError as error:
         return Fact("requests", str(error), Verdict.MISSING, "samovar start refuses this file")
-    return Fact("requests", f"signed; access keys: {len(keys)}, in {settings.credentials_file}")
+    named = sum(key.caller is not None for key in keys.values())
+    counted = f"{len(keys)}, {named} of them with names" if named else f"{len(keys)}"
+    return Fact("requests", f"signed; access keys: {counted}, in {settings.credentials_file}")
