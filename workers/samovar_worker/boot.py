@@ -134,6 +134,8 @@ class Boot:
         init = messages.trusted_init(frame.metadata)
         if self._walled:
             _finish_walls(init)
+        elif not init.template:  # whose contexts are to be the steward's
+            walls.become_subreaper()
         if self.uid:  # who opens /dev/stdout opens the pipe anew
             os.fchown(OUTPUT, self.uid, self.uid)
         drop_rights(self.uid, self._walled)
@@ -258,7 +260,8 @@ def missing_without_namespaces() -> dict[str, str]:
         "layers that they share with others",
         "layers at /opt": f"{reason}: sys.path names another directory, and so do PATH and "
         "LD_LIBRARY_PATH for the programs that a function starts",
-        "pid namespace": f"{reason}: a process that leaves its session and output is not found",
+        "pid namespace": f"{reason}: functions see the host's processes, and can end those of the "
+        "engine's own user",
         IPC: f"{reason}: contexts find each other's System V segments, queues and semaphores",
         HOST_NAME: f"{reason}: functions see the host's",
         PROCESSES: f"{reason}: the kernel counts a user's processes, the engine's among them",
