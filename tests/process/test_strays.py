@@ -11,8 +11,6 @@ from tests.process.house import create, error, eventually, named, result
 from samovar.engine import Engine
 
 KINDS = ("child", "grandchild", "own session", "no output", "daemon")
-# Where there is no pid namespace, one that has left the session and the output is not found.
-NOT_FOUND_WITHOUT_WALLS = "daemon"
 
 
 def arguments() -> dict[str, str]:
@@ -28,7 +26,7 @@ def test_at_a_timeout_all_that_the_function_started_is_gone(run_engine: RunEngin
         outcome = await engine.invoke("f", started | {"then sleep": 60})
         assert error(outcome)["errorType"] == "Sandbox.Timedout"
         left = {kind for kind, argument in started.items() if named(argument)}
-        assert left == (set() if run_engine.walled else {NOT_FOUND_WITHOUT_WALLS})
+        assert left == set()
 
     try:
         run_engine(scenario)
@@ -44,9 +42,9 @@ def test_what_runs_on_after_an_answer_ends_with_the_context(run_engine: RunEngin
         assert await result(engine, started | {"then sleep": 0}) == "started"
         assert all(named(argument) for argument in started.values())
         await engine.delete_function("f")
-        ours = set(KINDS) - (set() if run_engine.walled else {NOT_FOUND_WITHOUT_WALLS})
         await eventually(
-            lambda: not any(named(started[kind]) for kind in ours), "all of the context is gone"
+            lambda: not any(named(argument) for argument in started.values()),
+            "all of the context is gone",
         )
 
     try:

@@ -139,14 +139,15 @@ class Boot:
         init = messages.trusted_init(frame.metadata)
         if self._walled:
             _finish_walls(init)
+        elif not init.template:  # whose contexts are to be the steward's
+            walls.become_subreaper()
         if uid:  # who opens /dev/stdout opens the pipe anew
             os.fchown(OUTPUT, uid, uid)
         drop_rights(uid, self._walled)
         if self._confines.limited:
-            if init.template:  # what it forks is each limited by itself
-                walls.limit_own_processes(MOST_PROCESSES)
-            else:
-                walls.limit_processes(MOST_PROCESSES)
+            # What a template forks is each limited by itself.
+            limit = walls.limit_own_processes if init.template else walls.limit_processes
+            limit(MOST_PROCESSES)
         if uid:
             walls.set_dumpable()
         walls.die_with(_WATCH)
@@ -263,7 +264,8 @@ def missing_without_namespaces() -> dict[str, str]:
         "layers that they share with others",
         "layers at /opt": f"{reason}: sys.path names another directory, and so do PATH and "
         "LD_LIBRARY_PATH for the programs that a function starts",
-        "pid namespace": f"{reason}: a process that leaves its session and output is not found",
+        "pid namespace": f"{reason}: functions see the host's processes, and can end those of the "
+        "engine's own user",
         IPC: f"{reason}: contexts find each other's System V segments, queues and semaphores",
         HOST_NAME: f"{reason}: functions see the host's",
         PROCESSES: f"{reason}: the kernel counts a user's processes, the engine's among them",

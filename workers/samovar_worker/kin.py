@@ -74,16 +74,11 @@ def are_born(new: list[int], worker: int, first: int, output: int) -> bool:
     return first == 0 or (first in new and is_first_of_one_namespace(first, worker))
 
 
-def kill_strays(adopted: Callable[[], list[int]], session: int, output: int) -> None:
-    """Without a pid namespace: kill what a dead worker started and left to us, among the `adopted`.
-
-    Found are processes of its session and those that hold its output pipe. One that left both
-    behind is not found: `samovar doctor` says so.
-    """
-    while True:
-        strays = [pid for pid in adopted() if sid(pid) == session or holds(pid, output)]
-        if not strays:
-            return
+def kill_adopted(adopted: Callable[[], list[int]], ours: Callable[[int], bool]) -> None:
+    """Without a pid namespace: kill what a dead worker has left to this process, which adopts
+    orphans, of those `adopted` that are `ours`, and so on with what these leave."""
+    while strays := [pid for pid in adopted() if ours(pid)]:
         for pid in strays:
             os.kill(pid, signal.SIGKILL)
+        for pid in strays:
             os.waitpid(pid, 0)

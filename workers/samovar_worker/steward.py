@@ -47,6 +47,10 @@ class Steward(Zygote):
         self._unwanted = False  # that one was discarded meanwhile
         self._strangers: dict[int, int] = {}  # whom it has reaped meanwhile, and their status
         self._deadline = 0.0  # monotonic, while something is asked
+        # Without a pid namespace: what the template's init has left to the steward, and whether a
+        # context has died since it was last looked for what that has left.
+        self._elders: set[int] | None = None
+        self._unswept = False
 
     def _wait_ms(self) -> float | None:
         if self._asked is None:
@@ -58,6 +62,8 @@ class Steward(Zygote):
     def _look_at_the_time(self) -> None:
         asked = self._asked
         if asked is None:
+            if self._unswept:
+                self._sweep()
             return
         over = time.monotonic() >= self._deadline
         if self._pair is None:
@@ -100,6 +106,8 @@ class Steward(Zygote):
 
     def _ask(self) -> None:
         """Have the template fork for whoever is next."""
+        if self._elders is None and not self._walled:
+            self._elders = set(self._adopted())
         while self._queue and self._asked is None:
             packet, fds = self._queue.popleft()
             child = self._children.get(packet.context) if packet.revive else Child()
@@ -202,6 +210,8 @@ class Steward(Zygote):
             self._reap()
 
     def _reaped_stranger(self, pid: int, status: int) -> None:
+        if self._elders:
+            self._elders.discard(pid)
         if self._asked is not None:
             self._strangers[pid] = status
 
@@ -268,6 +278,21 @@ class Steward(Zygote):
             self._template = 0
             self._distrust("")
         self._end_strangers()
+
+    def _end_strays(self, session: int, output: int) -> None:
+        kin.kill_adopted(
+            self._adopted, lambda pid: kin.sid(pid) == session or kin.holds(pid, output)
+        )
+        self._unswept = True
+        if self._asked is None:  # else one of those that were adopted may be the worker to come
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Contexts adopt what is orphaned below them, so it is theirs that are dead, and not of the
+        template's init, what else has come here."""
+        self._unswept = False
+        elders = self._elders or set()
+        kin.kill_adopted(self._adopted, lambda pid: pid not in elders)
 
     def _end_strangers(self) -> None:
         """What a template leaves behind is nobody's; each death brings us here again."""

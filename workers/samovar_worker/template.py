@@ -216,6 +216,7 @@ class Template:
         else:
             _wait_for_the_end_of(self._between)
             walls.die_with_parent()
+            walls.become_subreaper()
 
 
 def _close(*ends: int | socket.socket | None) -> None:

@@ -249,7 +249,7 @@ class Zygote:
                     self._keep_mounts(child)
                     os.kill(child.holder, signal.SIGKILL)
                 elif not self._walled:
-                    kin.kill_strays(self._adopted, pid, child.output)
+                    self._end_strays(pid, child.output)
             else:
                 child.holder = 0
             if not child.worker and not child.holder:
@@ -257,6 +257,11 @@ class Zygote:
 
     def _reaped_stranger(self, pid: int, status: int) -> None:
         """Somebody's orphan has ended."""
+
+    def _end_strays(self, session: int, output: int) -> None:
+        """Kill what a worker has left (its session, and the inode of its output pipe). A worker
+        adopts the orphans below it: what was left to the zygote belongs to one that is dead."""
+        kin.kill_adopted(self._adopted, lambda pid: True)
 
     def _keep_mounts(self, child: Child) -> None:
         child.keep_mounts()
