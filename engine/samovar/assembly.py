@@ -254,6 +254,7 @@ def _node_id(data_dir: Path) -> str:
     path = data_dir / "node-id"
     if not path.exists():
         fresh = path.with_suffix(".new")
+        fresh.touch(0o600)
         fresh.write_text(secrets.token_hex(8))
         fresh.replace(path)
     return path.read_text().strip()

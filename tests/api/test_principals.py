@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,15 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError as Refused
 from tests.api.house import ARN, SESSION, House, RawClient, package, run
+from tests.api.requests import least
 from tests.signing import sign
 
 from samovar.doors.http.access_keys import AccessKey
+from samovar.doors.http.authorization import Authorizer
+from samovar.doors.http.key_names import action_of
+from samovar.doors.http.operations import OPERATIONS
 from samovar.doors.http.sigv4 import Verifier
+from samovar.errors import AWS, ClientError
 from samovar.model.access import Caller, root_arn
 
 OWN, OTHER = "000000000000", "111122223333"
@@ -36,6 +42,7 @@ OWNER = key("OWNER")
 OWN_ROOT = key("OWNROOT", root_arn(OWN))
 OWN_ROLE = key("OWNROLE", f"arn:aws:iam::{OWN}:role/admin")
 CALLING = key("CALLING", f"arn:aws:iam::{OWN}:user/calling", INVOKE, "lambda:GetFunction*")
+UNABLE = key("UNABLE", f"arn:aws:iam::{OWN}:user/unable", "samovar:Operate")
 THEIRS = key("THEIRS", root_arn(OTHER))
 USER = key("USER", f"{IAM}user/ann", organization="o-1234567890")
 SESSION_KEY = key("SESSION", f"arn:aws:sts::{OTHER}:assumed-role/reader/monday")
@@ -376,5 +383,33 @@ def test_the_engines_pages(tmp_path: Path, which: AccessKey, status: int) -> Non
         assert reply.status == status
         if status == 403:
             assert "samovar:Operate on resource: /_samovar/events" in json.dumps(reply.json)
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("which", [UNABLE, THEIRS], ids=["no action", "another account"])
+def test_no_operation_is_forgotten(tmp_path: Path, which: AccessKey) -> None:
+    """Whatever the API model has: nobody may do it whom nothing allows it, and those may whose
+    list has just its action."""
+
+    async def scene(it: House) -> None:
+        authorizer = Authorizer(it.engine.registry, REGION, OWN)
+        caller = which.caller
+        assert caller is not None
+        for operation in OPERATIONS:
+            params = least(operation)
+            for name, arn in (("FunctionName", f"{ARN}f"), ("LayerName", LAYER)):
+                if name in params:
+                    params[name] = arn
+            if operation == "GetLayerVersionByArn":
+                params["Arn"] = f"{LAYER}:1"
+            if operation in ("TagResource", "UntagResource", "ListTags"):
+                params["Resource"] = f"{ARN}f"
+            with pytest.raises(ClientError) as caught:
+                authorizer.demand(caller, operation, params)
+            assert caught.value.error is AWS.ACCESS_DENIED
+            assert f"to perform: {action_of(operation)} on" in str(caught.value)
+            if caller.account == OWN:
+                authorizer.demand(replace(caller, allow=(action_of(operation),)), operation, params)
 
     play(tmp_path, scene)

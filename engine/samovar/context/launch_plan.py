@@ -79,6 +79,7 @@ class Premises:
 def prepare(code: Path, run: Path) -> Premises:
     """Make the directories and links; raises OSError."""
     premises = Premises(code, run / "worker", run / "runtime", run / "root", run / "contexts")
+    run.mkdir(mode=0o700, parents=True, exist_ok=True)
     for directory in (premises.worker, premises.runtime, premises.scratch, premises.contexts):
         directory.mkdir(parents=True, exist_ok=True)
     for name in _WORKER_PACKAGES:

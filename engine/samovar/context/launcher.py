@@ -6,7 +6,7 @@ both, without processes. `tests/contract/test_launcher.py` holds the two to the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from samovar.context.lifecycle import Lifecycle
@@ -27,7 +27,7 @@ class Placement:
 
     version: FunctionVersion
     task_root: str
-    environment: dict[str, str]
+    environment: dict[str, str] = field(repr=False)
     import_paths: tuple[str, ...]
     tmp_dir: str | None
     log: LogStream

@@ -93,7 +93,7 @@ class LogFiles:
     def expect(self, function: str) -> None:
         """Have a directory for a function that has logged nothing yet: its name is known then."""
         with contextlib.suppress(OSError):
-            (self._directory / function).mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make(self._directory / function)
 
     def append(self, stream: LogStream, now: float, text: str, records: int) -> None:
         """Write `records` lines, or count them as lost; never raises for a disk's sake."""
@@ -165,7 +165,7 @@ class LogFiles:
     def _open(self, log: _FunctionLog) -> None:
         if log.sizes:
             return
-        log.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(log.directory)
         sizes = {path: path.stat().st_size for path in segments(log.directory)}
         log.torn = bool(sizes) and not _ends_well(next(reversed(sizes)))
         if sizes:
@@ -282,6 +282,13 @@ class LogFiles:
                 status = path.stat()
                 found.append((path, status.st_size, status.st_mtime))
         return found
+
+
+def _make(directory: Path) -> None:
+    """A function's directory, which nobody else may look into, nor into that of all logs: mkdir
+    gives its mode to the last one only. Raises OSError."""
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, exist_ok=True)
 
 
 def _segment(log: _FunctionLog) -> Path:

@@ -105,7 +105,8 @@ class Configuration:
     timeout: int = 3
     memory_size: int = 128
     ephemeral_storage: int = 512
-    environment: Mapping[str, str] | None = None
+    # Values are secrets: of what has an environment nothing that is printed or logged shows it.
+    environment: Mapping[str, str] | None = field(default=None, repr=False)
     log_group: str | None = None
     vpc_config_given: bool = False
     layers: tuple[AttachedLayer, ...] = ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 from samovar.errors import AWS, ClientError
@@ -47,7 +47,7 @@ class ConfigurationChanges:
     timeout: int | None = None
     memory_size: int | None = None
     ephemeral_storage: int | None = None
-    environment: Mapping[str, str] | None = None
+    environment: Mapping[str, str] | None = field(default=None, repr=False)
     log_group: str | None = None
     vpc_config_given: bool | None = None
     layers: Sequence[str] | None = None

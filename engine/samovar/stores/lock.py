@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from samovar.errors import DataDirectoryInUse, SettingsError
+from samovar.stores import privacy
 
 NAME = "lock"
 
@@ -28,13 +29,14 @@ class DataDirectoryLock:
         """Make the directory if need be (0700: functions' environments hold secrets) and lock it.
 
         Raises DataDirectoryInUse if another engine has it, be it in this very process, and
-        SettingsError if it can't be made or written to.
+        SettingsError if it can't be made or written to, or is not this user's alone.
         """
         if self._fd is not None:
             raise RuntimeError("already acquired")
         path = self._data_dir / NAME
         try:
             self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            privacy.settle(self._data_dir)
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise SettingsError(

@@ -7,7 +7,7 @@ the node that wrote: the same protocols are meant to stand on a store that sever
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -38,7 +38,7 @@ class Record:
     kind: str
     key: str
     revision: str
-    document: str
+    document: str = field(repr=False)  # a function's has its environment
     node: str
     owner: tuple[str, str] | None = None
 

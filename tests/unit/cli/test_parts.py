@@ -18,7 +18,7 @@ from rich.console import Console
 
 from samovar.doors.cli.demo import package, tables
 from samovar.doors.cli.demo.calls import Call
-from samovar.doors.cli.doctor import access, host, inside
+from samovar.doors.cli.doctor import access, disk, host, inside
 from samovar.doors.cli.doctor.facts import Fact, Verdict
 from samovar.doors.cli.doctor.trial import Trial
 from samovar.doors.cli.exits import Exit, Failure, failures, refused
@@ -402,6 +402,31 @@ def test_the_package_brings_its_own_pillow(tmp_path: Path) -> None:
 def test_the_picture_is_small_enough_to_ship() -> None:
     picture = package.example_directory() / package.PICTURE
     assert picture.stat().st_size < 300_000
+
+
+def test_doctor_says_whose_the_data_directory_is(tmp_path: Path) -> None:
+    place = tmp_path / "data"
+    assert disk.rights(place) == Fact("data directory", f"{place}: to be made, for this user alone")
+    place.mkdir(mode=0o700)
+    assert disk.rights(place).finding == f"{place}: this user's alone"
+    place.chmod(0o750)
+    (place / "samovar.db").touch(0o600)
+    open_to_others = disk.rights(place)
+    assert (open_to_others.verdict, open_to_others.advice) == (
+        Verdict.WARNING,
+        "samovar start mends it",
+    )
+    assert open_to_others.finding == f"open to others: {place}"
+    assert place.stat().st_mode & 0o777 == 0o750  # doctor changes nothing
+    (place / "notes.txt").touch()
+    assert "mode 0750), and holds what is not the engine's" in disk.rights(place).finding
+    place.chmod(0o777)
+    refused = disk.rights(place)
+    assert (refused.verdict, refused.advice) == (
+        Verdict.MISSING,
+        "samovar start refuses this directory",
+    )
+    assert disk.rights(place / "notes.txt").verdict is Verdict.MISSING
 
 
 def test_doctor_says_whose_requests_are_served(tmp_path: Path) -> None:

@@ -52,6 +52,9 @@ class Init(NamedTuple):
     layers: str | None
     template: bool
 
+    def __repr__(self) -> str:
+        return f"Init({self.handler!r}, {self.task_root!r})"  # variables are secrets
+
 
 class Restore(NamedTuple):
     """Whose context a process that was forked from a template is.
@@ -63,6 +66,9 @@ class Restore(NamedTuple):
     environment: dict[str, str]
     tmp_dir: str | None
     revived: bool
+
+    def __repr__(self) -> str:
+        return f"Restore(tmp_dir={self.tmp_dir!r}, revived={self.revived})"  # as of an Init
 
 
 class LeftOpen(NamedTuple):

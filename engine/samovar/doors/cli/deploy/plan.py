@@ -31,7 +31,7 @@ class Wishes:
     timeout: int | None = None
     memory: int | None = None
     description: str | None = None
-    environment: Mapping[str, str] | None = None
+    environment: Mapping[str, str] | None = field(default=None, repr=False)
     layers: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     snap_start: bool | None = None
@@ -54,8 +54,8 @@ class Plan:
     reserved concurrency stays as it is."""
 
     name: str
-    create: Mapping[str, Any] | None = None
-    configuration: Mapping[str, Any] = field(default_factory=dict)
+    create: Mapping[str, Any] | None = field(default=None, repr=False)
+    configuration: Mapping[str, Any] = field(default_factory=dict, repr=False)
     code: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     reserve: Amount | None = None

@@ -67,7 +67,12 @@ def _examine(settings: Settings) -> dict[str, list[Fact]]:
         "walls": inside.walls(found.report, settings),
         "seen by a function": inside.seen(found, settings),
         "kernel": [*kernel.look(), *cgroups.look()],
-        "host": [*host.look(settings), *disk.look(settings.data_dir), access.look(settings)],
+        "host": [
+            *host.look(settings),
+            *disk.look(settings.data_dir),
+            disk.rights(settings.data_dir),
+            access.look(settings),
+        ],
     }
 
 

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from samovar.doors.cli.doctor.facts import Fact, Verdict, existing_part
+from samovar.stores import privacy
 
 _SYNCS = 8
 # A change of a function takes three syncs: past this a person notices.
@@ -27,6 +28,34 @@ def look(directory: Path) -> list[Fact]:
     except OSError as error:
         advice = "name another directory with --data-dir or SAMOVAR_DATA_DIR"
         return [Fact("writing there", f"{existing}: {error.strerror}", Verdict.MISSING, advice)]
+
+
+def rights(directory: Path) -> Fact:
+    """Who may look into the data directory, where functions' environments are; nothing is mended
+    here."""
+    subject = "data directory"
+    try:
+        found = privacy.examine(directory)
+    except FileNotFoundError:
+        return Fact(subject, f"{directory}: to be made, for this user alone")
+    except OSError as error:
+        advice = "name another directory with --data-dir or SAMOVAR_DATA_DIR"
+        return Fact(subject, f"{directory}: {error.strerror}", Verdict.MISSING, advice)
+    if found.refusal is not None:
+        advice = "samovar start refuses this directory"
+        return Fact(subject, f"{directory}: {found.refusal}", Verdict.MISSING, advice)
+    if found.shared is not None:
+        return Fact(
+            subject,
+            f"{directory}: open to others (mode {found.shared:04o}), and holds what is not the "
+            "engine's",
+            Verdict.WARNING,
+            "name a directory of its own with --data-dir; what is the engine's is private itself",
+        )
+    if found.open:
+        paths = ", ".join(str(one.path) for one in found.open)
+        return Fact(subject, f"open to others: {paths}", Verdict.WARNING, "samovar start mends it")
+    return Fact(subject, f"{directory}: this user's alone")
 
 
 def database(place: Path) -> Fact:

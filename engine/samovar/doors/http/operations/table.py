@@ -21,7 +21,7 @@ class Call:
     reached this door (`http://host:port`); `request_id` is the one of the reply's header."""
 
     engine: ServedEngine
-    params: Mapping[str, Any]
+    params: Mapping[str, Any] = field(repr=False)  # environments are among them
     links: CodeLinks
     base_url: str
     request_id: str
