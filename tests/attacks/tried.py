@@ -1,6 +1,9 @@
-"""What all attacks share: how a try ended."""
+"""What attacks share: how a try ended, and what some of them do first."""
 
 import errno
+import os
+import socket
+import time
 
 
 def tried(attempt, *given):
@@ -25,3 +28,15 @@ def call(number, *given):
     given = [ctypes.c_long(one) if isinstance(one, int) else one for one in given]
     if libc.syscall(ctypes.c_long(number), *given) < 0:
         raise OSError(ctypes.get_errno(), "refused")
+
+
+def leave_daemon(port):
+    """A grandchild in a session of its own, which says that it is there, and stays."""
+    out = socket.create_connection(("127.0.0.1", port))
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            out.sendall(b"a grandchild is here\n")
+            time.sleep(3600)
+        os._exit(0)
+    out.close()

@@ -28,6 +28,13 @@ async def all_hold(lines: Lifelines) -> None:
     await eventually(lambda: lines.alive() == set(KINDS), "everything was started")
 
 
+async def returned(engine: Engine, lines: Lifelines) -> None:
+    """A handler has returned, and all that it has started is there."""
+    await create(engine, "lingering.handler", timeout=30)
+    assert await result(engine, event(lines, "return")) == "returned"
+    await all_hold(lines)
+
+
 async def none_holds(lines: Lifelines) -> None:
     await eventually(lambda: not lines.alive(), "everything has ended")
 
@@ -41,7 +48,7 @@ def test_a_deaf_handler_is_gone_at_its_timeout_with_all_that_it_started(
     run_engine: RunEngine, lines: Lifelines, how: str
 ) -> None:
     async def scenario(engine: Engine) -> None:
-        await create(engine, "lingering.handler", timeout=3)
+        await create(engine, "lingering.handler", timeout=5)
         invocation = asyncio.create_task(engine.invoke("f", event(lines, how)))
         await all_hold(lines)
         outcome = await invocation
@@ -55,9 +62,7 @@ def test_all_is_gone_when_the_handler_has_ended_its_process(
     run_engine: RunEngine, lines: Lifelines
 ) -> None:
     async def scenario(engine: Engine) -> None:
-        await create(engine, "lingering.handler")
-        assert await result(engine, event(lines, "return")) == "returned"
-        await all_hold(lines)
+        await returned(engine, lines)
         outcome = await engine.invoke("f", event(lines, "exit") | {"kinds": []})
         assert error(outcome)["errorType"] == "Runtime.ExitError"
         await none_holds(lines)
@@ -69,9 +74,7 @@ def test_all_is_gone_when_the_context_was_idle_for_too_long(
     run_engine: RunEngine, lines: Lifelines
 ) -> None:
     async def scenario(engine: Engine) -> None:
-        await create(engine, "lingering.handler")
-        assert await result(engine, event(lines, "return")) == "returned"
-        await all_hold(lines)
+        await returned(engine, lines)
         assert engine.drop_idle_contexts("f") == 1
         await none_holds(lines)
 
@@ -80,9 +83,7 @@ def test_all_is_gone_when_the_context_was_idle_for_too_long(
 
 def test_all_is_gone_when_the_engine_has_stopped(run_engine: RunEngine, lines: Lifelines) -> None:
     async def scenario(engine: Engine) -> None:
-        await create(engine, "lingering.handler")
-        assert await result(engine, event(lines, "return")) == "returned"
-        await all_hold(lines)
+        await returned(engine, lines)
 
     run_engine(scenario)
     assert lines.alive() == set()
@@ -92,7 +93,7 @@ def test_a_context_ends_alone(run_engine: RunEngine, lines: Lifelines) -> None:
     """What another context of the same zygote has started lives on."""
 
     async def scenario(engine: Engine) -> None:
-        await create(engine, "lingering.handler")
+        await create(engine, "lingering.handler", timeout=30)
         await create(engine, "lingering.handler", "other")
         assert await result(engine, event(lines, "return")) == "returned"
         await all_hold(lines)
