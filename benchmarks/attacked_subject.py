@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import json
-import zipfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engine_subject import EngineSubject
+from benchmarks.engine_subject import EngineSubject, packed
 
 _ATTACKS = Path(__file__).resolve().parents[1] / "tests" / "attacks"
 _TIMEOUT = 1  # seconds of each attack, of which most never end
@@ -68,8 +66,4 @@ class AttackedSubject(EngineSubject):
 
 
 def _package(attack: str) -> bytes:
-    memory = io.BytesIO()
-    with zipfile.ZipFile(memory, "w") as archive:
-        for name in (attack, "tried"):
-            archive.writestr(f"{name}.py", (_ATTACKS / f"{name}.py").read_bytes())
-    return memory.getvalue()
+    return packed(*(_ATTACKS / f"{name}.py" for name in (attack, "tried")))

@@ -70,7 +70,7 @@ class EngineSubject(Subject):
         if pure_msgpack:
             hide_c_extension(Path(self._directory) / "pure")
         self._doors = AsyncExitStack()
-        self._package = _package()
+        self._package = packed(_HANDLERS)
         self._engine: Engine = Engine(
             Settings(
                 data_dir=Path(self._directory) / "data",
@@ -234,9 +234,10 @@ class EngineSubject(Subject):
             shutil.rmtree(self._directory)
 
 
-def _package() -> bytes:
-    """A zip of the one file: whether this checkout has a `__pycache__` must make no difference."""
+def packed(*files: Path) -> bytes:
+    """A zip of just these: whether this checkout has a `__pycache__` must make no difference."""
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w") as archive:
-        archive.writestr("handlers.py", _HANDLERS.read_bytes())
+        for file in files:
+            archive.writestr(file.name, file.read_bytes())
     return memory.getvalue()

@@ -4,3 +4,16 @@ An answer is `{what was tried: how it ended}`: «done», or the name of the erro
 what is aimed at (see `tests/process/attack_program.py`). `tests/process/test_attacks.py` says which
 end is promised where.
 """
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PLACE = Path(__file__).parent
+_SHARED = "tried"
+ALL = sorted(path.stem for path in _PLACE.glob("*.py") if path.stem not in ("__init__", _SHARED))
+
+
+def code_of(attack: str) -> dict[str, bytes]:
+    """The files of its package, by their names."""
+    return {f"{part}.py": (_PLACE / f"{part}.py").read_bytes() for part in (attack, _SHARED)}

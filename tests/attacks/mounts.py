@@ -1,17 +1,10 @@
 """Change what is mounted, leave the root, become somebody else."""
 
-import ctypes
 import os
 
-from tried import tried
+from tried import checked, libc, tried
 
 CLONE_NEWUSER, CLONE_NEWNS = 0x10000000, 0x00020000
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def checked(result):
-    if result < 0:
-        raise OSError(ctypes.get_errno(), "refused")
 
 
 def handler(event, context):

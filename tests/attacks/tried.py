@@ -1,9 +1,12 @@
 """What attacks share: how a try ended, and what some of them do first."""
 
+import ctypes
 import errno
 import os
 import socket
 import time
+
+libc = ctypes.CDLL(None, use_errno=True)
 
 
 def tried(attempt, *given):
@@ -22,11 +25,13 @@ def read(path):
 
 def call(number, *given):
     """A bare system call."""
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
     given = [ctypes.c_long(one) if isinstance(one, int) else one for one in given]
-    if libc.syscall(ctypes.c_long(number), *given) < 0:
+    checked(libc.syscall(ctypes.c_long(number), *given))
+
+
+def checked(result):
+    """What a function of `libc` has returned; raises OSError where that says so."""
+    if result < 0:
         raise OSError(ctypes.get_errno(), "refused")
 
 

@@ -18,13 +18,12 @@ from typing import Any
 
 import psutil
 import uvloop
+from tests.attacks import ALL, code_of
 from tests.process.house import Silence, eventually, package, result
 
 from samovar.engine import Engine
 from samovar.settings import Settings
 
-ATTACKS = Path(__file__).resolve().parents[1] / "attacks"
-ALL = sorted(path.stem for path in ATTACKS.glob("*.py") if path.stem not in ("__init__", "tried"))
 # Those that only time ends.
 ENDLESS = ("spin", "sleep_in_c", "deaf", "daemon", "at_exit")
 SECRET = "canary-of-the-neighbour"
@@ -116,11 +115,10 @@ class House:
         }
 
     async def attack(self, name: str) -> dict[str, Any]:
-        code = {f"{part}.py": (ATTACKS / f"{part}.py").read_bytes() for part in (name, "tried")}
         function = name.replace("_", "-")
         await self._engine.create_function(
             function,
-            code=package(dict(code)),
+            code=package(code_of(name)),
             handler=f"{name}.handler",
             timeout=1 if name in ENDLESS else 30,
         )

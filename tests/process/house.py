@@ -8,7 +8,7 @@ import json
 import os
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -49,7 +49,7 @@ class Silence(Log):
         pass
 
 
-def package(files: dict[str, str | bytes]) -> bytes:
+def package(files: Mapping[str, str | bytes]) -> bytes:
     """A zip of `files`, by path."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

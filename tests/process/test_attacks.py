@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.process.attack_program import ALL
+from tests.attacks import ALL
+from tests.process.other_hosts import AS_USER, or_skip, without_namespaces
 from tests.process.programs import CHECKOUT, environment
 
 PATIENCE = 180.0  # seconds; only what hangs takes them
-USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
-NO_NAMESPACES = 'echo 0 > /proc/sys/user/max_mnt_namespaces && exec "$@"'
-REFUSED = ("unshare", "--user", "--map-root-user", "sh", "-c", NO_NAMESPACES, "sh")
 
 EXIT, TIMEOUT = "Runtime.ExitError", "Sandbox.Timedout"
 Ends = Mapping[str, Any]
@@ -131,12 +129,6 @@ def held(found: dict[str, Any], expected: Ends) -> None:
         assert said["end"] == expected[name], name
 
 
-def may_have_namespaces() -> None:
-    if subprocess.run([*USER, "true"], check=False, capture_output=True).returncode:
-        assert os.geteuid() != 0, "root without user namespaces: the walls can't be tested here"
-        pytest.skip("this host gives unprivileged users no user namespaces")
-
-
 def test_against_an_engine_of_root(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("this is for root")
@@ -144,14 +136,12 @@ def test_against_an_engine_of_root(tmp_path: Path) -> None:
 
 
 def test_against_an_engine_of_another_user(tmp_path: Path) -> None:
-    may_have_namespaces()
-    held(attacked(tmp_path, USER), WALLED)
+    held(attacked(tmp_path, or_skip(AS_USER)), WALLED)
 
 
 def test_where_namespaces_are_refused(tmp_path: Path) -> None:
     """Nothing of the table's last column is more than what is written there."""
-    may_have_namespaces()
-    found = attacked(tmp_path, REFUSED)
+    found = attacked(tmp_path, or_skip(without_namespaces("mnt")))
     # Whether processes of one user may read each other's memory, Yama decides (ptrace_scope).
     for name in HOSTS:
         assert found["attacks"]["others_processes"]["end"].pop(name) in ("done", "EACCES", "EIO")

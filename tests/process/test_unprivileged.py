@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.process.other_hosts import AS_USER, or_skip, without_namespaces
 
 REPORT = Path(__file__).with_name("engine_report.py")
 PATIENCE = 60.0  # seconds; only an engine that hangs takes them
@@ -39,7 +41,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
 
 
-def report(place: Path, command: list[str]) -> dict[str, Any]:
+def report(place: Path, command: Sequence[str]) -> dict[str, Any]:
     """What an engine run through `command` says of its walls and its function."""
     checkout = REPORT.parents[2]
     run = subprocess.run(
@@ -57,16 +59,14 @@ def report(place: Path, command: list[str]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def unprivileged() -> list[str]:
+def unprivileged() -> tuple[str, ...]:
     """A command that runs another as a user who is not root and has no capabilities."""
-    command = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
-    if subprocess.run([*command, "true"], check=False).returncode:
-        assert os.geteuid() != 0, "root without user namespaces: the walls can't be tested here"
-        pytest.skip("this host gives unprivileged users no user namespaces")
-    return command
+    return or_skip(AS_USER)
 
 
-def test_an_unprivileged_engine_has_all_walls(tmp_path: Path, unprivileged: list[str]) -> None:
+def test_an_unprivileged_engine_has_all_walls(
+    tmp_path: Path, unprivileged: tuple[str, ...]
+) -> None:
     found = report(tmp_path, unprivileged)
     nothing_is_missing(found)
     assert "uid of its own" not in (*found["held"], *found["missing"])
@@ -100,11 +100,9 @@ def restored_from_a_template(found: dict[str, Any]) -> None:
 
 
 def test_refused_namespaces_are_reported_and_functions_run(
-    tmp_path: Path, unprivileged: list[str]
+    tmp_path: Path, unprivileged: tuple[str, ...]
 ) -> None:
-    refused = 'echo 0 > /proc/sys/user/max_mnt_namespaces && exec "$@"'
-    command = ["unshare", "--user", "--map-root-user", "sh", "-c", refused, "sh"]
-    found = report(tmp_path, command)
+    found = report(tmp_path, without_namespaces("mnt"))
     assert {"namespaces", "private /tmp", "pid namespace"} <= set(found["missing"])
     assert "unshare" in found["missing"]["namespaces"]
     assert "layers at /opt" in found["missing"]

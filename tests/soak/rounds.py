@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from itertools import count
-from pathlib import Path
 
+from tests.attacks import code_of
 from tests.process.house import eventually, package
 
 from samovar.engine import Engine
 
-ATTACKS = Path(__file__).resolve().parents[1] / "attacks"
 # What ends a context, or leaves something beside it.
 HOSTILE = ("raw_bytes", "closed_pipes", "another_program", "threads_that_stay", "flood", "deaf")
 CODE = """
@@ -62,9 +61,8 @@ class Soak:
         await engine.invoke(ordinary, '""')
         await engine.delete_function(ordinary)
         attack = HOSTILE[number % len(HOSTILE)]
-        parts = {f"{part}.py": (ATTACKS / f"{part}.py").read_bytes() for part in (attack, "tried")}
         await engine.create_function(
-            hostile, code=package({**parts}), handler=f"{attack}.handler", timeout=1
+            hostile, code=package(code_of(attack)), handler=f"{attack}.handler", timeout=1
         )
         await engine.invoke(hostile, "{}")
         await engine.delete_function(hostile)
