@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
@@ -10,15 +11,16 @@ from pathlib import Path
 from typing import Self
 
 from samovar.clock import Clock
-from samovar.context import launch_plan, sweep
-from samovar.context.context import Surroundings
+from samovar.context import delegation, launch_plan, sweep
 from samovar.context.deadlines import Deadlines
 from samovar.context.environment import Region
 from samovar.context.host_memory import HostMemory, MemoryGauge, YieldingGauge, own_group
 from samovar.context.launch_plan import Family
+from samovar.context.limiter import Limiter
 from samovar.context.nursery import Nursery
 from samovar.context.provision import Provisioner
-from samovar.errors import ClientError, EngineError
+from samovar.context.surroundings import Surroundings
+from samovar.errors import ClientError, EngineError, WallsMissing
 from samovar.event_sources.sources import EventSources
 from samovar.invocation.asynchronous import AsyncInvocation
 from samovar.invocation.sync import Invoker
@@ -33,7 +35,7 @@ from samovar.registry.runtimes import Runtimes
 from samovar.scheduler.driver import Scheduler
 from samovar.scheduler.policy import Policy
 from samovar.scheduler.provisioning import Provisioning
-from samovar.settings import Settings
+from samovar.settings import Isolation, Settings
 from samovar.stores.code_files import FileCodeStore
 from samovar.stores.faults import told
 from samovar.stores.sqlite import SqliteRecordStore
@@ -47,6 +49,7 @@ class Parts:
 
     registry: FunctionRegistry
     nursery: Nursery
+    limiter: Limiter
     provisioner: Provisioner
     scheduler: Scheduler
     provisioning: Provisioning
@@ -98,9 +101,18 @@ class Parts:
             endings.push_async_callback(keeping.close)
             metrics.watch_lost_records(keeping.lost.counts)
             deadlines = Deadlines(clock)
+            limiter = Limiter(
+                await asyncio.to_thread(
+                    delegation.ask, settings.cgroups, delegation.tops_name(sweep.marker(run))
+                ),
+                clock,
+                quota=settings.cpu_quota,
+                insist=settings.isolation is Isolation.STRICT,
+            )
+            endings.push_async_callback(limiter.close)
             nursery = Nursery(
                 premises,
-                Surroundings(clock, deadlines, settings.init_timeout, keeping.journal),
+                Surroundings(clock, deadlines, settings.init_timeout, keeping.journal, limiter),
                 isolation=settings.isolation,
                 spares=settings.spares,
                 uids=settings.uids,
@@ -161,6 +173,7 @@ class Parts:
             parts = cls(
                 registry,
                 nursery,
+                limiter,
                 provisioner,
                 scheduler,
                 provisioning,
@@ -172,7 +185,7 @@ class Parts:
                 metrics,
                 endings,
             )
-            await parts._settle_walls(metrics)
+            await parts._settle_walls(metrics, settings.isolation)
             for arn, reserved in registry.concurrency.reservations():
                 scheduler.reserve(arn, reserved)
             registry.subscribe(parts)
@@ -188,14 +201,28 @@ class Parts:
             parts._endings = endings.pop_all()
             return parts
 
-    async def _settle_walls(self, metrics: PrometheusObserver) -> None:
+    async def _settle_walls(self, metrics: PrometheusObserver, isolation: Isolation) -> None:
         served = self.registry.runtimes.served
         if served:
             await self.nursery.try_walls(Family(served[0], "bare"))
-        for wall in self.nursery.walls:
+            for pid in self.nursery.zygote_pids():
+                await self.limiter.try_out(pid)
+        if isolation is Isolation.STRICT and self.limiter.missing:
+            raise WallsMissing(self.limiter.missing)
+        for wall in self.walls_held:
             metrics.wall(wall, True)
-        for wall in self.nursery.missing:
+        for wall in self.walls_missing:
             metrics.wall(wall, False)
+
+    @property
+    def walls_held(self) -> tuple[str, ...]:
+        """Walls and limits of contexts that this host allows."""
+        return (*self.nursery.walls, *self.limiter.held)
+
+    @property
+    def walls_missing(self) -> dict[str, str]:
+        """Those that it does not, and why."""
+        return self.nursery.missing | self.limiter.missing
 
     async def dismantle(self) -> None:
         """End all parts, in the order in which none is needed by another any more; idempotent."""

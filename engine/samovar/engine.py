@@ -204,12 +204,11 @@ class Engine(FunctionsApi, EventsApi, SourcesApi):
     def report(self) -> EngineReport:
         """What was found on this host."""
         parts = self._parts
-        nursery = parts.nursery
         return EngineReport(
             parts.registry.runtimes.served,
-            tuple(nursery.walls),
-            dict(nursery.missing),
-            tuple(nursery.zygote_pids()),
+            parts.walls_held,
+            parts.walls_missing,
+            tuple(parts.nursery.zygote_pids()),
         )
 
     def metrics_text(self) -> bytes:

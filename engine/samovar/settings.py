@@ -52,6 +52,15 @@ class Isolation(StrEnum):
     NONE = "none"  # a directory per context, through TMPDIR
 
 
+class ControlGroups(StrEnum):
+    """Which control groups hold contexts to their limits."""
+
+    AUTO = "auto"  # for each limit those that have it, said at start where none has
+    V2 = "v2"  # the kernel's version 2 only
+    V1 = "v1"
+    OFF = "off"  # none: memory is looked at while a function runs, and nothing else is held
+
+
 def _default_data_dir() -> Path:
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(base) / "samovar"
@@ -99,6 +108,16 @@ class Settings:
         "walls around contexts: auto, namespaces (refuse to start without), strict (refuse to "
         "start where any wall is missing) or none",
         Isolation.AUTO,
+    )
+    cgroups: ControlGroups = _setting(
+        "control groups that hold contexts to MemorySize, their share of the CPUs and 1,024 "
+        "processes: auto, v2, v1 or off",
+        ControlGroups.AUTO,
+    )
+    cpu_quota: bool = _setting(
+        "give a context no more CPU time than MemorySize buys on AWS (1,769 MB: one CPU), even if "
+        "nobody else wants it; not during its init: on or off",
+        False,
     )
     spares: int = _setting("contexts forked ahead of need, per interpreter and preload", 2)
     max_contexts: int = _setting("contexts that may exist at once", 1000)
@@ -169,11 +188,13 @@ class Settings:
         if self.credentials_file is not None:
             file = Path(self.credentials_file).expanduser().absolute()
             object.__setattr__(self, "credentials_file", file)
-        try:
-            object.__setattr__(self, "isolation", Isolation(self.isolation))
-        except ValueError as error:
-            known = ", ".join(Isolation)
-            raise SettingsError(f"isolation={self.isolation!r}: must be one of {known}") from error
+        for name, kind in (("isolation", Isolation), ("cgroups", ControlGroups)):
+            value = getattr(self, name)
+            try:
+                object.__setattr__(self, name, kind(value))
+            except ValueError as error:
+                known = ", ".join(kind)
+                raise SettingsError(f"{name}={value!r}: must be one of {known}") from error
 
         def need(ok: bool, name: str, rule: str) -> None:
             if not ok:
@@ -306,6 +327,7 @@ _PARSERS: Mapping[str, Any] = {
     "Path | None": lambda text: Path(text).expanduser(),
     "bool": lambda text: _SWITCHES[text.lower()],
     "Isolation": Isolation,
+    "ControlGroups": ControlGroups,
     "str": str,
     "tuple[Path, ...]": lambda text: tuple(map(Path, filter(None, text.split(os.pathsep)))),
 }

@@ -11,20 +11,19 @@ import asyncio
 import logging
 import os
 import random
+import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from samovar.clock import Clock
-from samovar.context import opening, verdict
-from samovar.context.deadlines import Deadlines
+from samovar.context import opening, run_log, verdict
 from samovar.context.fork_server import ForkServer
 from samovar.context.launcher import ContextListener, Placement
 from samovar.context.lifecycle import ContextState, Lifecycle
+from samovar.context.limits import limits_of
 from samovar.context.opening import Failure, Role
 from samovar.context.process import WorkerProcess, payload_memory
 from samovar.context.run import Run, Verdict
+from samovar.context.surroundings import Surroundings
 from samovar.errors import ClientError
-from samovar.logs.stream import Journal, Started
 from samovar_worker.wire import control, messages
 from samovar_worker.wire.frames import MAX_METADATA, Frame, ProtocolError
 from samovar_worker.wire.messages import Kind, LeftOpen
@@ -41,16 +40,6 @@ _new = tuple.__new__  # a named tuple's own is a Python function: twice the cost
 _LONGEST_TYPE = 256  # characters of an error's type; a worker sends no longer one
 _draw = random.Random().getrandbits  # noqa: S311  # tells runs apart, and keeps no secret
 _ANOTHERS = "a reply to another invocation"
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all contexts of an engine share."""
-
-    clock: Clock
-    deadlines: Deadlines
-    init_timeout: float
-    journal: Journal | None
 
 
 class ExecutionContext:
@@ -79,13 +68,15 @@ class ExecutionContext:
         self.failure: Failure | None = None  # of the first init or restore
         self.left_open: LeftOpen | None = None  # by a template's init
         self._s = surroundings
+        self._limiter = surroundings.limiter
+        self._guard = surroundings.limiter.guard
         self._clock = surroundings.clock
         self._listener: ContextListener | None = None
         self._loop = asyncio.get_running_loop()
         self._process: WorkerProcess | None = None
         self._run: Run | None = None
         self._deadline: float | None = None  # the length under which a deadline is pending
-        self._out_of_time = self._reaped = False
+        self._out_of_time = self._overran = self._reaped = False
         # Told when it ends as a spare, and whether it had been ready.
         self.spare_lost: Callable[[bool], None] = lambda was_ready: None
         self._broken: str | None = None
@@ -127,6 +118,7 @@ class ExecutionContext:
         if self._broken is not None or process is None:
             self._loop.call_soon(self._gone, self._broken or "its process ended")
             return
+        self._limiter.limit(self, limits_of(placement.version))
         process.output.name(placement.log)
         if process.channel.turn is Turn.READY and lifecycle.state is ContextState.STARTING:
             self._send_init()
@@ -136,6 +128,8 @@ class ExecutionContext:
         placement = self.placement
         assert placement is not None
         self._run = run
+        if self._guard is not None:
+            self._guard.begin(self.number)
         now = run.started = self._clock.monotonic()
         timeout = placement.version.configuration.timeout
         self._deadline = timeout
@@ -170,6 +164,12 @@ class ExecutionContext:
         self.lost = True
         self._process_over(reason, lost=True)
 
+    def overran(self) -> None:
+        """It has more memory than it may have: the process goes, with all it has started."""
+        if self._process is not None and self.placement is not None and not self._out_of_time:
+            self._overran = True
+            self._process.kill()
+
     def discard(self) -> None:
         """Give back a context that was never started."""
         self.zygote.discard(self.number)
@@ -178,6 +178,7 @@ class ExecutionContext:
     def close(self) -> None:
         """Let go of all descriptors; idempotent. The process is the zygote's affair."""
         self._close_process()
+        self._limiter.leave(self)
         self.zygote.forget(self.number)
         if self._memory_fd >= 0:
             os.close(self._memory_fd)
@@ -191,6 +192,7 @@ class ExecutionContext:
             os.close(pidfd)
             return
         process.forked(pidfd)
+        self._limiter.enter(self, process.pid)
         if self._out_of_time or self._broken:
             process.kill()
 
@@ -219,7 +221,7 @@ class ExecutionContext:
             self._memory_fd, self._s.journal, self._clock.wall, self._on_frame, self._on_broken
         )
         self._process = process
-        self._out_of_time = self._reaped = False
+        self._out_of_time = self._overran = self._reaped = False
         self._failed_init = None
         if self.placement is not None:
             process.output.name(self.placement.log)
@@ -231,6 +233,8 @@ class ExecutionContext:
         placement, process = self.placement, self._process
         assert placement is not None and process is not None
         now = self.init_began = self._clock.monotonic()
+        if self._guard is not None:
+            self._guard.begin(self.number)
         if self.lifecycle is not None and self.lifecycle.state is ContextState.STARTING:
             self.lifecycle.move(ContextState.INITIALIZING)
             self._deadline = placement.init_timeout or self._s.init_timeout
@@ -258,7 +262,7 @@ class ExecutionContext:
         self._number = _draw(64)
         process.channel.send(_INVOKE, metadata, invocation.payload, self._number)
         if process.output.listening:
-            self._log_start(process, run)
+            run_log.run_begins(process, run)
 
     def _on_frame(self, frame: Frame) -> None:
         process = self._process
@@ -269,7 +273,7 @@ class ExecutionContext:
             if self.placement is not None and self._stopping is None:
                 self._send_init()
             return
-        if self._out_of_time:
+        if self._out_of_time or self._overran:
             return  # too late: it is being killed
         if kind == _REFUSED:
             refused = messages.unpack(messages.Refused, frame.metadata)
@@ -310,8 +314,11 @@ class ExecutionContext:
         if self._run is not None:
             self._send_invoke(process)
             return
+        if self._guard is not None:
+            self._guard.end(self.number)
         if self._reaped or self._stopping is not None:
             return
+        self._limiter.opened(self)
         self._withdraw_deadline()
         assert self._listener is not None
         self._listener.context_ready(self)
@@ -357,6 +364,8 @@ class ExecutionContext:
         if self._deadline is not None:
             self._s.deadlines.withdraw(self._deadline, self)
             self._deadline = None
+        if self._guard is not None:
+            self._guard.end(self.number)
         self._suppressed = False
         duration = now - run.started
         if self._out_of_time:
@@ -368,7 +377,11 @@ class ExecutionContext:
         if process is not None and process.output.listening:
             status = verdict.status(error_type, self._out_of_time, broken)
             ending = (run.init_shown, error_type, by_platform, status)
-            tail = self._log_end(process, run, duration, ending)
+            assert self.placement is not None
+            memory_size = self.placement.version.configuration.memory_size
+            usage = (duration, memory_size, self.memory_used)
+            restored = self._in_worker if self.role is Role.RESTORED else None
+            tail = run_log.run_ends(process, run, usage, ending, restored)
         self.invocations += 1
         failed = None if error_type is None else verdict.UNHANDLED
         final = (
@@ -400,33 +413,11 @@ class ExecutionContext:
         if self._process is None and self._run is None and self._listener is not None:
             self._gone(reason)
 
-    def _log_start(self, process: WorkerProcess, run: Run) -> None:
-        """Behind the output of an init that the run has to repeat, as on AWS."""
-        process.output.platform(_new(Started, (run.invocation.function_arn,)))
-
-    def _log_end(
-        self,
-        process: WorkerProcess,
-        run: Run,
-        duration: float,
-        ending: tuple[float | None, str | None, bool, str],
-    ) -> bytes:
-        assert self.placement is not None
-        output = process.output
-        output.drain()
-        if process.channel.turn not in (Turn.RUNNING, Turn.IDLE):
-            self._log_start(process, run)  # its init was repeated in vain
-        memory_size = self.placement.version.configuration.memory_size
-        usage = (duration, memory_size, self.memory_used)
-        restored = self._in_worker if self.role is Role.RESTORED else None
-        output.platform(opening.run_ended(usage, ending, restored))
-        return output.end()
-
     def _settle_exit(self, exited: control.Exited, run_over: bool) -> None:
         """The process is reaped: say what that means for the init or the run it was in."""
         run = self._run
-        ended = (exited.code, exited.signal, self._out_of_time)
-        failure = opening.failure_of(self._failed_init, *ended)
+        ended = verdict.Exit(exited.code, exited.signal, self._ran_out_of_memory(exited))
+        failure = opening.failure_of(self._failed_init, self._out_of_time, ended)
         if run is None:
             if self._stopping is None and self._in(ContextState.INITIALIZING):
                 self.failure = failure
@@ -435,7 +426,7 @@ class ExecutionContext:
             assert self.placement is not None
             timeout = self.placement.version.configuration.timeout if self._out_of_time else None
             request_id = run.invocation.request_id
-            error = verdict.of_exit(request_id, exited.code, exited.signal, timeout)
+            error = verdict.of_exit(request_id, ended, timeout)
             payload, error_type = error.to_json(), error.error_type
             if self._process is not None and self._process.channel.turn is not Turn.RUNNING:
                 self._log_failed_init("invoke", failure)
@@ -445,23 +436,31 @@ class ExecutionContext:
         reason = self._broken or "its process ended"
         self._process_over(reason, lost=not exited.tmp_kept, run_over=run_over)
 
+    def _ran_out_of_memory(self, exited: control.Exited) -> bool:
+        """Whether it was killed for that: by us, or by the kernel at the hard limit."""
+        if self.placement is None or exited.signal != signal.SIGKILL:
+            return False
+        by_us = self._overran or self._out_of_time or self._stopping or self._broken
+        ran_out = bool(self._overran if by_us else self._limiter.killed(self))
+        if ran_out:  # on AWS it can't have had more
+            self.memory_used = self.placement.version.configuration.memory_size
+        return ran_out
+
     def _log_failed_init(self, phase: str, failure: Failure) -> None:
-        process = self._process
-        if process is None or not process.output.listening:
-            return
-        process.output.drain()
         seconds = self._clock.monotonic() - self.init_began
-        process.output.platform(opening.ended(self.role, seconds, failure, phase))
+        run_log.init_fails(self._process, self.role, phase, seconds, failure)
 
     def _process_over(self, reason: str, *, lost: bool, run_over: bool = False) -> None:
         """The process is no more; the context lives on without one unless its mounts are lost."""
         self._withdraw_deadline()
+        if self._guard is not None:
+            self._guard.end(self.number)
         if self._run is not None:
             self._finish(self._clock.monotonic(), b"", broken=reason)
             run_over = True
         was_ready = self._process is not None and self._process.channel.turn is Turn.READY
         self._close_process()
-        self._out_of_time = False
+        self._out_of_time = self._overran = False
         if self._listener is None:  # a spare
             self._broken = reason
             self.spare_lost(was_ready)

@@ -58,6 +58,8 @@ class Failure(NamedTuple):
         """The StateReasonCode of a version whose template failed so (of the API model's)."""
         if self.timed_out:
             return "FunctionError.InitTimeout"
+        if self.error_type == verdict.OUT_OF_MEMORY:
+            return "FunctionError.InitResourceExhausted"
         if self.error_type == "Runtime.ExitError":
             return "FunctionError.RuntimeInitError"
         return "InternalError" if self.error_type == "InternalError" else "FunctionError"
@@ -132,11 +134,9 @@ def run_ended(
     return _new(Ended, (*usage, *ending, restore, billed))
 
 
-def failure_of(
-    failed: tuple[bytes, str] | None, code: int | None, signal: int | None, timed_out: bool
-) -> Failure:
+def failure_of(failed: tuple[bytes, str] | None, timed_out: bool, ended: verdict.Exit) -> Failure:
     """`failed`: the error's JSON and type, if the worker said them; else how its process ended."""
     if failed is not None and not timed_out:
         return Failure(failed[1], failed[0], False)
-    error = verdict.exited("", code, signal)
+    error = verdict.exited("", ended)
     return Failure(error.error_type, b"" if timed_out else error.to_json(), timed_out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
+OUT_OF_MEMORY = "Runtime.OutOfMemory"
 UNHANDLED = "Unhandled"  # X-Amz-Function-Error of every failure of a Python function
 
 # How Go, in which AWS's platform reports these, names signals.
@@ -46,25 +47,34 @@ def timed_out(request_id: str, timeout: float) -> PlatformError:
     )
 
 
-def exited(request_id: str, code: int | None, signal: int | None) -> PlatformError:
-    """The process ended before it answered."""
+class Exit(NamedTuple):
+    """How a process ended; `out_of_memory`: it was killed because it had more than it may have."""
+
+    code: int | None
+    signal: int | None
+    out_of_memory: bool = False
+
+
+def exited(request_id: str, ended: Exit) -> PlatformError:
+    """The process ended before it answered. That the message of one that ran out of memory is the
+    same as of any that was killed is unconfirmed."""
+    code, signal, out_of_memory = ended
     if signal is not None:
         how = f"exited with error: signal: {_SIGNALS.get(signal, f'signal {signal}')}"
     elif code:
         how = f"exited with error: exit status {code}"
     else:
         how = "exited without providing a reason"
-    return PlatformError("Runtime.ExitError", f"RequestId: {request_id} Error: Runtime {how}")
+    error_type = OUT_OF_MEMORY if out_of_memory else "Runtime.ExitError"
+    return PlatformError(error_type, f"RequestId: {request_id} Error: Runtime {how}")
 
 
-def of_exit(
-    request_id: str, code: int | None, signal: int | None, timeout: float | None
-) -> PlatformError:
+def of_exit(request_id: str, ended: Exit, timeout: float | None) -> PlatformError:
     """What a run is told whose process has ended; `timeout`: the time that it had, if that was
     up."""
     if timeout is not None:
         return timed_out(request_id, timeout)
-    return exited(request_id, code, signal)
+    return exited(request_id, ended)
 
 
 def status(error_type: str | None, out_of_time: bool, broken: str | None) -> str:

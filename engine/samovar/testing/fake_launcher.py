@@ -321,7 +321,7 @@ class FakeContext:
         elif self._failed_init is not None:
             return self._failed_init
         else:
-            error = verdict.exited(request_id, code, signal)
+            error = verdict.exited(request_id, verdict.Exit(code, signal))
         return error.to_json(), error.error_type
 
     def _gone(self, reason: str) -> None:

@@ -51,12 +51,18 @@ def test_a_timeout(timeout: float, shown: str) -> None:
     ],
 )
 def test_an_exit(code: int | None, number: int | None, how: str) -> None:
-    error = verdict.exited(ID, code, None if number is None else int(number))
+    error = verdict.exited(ID, verdict.Exit(code, None if number is None else int(number)))
     assert error.error_type == "Runtime.ExitError"
     assert error.to_json().decode() == (
         f'{{"errorType":"Runtime.ExitError","errorMessage":"RequestId: {ID} Error: Runtime {how}"}}'
     )
     assert list(json.loads(error.to_json())) == ["errorType", "errorMessage"]
+
+
+def test_an_exit_for_want_of_memory() -> None:
+    error = verdict.exited(ID, verdict.Exit(None, 9, out_of_memory=True))
+    assert error.error_type == "Runtime.OutOfMemory"
+    assert error.message == f"RequestId: {ID} Error: Runtime exited with error: signal: killed"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,153 @@
+"""Whether this host lets the engine have control groups, and where: tried, not guessed.
+
+Version 1 has a hierarchy for each controller, in which a group may hold processes and groups at
+the same time. In version 2 a group that passes controllers on may hold none itself, so that the
+engine first moves into a group of its own; it does so only if it is alone in the one that it was
+started in, as in a unit with Delegate=yes: other programs are not ours to move.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from samovar.context.control_groups import CONTROLLERS, Group, own_groups
+from samovar.context.group_tree import GroupTree, remove_tree
+from samovar.settings import ControlGroups
+
+_ENGINE = "samovar-engine"
+_PREFIX = "samovar-"
+_ADVICE = "run as root, or have control groups delegated (systemd: Delegate=yes)"
+
+
+@dataclass(slots=True)
+class Delegation:
+    """The groups that can be had, and why others can't, by controller."""
+
+    tree: GroupTree
+    missing: dict[str, str] = field(default_factory=dict)
+    # Version 2: where we were, and the group that this process has moved into.
+    moved: tuple[Path, Path] | None = None
+
+    def close(self) -> None:
+        """Remove all groups, and go back to where we were. Blocking; what is not removed (somebody
+        is in it) the next start removes."""
+        self.tree.remove_tops()
+        if self.moved is not None:
+            home, own = self.moved
+            try:
+                for controller in CONTROLLERS:
+                    _pass_on(home, f"-{controller}")
+                (home / "cgroup.procs").write_text(str(os.getpid()))
+                own.rmdir()
+            except OSError:
+                pass  # somebody else has groups there, too
+
+
+def ask(wanted: ControlGroups, name: str) -> Delegation:
+    """Have groups called `name` (see `tops_name`) below our own. Blocking."""
+    if wanted is ControlGroups.OFF:
+        missing = dict.fromkeys(CONTROLLERS, "the setting cgroups is off")
+        return Delegation(GroupTree({}), missing)
+    try:
+        texts = [Path(f"/proc/self/{name}").read_text() for name in ("cgroup", "mountinfo")]
+    except OSError as error:
+        return Delegation(GroupTree({}), dict.fromkeys(CONTROLLERS, f"/proc: {error.strerror}"))
+    return ask_for(own_groups(texts[0], texts[1]), wanted, name)
+
+
+def ask_for(groups: Mapping[str, Group], wanted: ControlGroups, name: str) -> Delegation:
+    """As `ask`, where our own groups are known by controller."""
+    delegation = Delegation(GroupTree({}))
+    had: dict[str, Group] = {}
+    for controller in CONTROLLERS:
+        own = groups.get(controller)
+        if own is None:
+            delegation.missing[controller] = "no control group has it"
+        elif wanted not in (ControlGroups.AUTO, f"v{own.version}"):
+            reason = f"it is of version {own.version}, and the setting cgroups is {wanted.value}"
+            delegation.missing[controller] = reason
+        else:
+            _remove_those_of_the_dead(own.directory)
+            top = Group(own.version, own.directory / name, own.top)
+            try:
+                if own.version != 1:
+                    _pass_on_alone(own.directory, controller, delegation)
+                GroupTree({controller: top}).make_tops()
+                _try_limit(controller, top)
+            except OSError as error:
+                if all(top.directory != other.directory for other in had.values()):
+                    remove_tree(top.directory)
+                reason = f"{own.directory}: {error.strerror or error}; {_ADVICE}"
+                delegation.missing[controller] = reason
+            else:
+                had[controller] = top
+    delegation.tree = GroupTree(had)
+    return delegation
+
+
+def tops_name(marker: str) -> str:
+    """The name of this engine's groups: an engine finds those of dead ones by their pids."""
+    return f"{marker}-{os.getpid()}"
+
+
+def _remove_those_of_the_dead(directory: Path) -> None:
+    """Groups of engines that were killed: in them there is nobody any more. A group that somebody
+    is in can't be removed, whatever we think of its engine."""
+    try:
+        found = [path for path in directory.iterdir() if path.name.startswith(_PREFIX)]
+    except OSError:
+        return
+    for path in found:
+        pid = path.name.rpartition("-")[2]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            remove_tree(path)
+
+
+def _pass_on_alone(own: Path, controller: str, delegation: Delegation) -> None:
+    """Have groups below `own` limited by `controller` (version 2). Raises OSError."""
+    available = (own / "cgroup.controllers").read_text().split()
+    if controller not in available:
+        raise OSError(errno.ENOENT, "the controller is not passed on to this group")
+    try:
+        _pass_on(own, f"+{controller}")
+    except OSError as error:
+        if error.errno != errno.EBUSY or delegation.moved is not None:
+            raise
+        others = set(map(int, (own / "cgroup.procs").read_text().split())) - {os.getpid()}
+        if others:
+            reason = f"other processes are in this group, {min(others)} for one"
+            raise OSError(errno.EBUSY, reason) from error
+        leaf = own / f"{_ENGINE}-{os.getpid()}"
+        leaf.mkdir(exist_ok=True)
+        (leaf / "cgroup.procs").write_text(str(os.getpid()))
+        delegation.moved = (own, leaf)
+        _pass_on(own, f"+{controller}")
+
+
+def _pass_on(own: Path, change: str) -> None:
+    (own / "cgroup.subtree_control").write_text(change)
+
+
+def _try_limit(controller: str, top: Group) -> None:
+    """Make a group, write to the file that limits it, and remove it. Raises OSError."""
+    made = top.directory / "try"
+    made.mkdir()
+    try:
+        file = made / LIMIT_FILES[controller][top.version - 1]
+        file.write_text(file.read_text())
+    finally:
+        made.rmdir()
+
+
+# The file that holds a controller's limit, in versions 1 and 2.
+LIMIT_FILES = {
+    "memory": ("memory.limit_in_bytes", "memory.max"),
+    "pids": ("pids.max", "pids.max"),
+    "cpu": ("cpu.shares", "cpu.weight"),
+}

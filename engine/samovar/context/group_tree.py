@@ -1,0 +1,233 @@
+"""The control groups of an engine's contexts: a directory for each context in each hierarchy.
+
+Every method writes to the kernel's files and may wait there for milliseconds (the first process to
+join a group after a quiet moment waits 6-13 ms for the kernel): never on the loop's thread. They
+raise OSError.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from samovar.context.control_groups import Group, own_groups
+from samovar.context.limits import PERIOD, PROCESSES, Limits, of_all
+from samovar.context.memory_use import below
+
+_PROCESSES = "cgroup.procs"
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """The names of one version's files, and of fields in them."""
+
+    limit: str
+    usage: str
+    anonymous: bytes  # of all groups below, in memory.stat
+    killed: str  # the file that counts whom the kernel killed for the limit
+
+
+_MEMORY = {
+    1: _Memory(
+        "memory.limit_in_bytes", "memory.usage_in_bytes", b"total_rss", "memory.oom_control"
+    ),
+    2: _Memory("memory.max", "memory.current", b"anon", "memory.events"),
+}
+
+
+class GroupTree:
+    """Groups below `tops`, which are this engine's own."""
+
+    def __init__(self, tops: Mapping[str, Group]) -> None:
+        """`tops`: by controller, those of CONTROLLERS that can be had."""
+        self._tops = dict(tops)
+
+    @property
+    def controllers(self) -> list[str]:
+        """Those that there are."""
+        return list(self._tops)
+
+    @property
+    def notifies(self) -> bool:
+        """Whether the kernel tells when memory in use comes to a number of bytes (version 1)."""
+        top = self._tops.get("memory")
+        return top is not None and (top.directory / "cgroup.event_control").exists()
+
+    def drop(self, controller: str) -> None:
+        """Do without one of them."""
+        self._tops.pop(controller, None)
+
+    def make_tops(self) -> None:
+        """The engine's own groups, in which no process is."""
+        for controller, top in self._tops.items():
+            top.directory.mkdir(exist_ok=True)
+            if top.version != 1:
+                _write(top.directory / "cgroup.subtree_control", f"+{controller}")
+            if controller == "cpu":
+                self._weigh(top, top.directory, of_all(os.cpu_count() or 1))
+
+    def add(self, number: int) -> None:
+        """A context's groups, which hold nothing but the number of processes yet; again, if they
+        are there."""
+        for directory in self._directories(number):
+            directory.mkdir(parents=True, exist_ok=True)
+        if "pids" in self._tops:
+            _write(self._of("pids", number) / "pids.max", str(PROCESSES))
+
+    def join(self, number: int, pid: int) -> None:
+        """Have a process in them, and all that it has started meanwhile: what they start then is
+        born there. One that has ended is nobody's concern."""
+        directories = self._directories(number)
+        for one in (pid, *below(pid)):
+            for directory in directories:
+                try:
+                    _write(directory / _PROCESSES, str(one))
+                except ProcessLookupError:
+                    break
+
+    def try_join(self, pid: int) -> None:
+        """Have a process in a group of a context's kind, and back where it was."""
+        homes = own_groups(
+            Path(f"/proc/{pid}/cgroup").read_text(), Path("/proc/self/mountinfo").read_text()
+        )
+        self.add(0)
+        try:
+            for controller in self._tops:
+                _write(self._of(controller, 0) / _PROCESSES, str(pid))
+        finally:
+            for controller in self._tops:
+                _write(homes[controller].directory / _PROCESSES, str(pid))
+            self.remove(0)
+
+    def limit(self, number: int, limits: Limits) -> None:
+        """Whose context it is is known. What is used already may be more than a limit: the kernel
+        refuses one of version 1 that it can't hold (EBUSY)."""
+        if "cpu" in self._tops:
+            self._weigh(self._tops["cpu"], self._of("cpu", number), limits)
+        if "memory" not in self._tops:
+            return
+        top, directory = self._tops["memory"], self._of("memory", number)
+        _write(directory / _MEMORY[top.version].limit, str(limits.most))
+        # A host's swap is not for us: what would have to go there is over the limit.
+        if top.version == 1:
+            _write_if_there(directory / "memory.memsw.limit_in_bytes", str(limits.most))
+        else:
+            _write_if_there(directory / "memory.swap.max", "0")
+            _write_if_there(directory / "memory.oom.group", "1")
+
+    def throttle(self, number: int, limits: Limits) -> None:
+        """Give it no more CPU time than its share, even if nobody else wants it."""
+        if "cpu" not in self._tops:
+            return
+        directory = self._of("cpu", number)
+        if self._tops["cpu"].version == 1:
+            _write(directory / "cpu.cfs_period_us", str(PERIOD))
+            _write(directory / "cpu.cfs_quota_us", str(limits.quota))
+        else:
+            _write(directory / "cpu.max", f"{limits.quota} {PERIOD}")
+
+    def notify(self, number: int, eventfd: int, usage: int) -> None:
+        """Have the kernel write to `eventfd` whenever the memory in use comes to `usage` bytes, in
+        either direction; only where it `notifies`."""
+        directory = self._of("memory", number)
+        watched = os.open(directory / _MEMORY[1].usage, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _write(directory / "cgroup.event_control", f"{eventfd} {watched} {usage}")
+        finally:
+            os.close(watched)
+
+    def usage(self, number: int) -> tuple[int, int]:
+        """Bytes in use of all kinds, and of them anonymous memory."""
+        names = _MEMORY[self._tops["memory"].version]
+        directory = self._of("memory", number)
+        used = int(_read(directory / names.usage))
+        for line in _read(directory / "memory.stat").splitlines():
+            field, _, value = line.partition(b" ")
+            if field == names.anonymous:
+                return used, int(value)
+        return used, 0
+
+    def used(self, number: int) -> int:
+        """Bytes in use of all kinds: a tenth of the cost of telling them apart."""
+        return int(_read(self._of("memory", number) / _MEMORY[self._tops["memory"].version].usage))
+
+    def killed(self, number: int) -> int:
+        """How many of its processes the kernel has killed for the hard limit."""
+        if "memory" not in self._tops:
+            return 0
+        file = self._of("memory", number) / _MEMORY[self._tops["memory"].version].killed
+        for line in _read(file).splitlines():
+            field, _, value = line.partition(b" ")
+            if field == b"oom_kill":
+                return int(value)
+        return 0
+
+    def remove(self, number: int) -> None:
+        """Nothing of the context's is left; EBUSY: there is, for a moment maybe."""
+        for directory in self._directories(number):
+            try:
+                directory.rmdir()
+            except FileNotFoundError:
+                continue
+
+    def remove_tops(self) -> None:
+        """And whatever groups of contexts are still in there."""
+        for top in dict.fromkeys(top.directory for top in self._tops.values()):
+            remove_tree(top)
+
+    def _of(self, controller: str, number: int) -> Path:
+        return self._tops[controller].directory / str(number)
+
+    def _directories(self, number: int) -> list[Path]:
+        """One for all controllers of version 2, one for each of version 1."""
+        tops = dict.fromkeys(top.directory for top in self._tops.values())
+        return [top / str(number) for top in tops]
+
+    @staticmethod
+    def _weigh(top: Group, directory: Path, limits: Limits) -> None:
+        if top.version == 1:
+            _write(directory / "cpu.shares", str(limits.shares))
+        else:
+            _write(directory / "cpu.weight", str(limits.weight))
+
+
+def remove_tree(top: Path) -> bool:
+    """Remove a group and those below it, as far as no process is in them; whether it is gone."""
+    try:
+        inner = [path for path in top.iterdir() if path.is_dir()]
+    except OSError:
+        return not top.exists()
+    for path in inner:
+        remove_tree(path)
+    try:
+        top.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _write(file: Path, text: str) -> None:
+    fd = os.open(file, os.O_WRONLY | os.O_CLOEXEC)  # never made: these files are the kernel's
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def _write_if_there(file: Path, text: str) -> None:
+    try:
+        _write(file, text)
+    except FileNotFoundError:
+        pass  # a kernel without it
+
+
+def _read(file: Path) -> bytes:
+    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, 16384)
+    finally:
+        os.close(fd)
