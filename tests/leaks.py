@@ -194,12 +194,23 @@ def _is_of_pytest(point: str) -> bool:
 
 
 def cgroups(root: Path = CGROUP_ROOT) -> dict[str, str]:
-    """Control groups of ours, in every hierarchy."""
-    return {
+    """Control groups of ours, in every hierarchy: but for an engine's that is not below this
+    process, or was killed. What that leaves, the next engine that starts removes."""
+    found = {
         directory: f"cgroup {directory}"
         for directory in _directories(str(root))
         if OUR_NAME in os.path.basename(directory)
     }
+    if not found:
+        return found
+    ours = {str(pid) for pid in (os.getpid(), *_below(os.getpid()))}
+    return {directory: name for directory, name in found.items() if _owner(directory) in ours}
+
+
+def _owner(group: str) -> str:
+    """The pid of the engine that a group is named after; this process's if it is after none."""
+    last = group.rpartition("-")[2]
+    return last if last.isdecimal() else str(os.getpid())
 
 
 def _directories(top: str) -> list[str]:

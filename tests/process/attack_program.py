@@ -121,6 +121,8 @@ class House:
             code=package(code_of(name)),
             handler=f"{name}.handler",
             timeout=1 if name in ENDLESS else 30,
+            # So that its processes come to an end before its memory does.
+            memory_size=1024 if name == "fork_bomb" else 128,
         )
         call = asyncio.create_task(self._engine.invoke(function, self._event()))
         wrong = ""

@@ -213,6 +213,9 @@ def test_walls_are_reported(run_walled: RunEngine) -> None:
             "templates",
             "no_new_privs",
             "open files",
+            "memory limit",
+            "CPU share",
+            "processes per context",
         }
 
     run_walled(scenario)

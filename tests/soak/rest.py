@@ -33,7 +33,7 @@ class Rest:
             processes=len(below),
             descriptors=len(os.listdir("/proc/self/fd")),
             mounts=sum(_mounts(namespace) for namespace in _namespaces([me, *below]).values()),
-            cgroups=len(cgroups()),
+            cgroups=sum(len(list(Path(group).glob("**/"))) for group in cgroups()),
             paths=sum(len(folders) + len(files) for _, folders, files in os.walk(data)),
             contexts=len(engine.contexts()),
             memory=me.memory_info().rss >> 10,

@@ -24,7 +24,7 @@ from samovar.context.memory_guard import MemoryGuard
 from samovar.context.memory_use import anonymous_bytes, resident_bytes
 
 _log = logging.getLogger(__name__)
-WALLS = {"memory": "memory limit", "cpu": "CPU share", "pids": "limit of processes"}
+WALLS = {"memory": "memory limit", "cpu": "CPU share", "pids": "processes per context"}
 # MemorySize is never less (AWS, «Configure Lambda function memory»): spares are told of so much.
 _LEAST_MEMORY = 128 * MEGABYTE
 # The kernel tells of usage in such steps: more of them would tell sooner, and cost more.

@@ -13,7 +13,10 @@ from typing import Any
 
 from samovar.metrics import names
 
-TIMEOUT_ERROR = "Sandbox.Timedout"  # AWS's error type of a timeout
+# AWS's error types of what has a metric of its own.
+TIMEOUT_ERROR = "Sandbox.Timedout"
+MEMORY_ERROR = "Runtime.OutOfMemory"
+_OWN_METRICS = (TIMEOUT_ERROR, MEMORY_ERROR)
 OTHER = "other"
 # Error types are class names of users' code: without a bound one function could fill the memory.
 MAX_ERROR_TYPES = 50
@@ -65,10 +68,10 @@ class FunctionCounts:
     def error(self, qualifier: str, version: str, error_type: str) -> None:
         """One more error of this type, or of OTHER where the function has too many of them."""
         key = (qualifier, version, error_type)
-        # Timeouts have a metric of their own, read from here: never lumped together.
+        # Those with a metric of their own are read from here: never lumped together.
         if (
             key not in self.errors
-            and error_type != TIMEOUT_ERROR
+            and error_type not in _OWN_METRICS
             and len({known for _, _, known in self.errors} | {error_type}) > MAX_ERROR_TYPES
         ):
             key = (qualifier, version, OTHER)
@@ -113,11 +116,11 @@ class FunctionCounts:
         for pair in pairs:
             self.spillovers.pop(pair, None)
 
-    def timeouts(self) -> dict[tuple[str, str], int]:
-        """Timeouts by qualifier and version; 0 for those that were invoked and had none."""
+    def errors_of(self, wanted: str) -> dict[tuple[str, str], int]:
+        """Of one type, by qualifier and version; 0 for those that were invoked and had none."""
         found = {(qualifier, ran): 0 for qualifier, ran, _ in list(self.durations)}
         for (qualifier, ran, error_type), count in list(self.errors.items()):
-            if error_type == TIMEOUT_ERROR:
+            if error_type == wanted:
                 found[qualifier, ran] = count
         return found
 

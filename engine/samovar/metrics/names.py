@@ -88,6 +88,12 @@ FUNCTION_ERRORS = Metric(
 TIMEOUTS = Metric(
     "samovar_timeouts_total", Kind.COUNTER, "Invocations that ran out of time.", _INVOKED
 )
+OUT_OF_MEMORY = Metric(
+    "samovar_out_of_memory_total",
+    Kind.COUNTER,
+    "Invocations that ended because their context had more memory than MemorySize.",
+    _INVOKED,
+)
 THROTTLES = Metric(
     "samovar_throttles_total",
     Kind.COUNTER,
@@ -293,6 +299,7 @@ ALL = (
     COLD_STARTS,
     FUNCTION_ERRORS,
     TIMEOUTS,
+    OUT_OF_MEMORY,
     THROTTLES,
     SPILLOVERS,
     CONCURRENT_EXECUTIONS,

@@ -18,6 +18,8 @@ from prometheus_client.registry import Collector
 from samovar.metrics import names
 from samovar.metrics.asynchronous import AsynchronousCounts
 from samovar.metrics.counts import (
+    MEMORY_ERROR,
+    TIMEOUT_ERROR,
     FunctionCounts,
     Histogram,
     Traffic,
@@ -228,7 +230,8 @@ def _add_function(page: Page, name: str, counted: FunctionCounts) -> None:
     tables: tuple[tuple[Metric, Mapping[Any, int]], ...] = (
         (names.FUNCTION_ERRORS, counted.errors),
         (names.THROTTLES, counted.throttles),
-        (names.TIMEOUTS, counted.timeouts()),
+        (names.TIMEOUTS, counted.errors_of(TIMEOUT_ERROR)),
+        (names.OUT_OF_MEMORY, counted.errors_of(MEMORY_ERROR)),
         (names.SPILLOVERS, counted.spillovers),
         (names.COLD_STARTS, counted.cold_starts),
     )

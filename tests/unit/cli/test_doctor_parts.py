@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from samovar.context.control_groups import Group
-from samovar.doors.cli.doctor import cgroups, disk, host, inside, kernel
+from samovar.doors.cli.doctor import disk, host, inside, kernel
 from samovar.doors.cli.doctor.facts import Verdict
 from samovar.doors.cli.doctor.trial import Start, Trial
 from samovar.settings import Isolation, Settings
@@ -134,26 +133,21 @@ def test_an_interpreter_is_judged_by_its_cold_start() -> None:
     assert verdict(Start(problem="no fork")) is Verdict.MISSING
 
 
-# control groups
-
-
-def test_a_limit_is_not_set_where_there_is_no_control_group(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    # A directory is no control group: the file with the limit does not come by itself.
-    with pytest.raises(FileNotFoundError):
-        cgroups.try_limit("memory", Group(2, tmp_path, tmp_path))
-    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
-
-
-def test_the_hosts_own_control_groups_are_tried() -> None:
-    facts = cgroups.look()
-    assert [fact.subject for fact in facts] == ["limits: memory", "limits: pids", "limits: cpu"]
-    for fact in facts:
-        assert (fact.verdict is Verdict.OK) == ("can be set" in fact.finding)
-        assert fact.verdict is Verdict.OK or fact.advice
-
-
 # kernel and disk
+
+
+def test_a_limit_that_does_not_hold_is_told() -> None:
+    found = [Trial(Told(), SEEN, memory=memory) for memory in ("Runtime.OutOfMemory", "nothing")]
+    facts = [inside.seen(trial, Settings())[-2] for trial in found]
+    assert [fact.subject for fact in facts] == ["200 MB of 128"] * 2
+    assert [fact.verdict for fact in facts] == [Verdict.OK, Verdict.MISSING]
+    report = Told(walls_missing={"memory limit": "not delegated"})
+    (fact,) = [fact for fact in inside.walls(report, Settings()) if fact.verdict is not Verdict.OK]
+    assert fact.verdict is Verdict.WARNING
+    assert "Delegate=yes" in fact.advice
+    # What is held anyway is excused by it no more than before.
+    facts = inside.seen(Trial(report, {**SEEN, "uid": 0}), Settings())
+    assert Verdict.MISSING in {fact.verdict for fact in facts}
 
 
 def test_the_kernel_has_what_samovar_rests_on() -> None:

@@ -150,7 +150,8 @@ def test_the_run_is_all_its_processes() -> None:
 
 
 def test_cgroups_of_ours_are_seen_in_every_hierarchy(tmp_path: Path) -> None:
-    ours = tmp_path / "memory" / "user.slice" / "samovar-1"
-    ours.mkdir(parents=True)
-    (tmp_path / "pids" / "other").mkdir(parents=True)
-    assert leaks.cgroups(tmp_path) == {str(ours): f"cgroup {ours}"}
+    ours = tmp_path / "memory" / "user.slice" / f"samovar-0-{os.getpid()}"
+    nobodys = tmp_path / "cpu" / "samovar-engine"
+    for made in (ours, nobodys, tmp_path / "pids" / "other", tmp_path / "pids" / "samovar-0-1"):
+        made.mkdir(parents=True)
+    assert leaks.cgroups(tmp_path) == {str(one): f"cgroup {one}" for one in (ours, nobodys)}

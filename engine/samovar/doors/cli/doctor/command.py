@@ -12,7 +12,7 @@ from typing import Any
 import click
 import uvloop
 
-from samovar.doors.cli.doctor import access, cgroups, disk, host, inside, kernel, trial
+from samovar.doors.cli.doctor import access, disk, host, inside, kernel, trial
 from samovar.doors.cli.doctor.facts import Fact, Verdict
 from samovar.doors.cli.exits import Exit, failures
 from samovar.doors.cli.options import read_settings, setting_flags
@@ -66,7 +66,7 @@ def _examine(settings: Settings) -> dict[str, list[Fact]]:
         "interpreters": inside.interpreters(found),
         "walls": inside.walls(found.report, settings),
         "seen by a function": inside.seen(found, settings),
-        "kernel": [*kernel.look(), *cgroups.look()],
+        "kernel": kernel.look(),
         "host": [
             *host.look(settings),
             *disk.look(settings.data_dir),

@@ -16,8 +16,9 @@ from samovar.context.host_memory import HostMemory, own_group
 from samovar.doors.cli.doctor.facts import Fact, Verdict, existing_part, number
 from samovar.settings import Settings
 
-# Three descriptors per context stay open in the engine, and some for files and connections.
-FDS_PER_CONTEXT = 4
+# Six descriptors per context stay open in the engine: three pipes, its pidfd, its shared memory,
+# and one that the kernel tells of its memory; and some for files and connections.
+FDS_PER_CONTEXT = 6
 FDS_BESIDE = 1024
 # PSS of an idle context of a bare function, with its page tables: `idle-memory` of the benchmarks.
 BYTES_PER_CONTEXT = 2_300_000

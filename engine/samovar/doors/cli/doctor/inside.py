@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from samovar.context.limiter import WALLS
+from samovar.context.verdict import OUT_OF_MEMORY
 from samovar.doors.cli.doctor.facts import Fact, Verdict
-from samovar.doors.cli.doctor.trial import Start, Trial
+from samovar.doors.cli.doctor.trial import TOO_MUCH, Start, Trial
 from samovar.doors.cli.report import Report
 from samovar.doors.cli.screen import size_text
 from samovar.settings import Isolation, Settings
@@ -22,6 +24,10 @@ _DEVICES = {
     *("fd", "full", "null", "random", "stderr", "stdin", "stdout", "urandom", "zero"),
 }
 
+_DELEGATE = (
+    "run as root, or have control groups delegated (systemd: Delegate=yes; containers: a writable "
+    "/sys/fs/cgroup)"
+)
 _TEMPLATES = "templates"  # the one wall that no function needs
 _CALLS = "system call filter"
 _PROCESSES = "process limit"  # root has none that another user's engine in a namespace could have
@@ -33,6 +39,7 @@ _APART = {
     _PROCESSES: "",
     _OWN_UID: "",
     "session keyring": "",
+    **dict.fromkeys(WALLS.values(), ""),
     _CALLS: "",
     _TEMPLATES: "",
 }
@@ -84,6 +91,8 @@ def walls(report: Report, settings: Settings) -> list[Fact]:
         elif wall == _OWN_UID and settings.isolation not in (Isolation.STRICT, Isolation.NONE):
             mapped = "name others with --worker-uids, or start as a user that is not root"
             facts.append(Fact(f"wall: {wall}", why, Verdict.WARNING, mapped))
+        elif wall in WALLS.values() and settings.isolation is not Isolation.STRICT:
+            facts.append(Fact(f"wall: {wall}", why, Verdict.WARNING, _DELEGATE))
         elif wall == _PROCESSES and settings.isolation is not Isolation.STRICT:
             share = (
                 "a function that forks without end takes the room of others: trust it, or watch it"
@@ -119,10 +128,15 @@ def seen(trial: Trial, settings: Settings) -> list[Fact]:
         fact("namespaces", *_namespaces(found, trial.report.walls_missing)),
         fact("system calls", *_calls(found, trial.report.walls_missing)),
         fact("open files", f"{found['open_files']}", found["open_files"] == _OPEN_FILES),
+        *([fact(f"{TOO_MUCH} MB of 128", *_ended(trial.memory))] if trial.memory else []),
         Fact("200 kB of payload", "there and back through shared memory")
         if not trial.payload
         else Fact("200 kB of payload", trial.payload, Verdict.MISSING, "is /dev/shm limited?"),
     ]
+
+
+def _ended(memory: str) -> tuple[str, bool]:
+    return f"a function that takes them comes to {memory}", memory == OUT_OF_MEMORY
 
 
 def _rights(found: Mapping[str, Any]) -> tuple[str, bool]:

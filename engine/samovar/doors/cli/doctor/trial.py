@@ -21,6 +21,7 @@ from samovar.settings import Settings
 
 _COLD_STARTS = 3  # measured per interpreter, after a first one
 _PAUSE = 0.05  # seconds, in which the engine forks its spares again
+TOO_MUCH = 200  # MB, for a function that has AWS's least
 _LARGE = 200_000  # bytes: more than fits a pipe, so that it goes through shared memory
 
 
@@ -35,13 +36,15 @@ class Start:
 @dataclass(slots=True)
 class Trial:
     """What was found: the engine's report, what a function saw (empty if none ran), cold starts by
-    runtime, and the same with boto3 imported. `payload` is what went wrong with a large one."""
+    runtime, and the same with boto3 imported. `payload` is what went wrong with a large one,
+    `memory` what a function came to that took more than it may have; empty if none did."""
 
     report: Report
     seen: Mapping[str, Any] = field(default_factory=dict)
     starts: dict[str, Start] = field(default_factory=dict)
     boto3: dict[str, Start] = field(default_factory=dict)
     payload: str = ""
+    memory: str = ""
 
 
 async def hold(settings: Settings) -> Trial:
@@ -106,6 +109,8 @@ async def _look_around(engine: Engine, runtime: str, trial: Trial) -> None:
     outcome = await engine.invoke(name, {"echo": large})
     if outcome.payload != json.dumps(large).encode():
         trial.payload = outcome.payload[:200].decode(errors="replace") or "it came back empty"
+    outcome = await engine.invoke(name, {"take": TOO_MUCH})
+    trial.memory = outcome.error_type or "nothing"
 
 
 def _name(runtime: str, source: str) -> str:
