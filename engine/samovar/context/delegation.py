@@ -17,7 +17,8 @@ from pathlib import Path
 import psutil
 
 from samovar.context.control_groups import CONTROLLERS, Group, own_groups
-from samovar.context.group_tree import GroupTree, remove_tree
+from samovar.context.group_files import GroupFiles
+from samovar.context.group_tree import GroupTree
 from samovar.settings import ControlGroups
 
 _ENGINE = "samovar-engine"
@@ -25,11 +26,20 @@ _PREFIX = "samovar-"
 _ADVICE = "run as root, or have control groups delegated (systemd: Delegate=yes)"
 
 
+# The file that holds a controller's limit, in versions 1 and 2.
+_LIMIT_FILES = {
+    "memory": ("memory.limit_in_bytes", "memory.max"),
+    "pids": ("pids.max", "pids.max"),
+    "cpu": ("cpu.shares", "cpu.weight"),
+}
+
+
 @dataclass(slots=True)
 class Delegation:
     """The groups that can be had, and why others can't, by controller."""
 
     tree: GroupTree
+    files: GroupFiles
     missing: dict[str, str] = field(default_factory=dict)
     # Version 2: where we were, and the group that this process has moved into.
     moved: tuple[Path, Path] | None = None
@@ -42,28 +52,32 @@ class Delegation:
             home, own = self.moved
             try:
                 for controller in CONTROLLERS:
-                    _pass_on(home, f"-{controller}")
-                (home / "cgroup.procs").write_text(str(os.getpid()))
-                own.rmdir()
+                    self.files.write(home / "cgroup.subtree_control", f"-{controller}")
+                self.files.write(home / "cgroup.procs", str(os.getpid()))
+                self.files.remove(own)
             except OSError:
                 pass  # somebody else has groups there, too
 
 
 def ask(wanted: ControlGroups, name: str) -> Delegation:
     """Have groups called `name` (see `tops_name`) below our own. Blocking."""
+    files = GroupFiles()
     if wanted is ControlGroups.OFF:
         missing = dict.fromkeys(CONTROLLERS, "the setting cgroups is off")
-        return Delegation(GroupTree({}), missing)
+        return Delegation(GroupTree({}, files), files, missing)
     try:
-        texts = [Path(f"/proc/self/{name}").read_text() for name in ("cgroup", "mountinfo")]
+        texts = [Path(f"/proc/self/{file}").read_text() for file in ("cgroup", "mountinfo")]
     except OSError as error:
-        return Delegation(GroupTree({}), dict.fromkeys(CONTROLLERS, f"/proc: {error.strerror}"))
-    return ask_for(own_groups(texts[0], texts[1]), wanted, name)
+        missing = dict.fromkeys(CONTROLLERS, f"/proc: {error.strerror}")
+        return Delegation(GroupTree({}, files), files, missing)
+    return ask_for(own_groups(texts[0], texts[1]), wanted, name, files)
 
 
-def ask_for(groups: Mapping[str, Group], wanted: ControlGroups, name: str) -> Delegation:
+def ask_for(
+    groups: Mapping[str, Group], wanted: ControlGroups, name: str, files: GroupFiles
+) -> Delegation:
     """As `ask`, where our own groups are known by controller."""
-    delegation = Delegation(GroupTree({}))
+    delegation = Delegation(GroupTree({}, files), files)
     had: dict[str, Group] = {}
     for controller in CONTROLLERS:
         own = groups.get(controller)
@@ -73,21 +87,17 @@ def ask_for(groups: Mapping[str, Group], wanted: ControlGroups, name: str) -> De
             reason = f"it is of version {own.version}, and the setting cgroups is {wanted.value}"
             delegation.missing[controller] = reason
         else:
-            _remove_those_of_the_dead(own.directory)
             top = Group(own.version, own.directory / name, own.top)
             try:
-                if own.version != 1:
-                    _pass_on_alone(own.directory, controller, delegation)
-                GroupTree({controller: top}).make_tops()
-                _try_limit(controller, top)
+                _have(controller, own, top, delegation)
             except OSError as error:
                 if all(top.directory != other.directory for other in had.values()):
-                    remove_tree(top.directory)
-                reason = f"{own.directory}: {error.strerror or error}; {_ADVICE}"
+                    files.remove_tree(top.directory)
+                reason = f"{own.directory}: {error.strerror}; {_ADVICE}"
                 delegation.missing[controller] = reason
             else:
                 had[controller] = top
-    delegation.tree = GroupTree(had)
+    delegation.tree = GroupTree(had, files)
     return delegation
 
 
@@ -96,58 +106,48 @@ def tops_name(marker: str) -> str:
     return f"{marker}-{os.getpid()}"
 
 
-def _remove_those_of_the_dead(directory: Path) -> None:
+def _have(controller: str, own: Group, top: Group, delegation: Delegation) -> None:
+    """Have groups below `top` that this controller limits, and try one. Raises OSError."""
+    files = delegation.files
+    _remove_those_of_the_dead(own.directory, files)
+    if own.version != 1:
+        _pass_on(own.directory, controller, delegation)
+    GroupTree({controller: top}, files).make_tops()
+    made = top.directory / "try"
+    files.make(made)
+    try:
+        limit = made / _LIMIT_FILES[controller][top.version - 1]
+        files.write(limit, files.read(limit).decode().strip())
+    finally:
+        files.remove(made)
+
+
+def _remove_those_of_the_dead(directory: Path, files: GroupFiles) -> None:
     """Groups of engines that were killed: in them there is nobody any more. A group that somebody
     is in can't be removed, whatever we think of its engine."""
-    try:
-        found = [path for path in directory.iterdir() if path.name.startswith(_PREFIX)]
-    except OSError:
-        return
-    for path in found:
+    for path in directory.glob(f"{_PREFIX}*"):
         pid = path.name.rpartition("-")[2]
         if pid.isdecimal() and not psutil.pid_exists(int(pid)):
-            remove_tree(path)
+            files.remove_tree(path)
 
 
-def _pass_on_alone(own: Path, controller: str, delegation: Delegation) -> None:
+def _pass_on(own: Path, controller: str, delegation: Delegation) -> None:
     """Have groups below `own` limited by `controller` (version 2). Raises OSError."""
-    available = (own / "cgroup.controllers").read_text().split()
-    if controller not in available:
+    files, change = delegation.files, f"+{controller}"
+    if controller not in files.read(own / "cgroup.controllers").decode().split():
         raise OSError(errno.ENOENT, "the controller is not passed on to this group")
     try:
-        _pass_on(own, f"+{controller}")
+        files.write(own / "cgroup.subtree_control", change)
     except OSError as error:
         if error.errno != errno.EBUSY or delegation.moved is not None:
             raise
-        others = set(map(int, (own / "cgroup.procs").read_text().split())) - {os.getpid()}
+        inside = map(int, files.read(own / "cgroup.procs").decode().split())
+        others = sorted(set(inside) - {os.getpid()})
         if others:
-            reason = f"other processes are in this group, {min(others)} for one"
+            reason = f"other processes are in this group, {others[0]} for one"
             raise OSError(errno.EBUSY, reason) from error
         leaf = own / f"{_ENGINE}-{os.getpid()}"
-        leaf.mkdir(exist_ok=True)
-        (leaf / "cgroup.procs").write_text(str(os.getpid()))
+        files.make(leaf)
+        files.write(leaf / "cgroup.procs", str(os.getpid()))
         delegation.moved = (own, leaf)
-        _pass_on(own, f"+{controller}")
-
-
-def _pass_on(own: Path, change: str) -> None:
-    (own / "cgroup.subtree_control").write_text(change)
-
-
-def _try_limit(controller: str, top: Group) -> None:
-    """Make a group, write to the file that limits it, and remove it. Raises OSError."""
-    made = top.directory / "try"
-    made.mkdir()
-    try:
-        file = made / LIMIT_FILES[controller][top.version - 1]
-        file.write_text(file.read_text())
-    finally:
-        made.rmdir()
-
-
-# The file that holds a controller's limit, in versions 1 and 2.
-LIMIT_FILES = {
-    "memory": ("memory.limit_in_bytes", "memory.max"),
-    "pids": ("pids.max", "pids.max"),
-    "cpu": ("cpu.shares", "cpu.weight"),
-}
+        files.write(own / "cgroup.subtree_control", change)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samovar.context.control_groups import Group, own_groups
+from samovar.context.group_files import GroupFiles
 from samovar.context.limits import PERIOD, PROCESSES, Limits, of_all
 from samovar.context.memory_use import below
 
@@ -40,9 +41,10 @@ _MEMORY = {
 class GroupTree:
     """Groups below `tops`, which are this engine's own."""
 
-    def __init__(self, tops: Mapping[str, Group]) -> None:
+    def __init__(self, tops: Mapping[str, Group], files: GroupFiles) -> None:
         """`tops`: by controller, those of CONTROLLERS that can be had."""
         self._tops = dict(tops)
+        self._files = files
 
     @property
     def controllers(self) -> list[str]:
@@ -62,9 +64,9 @@ class GroupTree:
     def make_tops(self) -> None:
         """The engine's own groups, in which no process is."""
         for controller, top in self._tops.items():
-            top.directory.mkdir(exist_ok=True)
+            self._files.make(top.directory)
             if top.version != 1:
-                _write(top.directory / "cgroup.subtree_control", f"+{controller}")
+                self._files.write(top.directory / "cgroup.subtree_control", f"+{controller}")
             if controller == "cpu":
                 self._weigh(top, top.directory, of_all(os.cpu_count() or 1))
 
@@ -72,9 +74,9 @@ class GroupTree:
         """A context's groups, which hold nothing but the number of processes yet; again, if they
         are there."""
         for directory in self._directories(number):
-            directory.mkdir(parents=True, exist_ok=True)
+            self._files.make(directory)
         if "pids" in self._tops:
-            _write(self._of("pids", number) / "pids.max", str(PROCESSES))
+            self._files.write(self._of("pids", number) / "pids.max", str(PROCESSES))
 
     def join(self, number: int, pid: int) -> None:
         """Have a process in them, and all that it has started meanwhile: what they start then is
@@ -83,7 +85,7 @@ class GroupTree:
         for one in (pid, *below(pid)):
             for directory in directories:
                 try:
-                    _write(directory / _PROCESSES, str(one))
+                    self._files.write(directory / _PROCESSES, str(one))
                 except ProcessLookupError:
                     break
 
@@ -95,10 +97,10 @@ class GroupTree:
         self.add(0)
         try:
             for controller in self._tops:
-                _write(self._of(controller, 0) / _PROCESSES, str(pid))
+                self._files.write(self._of(controller, 0) / _PROCESSES, str(pid))
         finally:
             for controller in self._tops:
-                _write(homes[controller].directory / _PROCESSES, str(pid))
+                self._files.write(homes[controller].directory / _PROCESSES, str(pid))
             self.remove(0)
 
     def limit(self, number: int, limits: Limits) -> None:
@@ -109,13 +111,13 @@ class GroupTree:
         if "memory" not in self._tops:
             return
         top, directory = self._tops["memory"], self._of("memory", number)
-        _write(directory / _MEMORY[top.version].limit, str(limits.most))
+        self._files.write(directory / _MEMORY[top.version].limit, str(limits.most))
         # A host's swap is not for us: what would have to go there is over the limit.
         if top.version == 1:
-            _write_if_there(directory / "memory.memsw.limit_in_bytes", str(limits.most))
+            self._files.write_if_there(directory / "memory.memsw.limit_in_bytes", str(limits.most))
         else:
-            _write_if_there(directory / "memory.swap.max", "0")
-            _write_if_there(directory / "memory.oom.group", "1")
+            self._files.write_if_there(directory / "memory.swap.max", "0")
+            self._files.write_if_there(directory / "memory.oom.group", "1")
 
     def throttle(self, number: int, limits: Limits) -> None:
         """Give it no more CPU time than its share, even if nobody else wants it."""
@@ -123,10 +125,10 @@ class GroupTree:
             return
         directory = self._of("cpu", number)
         if self._tops["cpu"].version == 1:
-            _write(directory / "cpu.cfs_period_us", str(PERIOD))
-            _write(directory / "cpu.cfs_quota_us", str(limits.quota))
+            self._files.write(directory / "cpu.cfs_period_us", str(PERIOD))
+            self._files.write(directory / "cpu.cfs_quota_us", str(limits.quota))
         else:
-            _write(directory / "cpu.max", f"{limits.quota} {PERIOD}")
+            self._files.write(directory / "cpu.max", f"{limits.quota} {PERIOD}")
 
     def notify(self, number: int, eventfd: int, usage: int) -> None:
         """Have the kernel write to `eventfd` whenever the memory in use comes to `usage` bytes, in
@@ -134,7 +136,7 @@ class GroupTree:
         directory = self._of("memory", number)
         watched = os.open(directory / _MEMORY[1].usage, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _write(directory / "cgroup.event_control", f"{eventfd} {watched} {usage}")
+            self._files.write(directory / "cgroup.event_control", f"{eventfd} {watched} {usage}")
         finally:
             os.close(watched)
 
@@ -142,8 +144,8 @@ class GroupTree:
         """Bytes in use of all kinds, and of them anonymous memory."""
         names = _MEMORY[self._tops["memory"].version]
         directory = self._of("memory", number)
-        used = int(_read(directory / names.usage))
-        for line in _read(directory / "memory.stat").splitlines():
+        used = int(self._files.read(directory / names.usage))
+        for line in self._files.read(directory / "memory.stat").splitlines():
             field, _, value = line.partition(b" ")
             if field == names.anonymous:
                 return used, int(value)
@@ -151,14 +153,18 @@ class GroupTree:
 
     def used(self, number: int) -> int:
         """Bytes in use of all kinds: a tenth of the cost of telling them apart."""
-        return int(_read(self._of("memory", number) / _MEMORY[self._tops["memory"].version].usage))
+        return int(
+            self._files.read(
+                self._of("memory", number) / _MEMORY[self._tops["memory"].version].usage
+            )
+        )
 
     def killed(self, number: int) -> int:
         """How many of its processes the kernel has killed for the hard limit."""
         if "memory" not in self._tops:
             return 0
         file = self._of("memory", number) / _MEMORY[self._tops["memory"].version].killed
-        for line in _read(file).splitlines():
+        for line in self._files.read(file).splitlines():
             field, _, value = line.partition(b" ")
             if field == b"oom_kill":
                 return int(value)
@@ -168,14 +174,14 @@ class GroupTree:
         """Nothing of the context's is left; EBUSY: there is, for a moment maybe."""
         for directory in self._directories(number):
             try:
-                directory.rmdir()
+                self._files.remove(directory)
             except FileNotFoundError:
                 continue
 
     def remove_tops(self) -> None:
         """And whatever groups of contexts are still in there."""
         for top in dict.fromkeys(top.directory for top in self._tops.values()):
-            remove_tree(top)
+            self._files.remove_tree(top)
 
     def _of(self, controller: str, number: int) -> Path:
         return self._tops[controller].directory / str(number)
@@ -185,49 +191,8 @@ class GroupTree:
         tops = dict.fromkeys(top.directory for top in self._tops.values())
         return [top / str(number) for top in tops]
 
-    @staticmethod
-    def _weigh(top: Group, directory: Path, limits: Limits) -> None:
+    def _weigh(self, top: Group, directory: Path, limits: Limits) -> None:
         if top.version == 1:
-            _write(directory / "cpu.shares", str(limits.shares))
+            self._files.write(directory / "cpu.shares", str(limits.shares))
         else:
-            _write(directory / "cpu.weight", str(limits.weight))
-
-
-def remove_tree(top: Path) -> bool:
-    """Remove a group and those below it, as far as no process is in them; whether it is gone."""
-    try:
-        inner = [path for path in top.iterdir() if path.is_dir()]
-    except OSError:
-        return not top.exists()
-    for path in inner:
-        remove_tree(path)
-    try:
-        top.rmdir()
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return True
-
-
-def _write(file: Path, text: str) -> None:
-    fd = os.open(file, os.O_WRONLY | os.O_CLOEXEC)  # never made: these files are the kernel's
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
-
-
-def _write_if_there(file: Path, text: str) -> None:
-    try:
-        _write(file, text)
-    except FileNotFoundError:
-        pass  # a kernel without it
-
-
-def _read(file: Path) -> bytes:
-    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.read(fd, 16384)
-    finally:
-        os.close(fd)
+            self._files.write(directory / "cpu.weight", str(limits.weight))
