@@ -6,6 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -17,11 +18,15 @@ from tests.process.other_hosts import AS_USER, or_skip
 from tests.process.programs import PATIENCE, Program, environment, serve
 from tests.process.template_house import call, create_published
 
+from samovar.clock import SystemClock
 from samovar.context.control_groups import Group, own_groups
+from samovar.context.delegation import Delegation, ask, tops_name
+from samovar.context.limiter import Limiter
+from samovar.context.limits import MEGABYTE, Limits
 from samovar.engine import Engine
 from samovar.model.invocation import Outcome
+from samovar.settings import ControlGroups
 
-MEGABYTE = 1 << 20
 LIMITS = {"memory limit", "CPU share", "processes per context"}
 KILLED = "Runtime exited with error: signal: killed"
 
@@ -328,3 +333,87 @@ asyncio.run(main())
 """
     found = ended(or_skip(AS_USER), "-c", program, str(tmp_path / "data"))
     assert found.stdout.split() == ["None", "Runtime.OutOfMemory"], found.stderr
+
+
+@pytest.fixture
+def delegation() -> Iterator[Delegation]:
+    found = ask(ControlGroups.AUTO, tops_name("samovar-0000000000000000"))
+    try:
+        if not found.tree.controllers:
+            pytest.skip("this host gives us no control groups")
+        yield found
+    finally:
+        found.close()
+
+
+def test_whoever_was_started_before_its_parent_joined_joins_too(delegation: Delegation) -> None:
+    tree = delegation.tree
+    with Program("-c", "import os; os.fork(); print('here', flush=True); input()") as program:
+        program.line()
+        program.line()
+        tree.add(3)
+        tree.join(3, program.pid)
+        for process in (psutil.Process(program.pid), *program.family()):
+            assert group(process.pid, "memory").directory.name == "3"
+        for process in program.family():
+            process.kill()
+    tree.remove(3)
+
+
+EATER = """
+input()
+taken = b"x" * (200 << 20)
+print("full", flush=True)
+input()
+"""
+
+
+def test_the_kernel_ends_whom_the_hard_limit_stops(delegation: Delegation) -> None:
+    tree = delegation.tree
+    with Program("-c", EATER) as program:
+        tree.add(4)
+        tree.join(4, program.pid)
+        tree.limit(4, Limits(64 * MEGABYTE, 96 * MEGABYTE, 1.0))
+        assert tree.killed(4) == 0
+        program.tell("begin")
+        assert program.end()[0] == -signal.SIGKILL
+    assert tree.killed(4) == 1
+    tree.remove(4)
+
+
+class Culprit:
+    """Stands in for a context."""
+
+    number = 5
+
+    def __init__(self) -> None:
+        self.overran_times = 0
+
+    def overran(self) -> None:
+        self.overran_times += 1
+
+    def abandon(self, reason: str) -> None:
+        raise AssertionError(reason)
+
+
+def test_what_is_over_its_limit_when_that_is_set_is_seen(delegation: Delegation) -> None:
+    """The kernel tells of what comes to pass, not of what is so already."""
+
+    async def scenario() -> None:
+        culprit = Culprit()
+        limiter = Limiter(delegation, SystemClock())
+        try:
+            with Program("-c", EATER) as program:
+                limiter.enter(culprit, program.pid)
+                await eventually(
+                    lambda: group(program.pid, "memory").directory.name == "5", "it has joined"
+                )
+                program.tell("begin")
+                assert await asyncio.to_thread(program.line) == "full"
+                assert culprit.overran_times == 0
+                limiter.limit(culprit, Limits(160 * MEGABYTE, 700 * MEGABYTE, 1.0))
+                await eventually(lambda: culprit.overran_times, "it is told")
+        finally:
+            await limiter.close()
+
+    asyncio.run(scenario())

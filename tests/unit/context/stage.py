@@ -15,7 +15,7 @@ from samovar.context.context import ExecutionContext
 from samovar.context.deadlines import Deadlines
 from samovar.context.launcher import Placement
 from samovar.context.lifecycle import ContextState
-from samovar.context.surroundings import Surroundings
+from samovar.context.surroundings import Limiting, NoLimits, Surroundings
 from samovar.logs.stream import LogStream
 from samovar.testing import ManualClock
 from samovar_worker.wire import control, frames, memory, messages
@@ -39,6 +39,7 @@ class Stage:
         self.forks: list[bool] = []  # `revive` of each
         self.clock = ManualClock()
         self.deadlines = Deadlines(self.clock)
+        self.limiter: Limiting = NoLimits()
         self._ends: list[int] = []
         self._decoder = frames.Decoder(memory.MAX_REQUEST)
         self._heard: deque[Frame] = deque()
@@ -104,7 +105,7 @@ class Stage:
         return found[0]
 
     def context(self, recorder: Recorder, sink: Any = None, **role: Any) -> ExecutionContext:
-        surroundings = Surroundings(self.clock, self.deadlines, 10.0, sink)
+        surroundings = Surroundings(self.clock, self.deadlines, 10.0, sink, self.limiter)
         context = ExecutionContext(1, self, surroundings, **role)  # type: ignore[arg-type]
         recorder.context = context
         return context

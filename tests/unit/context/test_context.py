@@ -6,10 +6,21 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.contract.launchers import Recorder
+from tests.contract.launchers import REQUEST_ID, TIMEOUT, Recorder
 from tests.process.house import eventually
-from tests.unit.context.stage import DONE, EXITED, READY, Stage, initialized, initializing, play
+from tests.unit.context.stage import (
+    DONE,
+    EXITED,
+    KILLED,
+    READY,
+    Stage,
+    initialized,
+    initializing,
+    play,
+)
 
+from samovar.context.limiter import Limited
+from samovar.context.surroundings import NoLimits
 from samovar.logs.journals import SinkJournal
 from samovar_worker.wire.messages import Kind
 
@@ -45,6 +56,74 @@ def test_a_worker_that_dies_as_its_init_is_done_gets_no_run() -> None:
         assert recorder.told == ["ready"]
         assert stage.forks == [False, True]
         assert recorder.verdicts == []
+
+    play(scenario)
+
+
+OUT_OF_MEMORY = (
+    b'{"errorType":"Runtime.OutOfMemory","errorMessage":"RequestId: %s Error: '
+    b'Runtime exited with error: signal: killed"}' % REQUEST_ID.encode()
+)
+
+
+class Judge(NoLimits):
+    """The kernel has killed somebody, if the test says so."""
+
+    def __init__(self) -> None:
+        self.guilty = False
+
+    def killed(self, context: Limited) -> bool:
+        return self.guilty
+
+
+def test_an_answer_that_comes_when_it_has_taken_too_much_is_too_late() -> None:
+    async def scenario(stage: Stage, recorder: Recorder) -> None:
+        context = await initialized(stage, recorder)
+        recorder.run(b"")
+        number = (await stage.asked(Kind.INVOKE)).invocation
+        context.overran()
+        stage.say(Kind.RESULT, DONE, b'"late"', number)
+        context.process_exited(KILLED)
+        (verdict,) = recorder.verdicts
+        assert (verdict.payload, verdict.memory_used) == (OUT_OF_MEMORY, 128)
+        # The process that takes its place begins anew.
+        recorder.run(b"")
+        stage.say(Kind.READY, READY)
+        await stage.asked(Kind.INIT)
+        stage.say(Kind.INIT_DONE, DONE)
+        stage.say(Kind.RESULT, DONE, b'"in time"', (await stage.asked(Kind.INVOKE)).invocation)
+        await eventually(lambda: len(recorder.verdicts) == 2, "it is answered")
+        assert recorder.verdicts[-1].payload == b'"in time"'
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("guilty", [True, False])
+def test_the_kernel_says_whom_it_has_killed_for_memory(guilty: bool) -> None:
+    async def scenario(stage: Stage, recorder: Recorder) -> None:
+        stage.limiter = judge = Judge()
+        context = await initialized(stage, recorder)
+        judge.guilty = guilty
+        recorder.run(b"")
+        await stage.asked(Kind.INVOKE)
+        context.process_exited(KILLED)
+        (verdict,) = recorder.verdicts
+        assert verdict.error_type == ("Runtime.OutOfMemory" if guilty else "Runtime.ExitError")
+
+    play(scenario)
+
+
+def test_whoever_was_killed_by_us_was_not_by_the_kernel() -> None:
+    async def scenario(stage: Stage, recorder: Recorder) -> None:
+        stage.limiter = judge = Judge()
+        context = await initialized(stage, recorder)
+        judge.guilty = True
+        recorder.run(b"")
+        await stage.asked(Kind.INVOKE)
+        stage.clock.advance(TIMEOUT)
+        context.process_exited(KILLED)
+        (verdict,) = recorder.verdicts
+        assert verdict.error_type == "Sandbox.Timedout"
 
     play(scenario)
 
