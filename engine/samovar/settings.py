@@ -38,7 +38,8 @@ NEIGHBOURS = (
 
 # The service model's pattern: a Region of another form could not be written in an ARN.
 _REGION = re.compile(r"(eusc-)?[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]")
-
+# As CreateFunction takes it. With a version or an alias it would leave the others their network.
+_FUNCTION = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 _MOST_UIDS = 65536  # each has a line in the /etc/passwd of every zygote
 
@@ -50,6 +51,13 @@ class Isolation(StrEnum):
     NAMESPACES = "namespaces"  # refuse to start where they are refused
     STRICT = "strict"  # refuse to start where any wall is
     NONE = "none"  # a directory per context, through TMPDIR
+
+
+class Network(StrEnum):
+    """What contexts reach."""
+
+    HOST = "host"  # what the engine's user does
+    NONE = "none"  # their own loopback device
 
 
 def _default_data_dir() -> Path:
@@ -99,6 +107,14 @@ class Settings:
         "walls around contexts: auto, namespaces (refuse to start without), strict (refuse to "
         "start where any wall is missing) or none",
         Isolation.AUTO,
+    )
+    network: Network = _setting(
+        "what functions reach: host (the host's network) or none (a loopback device of each "
+        "context's own); where the host can't do without, such functions are refused",
+        Network.HOST,
+    )
+    offline_functions: tuple[str, ...] = _setting(
+        "names of functions that have no network although network is host, separated by ,", ()
     )
     spares: int = _setting("contexts forked ahead of need, per interpreter and preload", 2)
     max_contexts: int = _setting("contexts that may exist at once", 1000)
@@ -174,6 +190,23 @@ class Settings:
         except ValueError as error:
             known = ", ".join(Isolation)
             raise SettingsError(f"isolation={self.isolation!r}: must be one of {known}") from error
+
+        try:
+            object.__setattr__(self, "network", Network(self.network))
+        except ValueError as error:
+            known = ", ".join(Network)
+            raise SettingsError(f"network={self.network!r}: must be one of {known}") from error
+        if isinstance(self.offline_functions, str):  # its letters would be taken for names
+            raise SettingsError(
+                f"offline_functions={self.offline_functions!r}: must be a sequence of names"
+            )
+        object.__setattr__(self, "offline_functions", tuple(self.offline_functions))
+        for name in self.offline_functions:
+            if not isinstance(name, str) or _FUNCTION.fullmatch(name) is None:
+                raise SettingsError(
+                    f"offline_functions: {name!r} is no function's name; names have letters, "
+                    "digits, - and _, 64 at most, and neither a qualifier nor an ARN around them"
+                )
 
         def need(ok: bool, name: str, rule: str) -> None:
             if not ok:
@@ -298,6 +331,7 @@ _SWITCHES = {
     **dict.fromkeys(("on", "true", "yes", "1"), True),
     **dict.fromkeys(("off", "false", "no", "0"), False),
 }
+_CHOICES: Mapping[str, type[StrEnum]] = {"Isolation": Isolation, "Network": Network}
 _PARSERS: Mapping[str, Any] = {
     "int": int,
     "int | None": int,
@@ -305,9 +339,10 @@ _PARSERS: Mapping[str, Any] = {
     "Path": lambda text: Path(text).expanduser(),
     "Path | None": lambda text: Path(text).expanduser(),
     "bool": lambda text: _SWITCHES[text.lower()],
-    "Isolation": Isolation,
+    **_CHOICES,
     "str": str,
     "tuple[Path, ...]": lambda text: tuple(map(Path, filter(None, text.split(os.pathsep)))),
+    "tuple[str, ...]": lambda text: tuple(filter(None, map(str.strip, text.split(",")))),
 }
 
 
@@ -336,6 +371,6 @@ def parse(name: str, text: str) -> Any:
     except (ValueError, KeyError) as error:
         if parser is _parse_pairs:
             wanted = "name=value pairs"
-        elif kind == "Isolation":
-            wanted = "one of " + ", ".join(Isolation)
+        elif kind in _CHOICES:
+            wanted = "one of " + ", ".join(_CHOICES[kind])
         raise SettingsError(f"{name}={text!r}: must be {wanted}") from error
