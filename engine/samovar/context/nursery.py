@@ -14,8 +14,8 @@ from samovar.context import launch_plan
 from samovar.context.context import ExecutionContext, Surroundings
 from samovar.context.launch_plan import Family, Premises
 from samovar.context.launcher import Context
-from samovar.context.offline import WALL as NETWORK
 from samovar.context.offline import ONLINE, Offline
+from samovar.context.offline import WALL as NETWORK
 from samovar.context.spares import Spares
 from samovar.context.template import Template
 from samovar.context.uids import Tenants, Uids

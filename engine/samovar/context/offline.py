@@ -13,7 +13,7 @@ WALL = "network namespace"  # as workers call it
 
 
 class NetworkNotApart(EngineError):
-    """A function is to have no network, and this host can't keep its own from it. Nothing was run."""
+    """A function is to have no network, and this host can't keep its own from it: nothing runs."""
 
 
 @dataclass(frozen=True, slots=True)
