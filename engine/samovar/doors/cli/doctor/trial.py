@@ -9,7 +9,7 @@ import json
 import statistics
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from samovar.doors.cli.doctor.probe import BOTO3_SOURCE, SOURCE
@@ -17,10 +17,12 @@ from samovar.doors.cli.report import Report
 from samovar.engine import Engine
 from samovar.errors import SamovarError
 from samovar.model.invocation import ColdStart
-from samovar.settings import Settings
+from samovar.settings import Network, Settings
 
 _COLD_STARTS = 3  # measured per interpreter, after a first one
 _PAUSE = 0.05  # seconds, in which the engine forks its spares again
+# A function that is to have no network, whatever the others have.
+OFFLINE = "doctor-offline"
 _LARGE = 200_000  # bytes: more than fits a pipe, so that it goes through shared memory
 
 
@@ -35,18 +37,23 @@ class Start:
 @dataclass(slots=True)
 class Trial:
     """What was found: the engine's report, what a function saw (empty if none ran), cold starts by
-    runtime, and the same with boto3 imported. `payload` is what went wrong with a large one."""
+    runtime, and the same with boto3 imported. `payload` is what went wrong with a large one;
+    `offline` the interfaces that a function saw which is to have no network, None if it was
+    refused or did not run."""
 
     report: Report
     seen: Mapping[str, Any] = field(default_factory=dict)
     starts: dict[str, Start] = field(default_factory=dict)
     boto3: dict[str, Start] = field(default_factory=dict)
     payload: str = ""
+    offline: list[str] | None = None
 
 
 async def hold(settings: Settings) -> Trial:
     """Run it on the engine that `settings` describe; raises what entering an engine raises."""
-    async with Engine(settings) as engine:
+    # Those who have the host's network run everywhere.
+    tried = replace(settings, network=Network.HOST, offline_functions=(OFFLINE,))
+    async with Engine(tried) as engine:
         trial = Trial(engine.report())
         runtimes = [item.runtime for item in trial.report.interpreters]
         for source, starts in ((SOURCE, trial.starts), (BOTO3_SOURCE, trial.boto3)):
@@ -58,6 +65,7 @@ async def hold(settings: Settings) -> Trial:
         working = [name for name, start in trial.starts.items() if not start.problem]
         if working:
             await _look_around(engine, working[-1], trial)
+            await _look_for_networks(engine, working[-1], trial)
         return trial
 
 
@@ -106,6 +114,18 @@ async def _look_around(engine: Engine, runtime: str, trial: Trial) -> None:
     outcome = await engine.invoke(name, {"echo": large})
     if outcome.payload != json.dumps(large).encode():
         trial.payload = outcome.payload[:200].decode(errors="replace") or "it came back empty"
+
+
+async def _look_for_networks(engine: Engine, runtime: str, trial: Trial) -> None:
+    try:
+        await engine.create_function(
+            OFFLINE, code=_zip(SOURCE), handler="probe.handler", runtime=runtime, timeout=30
+        )
+        outcome = await engine.invoke(OFFLINE, {"network": True})
+    except SamovarError:
+        return  # the wall says why
+    if outcome.function_error is None:
+        trial.offline = json.loads(outcome.payload)
 
 
 def _name(runtime: str, source: str) -> str:
