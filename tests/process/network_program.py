@@ -6,8 +6,11 @@ network. Prints as JSON what each of them saw, or why it was refused.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,11 +18,44 @@ from typing import Any
 import uvloop
 from tests.process.house import create
 from tests.process.template_house import publish
-from tests.process.test_network import WALL, Doors
 
 from samovar.engine import Engine
 from samovar.errors import SamovarError, WallsMissing
 from samovar.settings import Settings
+
+WALL = "network namespace"
+
+
+class Doors:
+    """What listens on this host, by TCP and by a name; `guests` has how many came to each."""
+
+    def __init__(self) -> None:
+        self.guests = {"tcp": 0, "abstract": 0}
+        self._name = f"samovar-network-{os.getpid()}"
+
+    async def __aenter__(self) -> Doors:
+        named = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        named.bind("\0" + self._name)
+        self._servers = [
+            await asyncio.start_server(self._greeter("tcp"), "127.0.0.1", 0),
+            await asyncio.start_unix_server(self._greeter("abstract"), sock=named),
+        ]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for server in self._servers:
+            server.close()
+
+    def event(self) -> dict[str, Any]:
+        port = self._servers[0].sockets[0].getsockname()[1]
+        return {"tcp": port, "abstract": self._name}
+
+    def _greeter(self, which: str) -> Any:
+        async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.guests[which] += 1
+            writer.close()
+
+        return greet
 
 
 async def tell(engine: Engine, event: Any, name: str, qualifier: str | None = None) -> Any:

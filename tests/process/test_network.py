@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from tests.process.conftest import RunEngine
 from tests.process.house import create, eventually, result
+from tests.process.network_program import WALL, Doors
 from tests.process.other_hosts import AS_USER, or_skip, without_namespaces
 from tests.process.programs import CHECKOUT, PATIENCE, environment
 from tests.process.template_house import call, create_published, template_pid
@@ -24,42 +25,9 @@ from tests.process.template_house import call, create_published, template_pid
 from samovar.context.offline import Offline
 from samovar.engine import Engine
 
-WALL = "network namespace"
 API = "169.254.100.1:9001"
 UNREACHED = {"tcp": "ECONNREFUSED", "abstract": "ECONNREFUSED"}
 REACHED = {"tcp": "done", "abstract": "done"}
-
-
-class Doors:
-    """What listens on this host, by TCP and by a name; `guests` has how many came to each."""
-
-    def __init__(self) -> None:
-        self.guests = {"tcp": 0, "abstract": 0}
-        self._name = f"samovar-network-{os.getpid()}"
-
-    async def __aenter__(self) -> Doors:
-        named = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        named.bind("\0" + self._name)
-        self._servers = [
-            await asyncio.start_server(self._greeter("tcp"), "127.0.0.1", 0),
-            await asyncio.start_unix_server(self._greeter("abstract"), sock=named),
-        ]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        for server in self._servers:
-            server.close()
-
-    def event(self) -> dict[str, Any]:
-        port = self._servers[0].sockets[0].getsockname()[1]
-        return {"tcp": port, "abstract": self._name}
-
-    def _greeter(self, which: str) -> Any:
-        async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self.guests[which] += 1
-            writer.close()
-
-        return greet
 
 
 def is_alone(seen: Mapping[str, Any]) -> None:
