@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
@@ -18,6 +19,7 @@ from samovar.context.host_memory import HostMemory, MemoryGauge, YieldingGauge, 
 from samovar.context.launch_plan import Family
 from samovar.context.limiter import Limiter
 from samovar.context.nursery import Nursery
+from samovar.context.offline import WALL, Offline
 from samovar.context.provision import Provisioner
 from samovar.context.surroundings import Surroundings
 from samovar.errors import ClientError, EngineError, WallsMissing
@@ -41,6 +43,8 @@ from samovar.stores.faults import told
 from samovar.stores.sqlite import SqliteRecordStore
 from samovar.stores.sqlite_leases import SqliteLeaseStore
 from samovar.stores.sqlite_queue import SqliteInvokeQueue
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -110,19 +114,22 @@ class Parts:
                 insist=settings.isolation is Isolation.STRICT,
             )
             endings.push_async_callback(limiter.close)
+            offline = Offline.of(settings)
             nursery = Nursery(
                 premises,
                 Surroundings(clock, deadlines, settings.init_timeout, keeping.journal, limiter),
                 isolation=settings.isolation,
                 spares=settings.spares,
                 uids=settings.uids,
+                offline=offline,
             )
             nursery.observer = metrics
             endings.push_async_callback(nursery.stop)
             endings.callback(deadlines.clear)
             region = Region(settings.region, settings.aws_endpoint, settings.endpoints)
             provisioner = Provisioner(
-                nursery, registry.runtimes, registry.ensure_extracted, clock, region
+                *(nursery, registry.runtimes, registry.ensure_extracted, clock, region),
+                offline=offline,
             )
             templates = provisioner.templates
             endings.push_async_callback(templates.stop)
@@ -185,7 +192,7 @@ class Parts:
                 metrics,
                 endings,
             )
-            await parts._settle_walls(metrics, settings.isolation)
+            await parts._settle_walls(metrics, settings.isolation, offline)
             for arn, reserved in registry.concurrency.reservations():
                 scheduler.reserve(arn, reserved)
             registry.subscribe(parts)
@@ -201,7 +208,9 @@ class Parts:
             parts._endings = endings.pop_all()
             return parts
 
-    async def _settle_walls(self, metrics: PrometheusObserver, isolation: Isolation) -> None:
+    async def _settle_walls(
+        self, metrics: PrometheusObserver, isolation: Isolation, offline: Offline
+    ) -> None:
         served = self.registry.runtimes.served
         if served:
             await self.nursery.try_walls(Family(served[0], "bare"))
@@ -213,6 +222,10 @@ class Parts:
             metrics.wall(wall, True)
         for wall in self.walls_missing:
             metrics.wall(wall, False)
+        if offline.asked and WALL in self.nursery.missing:
+            whose = "all functions" if offline.everybody else ", ".join(sorted(offline.functions))
+            why = self.nursery.missing[WALL]
+            _log.warning("refused, because they are to have no network: %s (%s)", whose, why)
 
     @property
     def walls_held(self) -> tuple[str, ...]:
@@ -265,8 +278,11 @@ class Parts:
             await self.nursery.warm(self.provisioner.family(version))
             if version.configuration.layers:
                 await self.registry.ensure_extracted(version)
-            if version.starts_from_template and self.provisioner.templates.impossible is None:
-                failure = await self.provisioner.templates.make(version)
+            templates = self.provisioner.templates
+            if not self.provisioner.may_run(version):
+                return None  # invoking it says so, and a host that can may come
+            if version.starts_from_template and templates.impossible is None:
+                failure = await templates.make(version)
                 if failure is not None:
                     return Unready(failure.reason, failure.state_code)
         except (ClientError, EngineError, OSError) as error:

@@ -38,7 +38,8 @@ NEIGHBOURS = (
 
 # The service model's pattern: a Region of another form could not be written in an ARN.
 _REGION = re.compile(r"(eusc-)?[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]")
-
+# As CreateFunction takes it. With a version or an alias it would leave the others their network.
+_FUNCTION = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 _MOST_UIDS = 65536  # each has a line in the /etc/passwd of every zygote
 
@@ -59,6 +60,13 @@ class ControlGroups(StrEnum):
     V2 = "v2"  # the kernel's version 2 only
     V1 = "v1"
     OFF = "off"  # none: memory is looked at while a function runs, and nothing else is held
+
+
+class Network(StrEnum):
+    """What contexts reach."""
+
+    HOST = "host"  # what the engine's user does
+    NONE = "none"  # their own loopback device
 
 
 def _default_data_dir() -> Path:
@@ -118,6 +126,14 @@ class Settings:
         "give a context no more CPU time than MemorySize buys on AWS (1,769 MB: one CPU), even if "
         "nobody else wants it; not during its init: on or off",
         False,
+    )
+    network: Network = _setting(
+        "what functions reach: host (the host's network) or none (a loopback device of each "
+        "context's own); where the host can't do without, such functions are refused",
+        Network.HOST,
+    )
+    offline_functions: tuple[str, ...] = _setting(
+        "names of functions that have no network although network is host, separated by ,", ()
     )
     spares: int = _setting("contexts forked ahead of need, per interpreter and preload", 2)
     max_contexts: int = _setting("contexts that may exist at once", 1000)
@@ -188,13 +204,26 @@ class Settings:
         if self.credentials_file is not None:
             file = Path(self.credentials_file).expanduser().absolute()
             object.__setattr__(self, "credentials_file", file)
-        for name, kind in (("isolation", Isolation), ("cgroups", ControlGroups)):
+        choices = {"isolation": Isolation, "cgroups": ControlGroups, "network": Network}
+        for name, kind in choices.items():
             value = getattr(self, name)
             try:
                 object.__setattr__(self, name, kind(value))
             except ValueError as error:
                 known = ", ".join(kind)
                 raise SettingsError(f"{name}={value!r}: must be one of {known}") from error
+
+        if isinstance(self.offline_functions, str):  # its letters would be taken for names
+            raise SettingsError(
+                f"offline_functions={self.offline_functions!r}: must be a sequence of names"
+            )
+        object.__setattr__(self, "offline_functions", tuple(self.offline_functions))
+        for name in self.offline_functions:
+            if not isinstance(name, str) or _FUNCTION.fullmatch(name) is None:
+                raise SettingsError(
+                    f"offline_functions: {name!r} is no function's name; names have letters, "
+                    "digits, - and _, 64 at most, and neither a qualifier nor an ARN around them"
+                )
 
         def need(ok: bool, name: str, rule: str) -> None:
             if not ok:
@@ -319,6 +348,9 @@ _SWITCHES = {
     **dict.fromkeys(("on", "true", "yes", "1"), True),
     **dict.fromkeys(("off", "false", "no", "0"), False),
 }
+_CHOICES: Mapping[str, type[StrEnum]] = {
+    kind.__name__: kind for kind in (Isolation, ControlGroups, Network)
+}
 _PARSERS: Mapping[str, Any] = {
     "int": int,
     "int | None": int,
@@ -326,10 +358,10 @@ _PARSERS: Mapping[str, Any] = {
     "Path": lambda text: Path(text).expanduser(),
     "Path | None": lambda text: Path(text).expanduser(),
     "bool": lambda text: _SWITCHES[text.lower()],
-    "Isolation": Isolation,
-    "ControlGroups": ControlGroups,
+    **_CHOICES,
     "str": str,
     "tuple[Path, ...]": lambda text: tuple(map(Path, filter(None, text.split(os.pathsep)))),
+    "tuple[str, ...]": lambda text: tuple(filter(None, map(str.strip, text.split(",")))),
 }
 
 
@@ -358,6 +390,6 @@ def parse(name: str, text: str) -> Any:
     except (ValueError, KeyError) as error:
         if parser is _parse_pairs:
             wanted = "name=value pairs"
-        elif kind == "Isolation":
-            wanted = "one of " + ", ".join(Isolation)
+        elif kind in _CHOICES:
+            wanted = "one of " + ", ".join(_CHOICES[kind])
         raise SettingsError(f"{name}={text!r}: must be {wanted}") from error

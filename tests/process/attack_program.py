@@ -2,8 +2,9 @@
 
     python -m tests.process.attack_program DIRECTORY [ATTACK ...]
 
-Prints what became of each, as JSON: `{attack: {"end": ..., "fine": ...}}`. An end is the handler's
-answer, or its error's type. `fine` says what was not as before: empty, if all was.
+SAMOVAR_ variables are settings. Prints what became of each, as JSON: `{attack: {"end": ...,
+"wrong": ...}}`. An end is the handler's answer, or its error's type. `wrong` says what was not as
+before: empty, if all was.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ class House:
 
 
 async def main(place: Path, attacks: list[str]) -> dict[str, Any]:
-    settings = Settings(data_dir=place / "data", spares=1)
+    settings = Settings.from_environment(os.environ, data_dir=place / "data", spares=1)
     async with Doors(place) as doors, Engine(settings, log_sink=Silence()) as engine:
         house = House(engine, doors, settings.data_dir)
         await house.begin()

@@ -105,17 +105,20 @@ OPEN: Ends = {
 HOSTS = {"memory of the neighbour", "memory of the zygote", "memory of the engine"}
 
 
-def attacked(place: Path, command: tuple[str, ...]) -> dict[str, Any]:
-    """What an engine that is run through `command` says became of each attack."""
+def attacked(
+    place: Path, command: tuple[str, ...], *attacks: str, **settings: str
+) -> dict[str, Any]:
+    """What an engine that is run through `command` says became of each attack, or of these;
+    `settings` as variables."""
     place.chmod(0o755)
     run = subprocess.run(
-        [*command, sys.executable, "-m", "tests.process.attack_program", str(place)],
+        [*command, sys.executable, "-m", "tests.process.attack_program", str(place), *attacks],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
         check=False,
         cwd=CHECKOUT,
-        env=environment(),
+        env=environment() | settings,
     )
     assert run.returncode == 0, run.stderr
     found: dict[str, Any] = json.loads(run.stdout)
@@ -140,6 +143,18 @@ def test_against_an_engine_of_root(tmp_path: Path) -> None:
 
 def test_against_an_engine_of_another_user(tmp_path: Path) -> None:
     held(attacked(tmp_path, or_skip(AS_USER)), WALLED)
+
+
+@pytest.mark.parametrize("user", ["root", "another user"])
+def test_against_a_network_that_is_none(tmp_path: Path, user: str) -> None:
+    if user == "root" and os.geteuid() != 0:
+        pytest.skip("this is for root")
+    command = () if user == "root" else or_skip(AS_USER)
+    found = attacked(tmp_path, command, "sockets", "mounts", SAMOVAR_NETWORK="none")
+    unreached = {"abstract": "ECONNREFUSED", "loopback": "ECONNREFUSED"}
+    assert found["attacks"]["sockets"] == {"end": WALLED["sockets"] | unreached, "wrong": ""}
+    ends = (OF_ROOT if user == "root" else WALLED)["mounts"]
+    assert found["attacks"]["mounts"] == {"end": ends, "wrong": ""}
 
 
 def test_where_namespaces_are_refused(tmp_path: Path) -> None:

@@ -205,6 +205,7 @@ def test_walls_are_reported(run_walled: RunEngine) -> None:
             "no capabilities",
             "session keyring",
             "system call filter",
+            "network namespace",
             "private /tmp",
             "layers at /opt",
             "read-only root",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import _sitebuiltins
 import builtins
+import errno
 import gc
 import importlib.util
 import os
@@ -36,6 +37,7 @@ from samovar_worker.confines import (
     HOST_NAME,
     IPC,
     MOST_PROCESSES,
+    NETWORK,
     PROCESSES,
     Confines,
 )
@@ -127,38 +129,52 @@ class Boot:
             raise ValueError(f"uid {uid}: no context's")
         wires = self._wires
         if self._walled:
-            if self._confines.namespaces:
-                walls.unshare(self._confines.namespaces)
+            self._confines.make_namespaces()
             if steward < 0:  # else the steward has
                 walls.mount_proc()
+            if self._confines.offline:
+                walls.hide_others()
         if spare:
             rehearse()
         wires.send(self._ready)
         frame = wires.read()
         started = time.perf_counter_ns()
         init = messages.trusted_init(frame.metadata)
-        if self._walled:
-            _finish_walls(init)
-        elif not init.template:  # whose contexts are to be the steward's
-            walls.become_subreaper()
+        confines = self._wall_in(init)
         if uid:  # who opens /dev/stdout opens the pipe anew
             os.fchown(OUTPUT, uid, uid)
         drop_rights(uid, self._walled)
-        if self._confines.limited:
+        if confines.limited:
             # What a template forks is each limited by itself.
             limit = walls.limit_own_processes if init.template else walls.limit_processes
             limit(MOST_PROCESSES)
         if uid:
             walls.set_dumpable()
+        if confines.offline and os.path.exists("/proc/1"):
+            raise OSError(errno.EPERM, "/proc/1/net shows the host's network here")
         walls.die_with(_WATCH)
         os.close(_WATCH)
         # Without walls a template forks as anybody may.
-        self._confines.refuse_calls(forks_contexts=init.template and self._walled)
+        confines.refuse_calls(forks_contexts=init.template and self._walled)
         self._enter(init)
         made = None
         if init.template:
-            made = partial(Template, self._walled, self.spawns, init.tmp_size, self._confines)
+            made = partial(Template, self._walled, self.spawns, init.tmp_size, confines)
         self._loop.run(init, started, made)
+
+    def _wall_in(self, init: messages.Init) -> Confines:
+        """What is left of the walls of whoever runs this code, and what these come to."""
+        confines = self._confines
+        if self._walled:
+            _finish_walls(init)
+            if init.offline and not confines.offline:
+                # Not ahead of need: it takes a millisecond, and a spare may become anybody's.
+                confines = confines.go_offline()
+        elif init.offline:
+            raise OSError(errno.EPERM, "no namespaces here, and so no network of its own")
+        elif not init.template:  # whose contexts are to be the steward's
+            walls.become_subreaper()
+        return confines
 
     def _keep_descriptors(self, fds: tuple[int, ...], zygote: int, steward: int) -> None:
         """Move the wires to the top of the allowed range and close everything else."""
@@ -268,6 +284,7 @@ def missing_without_namespaces() -> dict[str, str]:
         "engine's own user",
         IPC: f"{reason}: contexts find each other's System V segments, queues and semaphores",
         HOST_NAME: f"{reason}: functions see the host's",
+        NETWORK: f"{reason}: functions that are to have no network are refused",
         PROCESSES: f"{reason}: the kernel counts a user's processes, the engine's among them",
         CAPABILITIES: f"{reason}: functions have those of the engine's own user, if any",
         "unprivileged uid": "functions run as the engine's own user, who owns the data directory",

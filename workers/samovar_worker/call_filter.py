@@ -129,10 +129,28 @@ def strict(machine: str) -> bytes:
 def template(machine: str) -> bytes:
     """For templates, on top: what they need to fork a context. What is mounted where stands in
     memory; it is in mounts of their own, in a user namespace without rights outside."""
+    return _template(machine, _TEMPLATES_NEED)
+
+
+def offline_template(machine: str) -> bytes:
+    """For templates of functions that have no network: network namespaces, too.
+
+    Each context is to have one of its own, so that none reaches what another listens on, and the
+    process that makes it is a fork of the template: it can have no rights that the template, and
+    so the function's init, has not. The steward could make them instead, but nobody without rights
+    over a namespace's own user namespace enters it: it would take a process more, and a user
+    namespace of the steward's making, for each context. So an init may make network namespaces,
+    with none but a loopback device in them, and only where the function is offline: whoever is root
+    of one reaches much of the kernel, and all other templates are kept from that.
+    """
+    return _template(machine, _TEMPLATES_NEED | walls.CLONE_NEWNET)
+
+
+def _template(machine: str, namespaces: int) -> bytes:
     rules: dict[str, Body] = {
         "umount2": (refuse(),),
         "sethostname": (refuse(),),
-        "unshare": without(0, _IN_UNSHARE & ~_TEMPLATES_NEED),
+        "unshare": without(0, _IN_UNSHARE & ~namespaces),
         "setns": only(1, walls.CLONE_NEWUSER, walls.CLONE_NEWNS),
         "mount": only(3, _TMP, _PROC),
     }

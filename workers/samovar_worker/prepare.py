@@ -21,6 +21,7 @@ from samovar_worker.confines import (
     HOST_NAME,
     IPC,
     KEYS,
+    NETWORK,
     OWN_UID,
     PROCESSES,
     TEMPLATES,
@@ -65,6 +66,7 @@ def main(control_fd: int, walled: bool) -> None:
                 CAPABILITIES,
                 KEYS,
                 CALLS,
+                NETWORK,
                 TEMPLATES,
             )
         else:

@@ -234,6 +234,7 @@ def enter_walls(tmp_size: int, more: int) -> int:
     old = os.open(_TMP, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     walls.unshare(walls.CLONE_NEWUSER | walls.CLONE_NEWNS | more)
     walls.map_user(uid, uid, gid)
+    _raise_loopback(more)
     flags = walls.MS_NOSUID | walls.MS_NODEV
     walls.mount("tmp", _TMP, "tmpfs", flags, f"size={tmp_size}m,mode=1777")
     walls.unshare(walls.CLONE_NEWPID)
@@ -257,6 +258,13 @@ def enter_again(users: int, mounts: int, more: int) -> None:
     os.close(users)
     os.close(mounts)
     walls.unshare(walls.CLONE_NEWPID | more)
+    _raise_loopback(more)
+
+
+def _raise_loopback(namespaces: int) -> None:
+    # pid 1 is born after this, in the same network: unlike a zygote's it need not be hidden.
+    if namespaces & walls.CLONE_NEWNET:
+        walls.raise_loopback()
 
 
 def _same_as(wanted: int) -> list[int]:

@@ -14,7 +14,15 @@ import msgpack
 
 from samovar_worker import boot, call_filter, template, walls
 from samovar_worker.call_numbers import NUMBERS
-from samovar_worker.confines import CALLS, CAPABILITIES, IPC, PROCESSES, TEMPLATES, Confines
+from samovar_worker.confines import (
+    CALLS,
+    CAPABILITIES,
+    IPC,
+    NETWORK,
+    PROCESSES,
+    TEMPLATES,
+    Confines,
+)
 from samovar_worker.wire import control
 
 _REFUSED, _NOT_APART, _NOT_THERE = 1, 2, 3
@@ -91,6 +99,12 @@ def _try_in_child(launch: control.Launch, filtered: bool) -> tuple[str, Confines
         except OSError as error:
             missing[IPC] = str(error)
         walls.mount_proc()
+        try:
+            offline = confines.go_offline()
+        except OSError as error:
+            missing[NETWORK] = str(error)
+        else:
+            confines = offline if launch.offline else confines
         uids = range(launch.first_uid, launch.last_uid + 1)
         _try_uids(uids)
         # In the upper half there is rarely a context, and in another engine's trial another one.

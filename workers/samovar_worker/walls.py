@@ -6,10 +6,13 @@ Each function raises OSError with the call's name in it. No policy in here.
 from __future__ import annotations
 
 import ctypes
+import errno
+import fcntl
 import os
 import platform
 import resource
 import select
+import struct
 
 CLONE_NEWTIME = 0x00000080
 CLONE_NEWNS = 0x00020000
@@ -39,6 +42,10 @@ _SECCOMP_SET_MODE_FILTER = 1
 # No slower memory for whoever has a filter: older kernels take it for a sandbox of strangers' code.
 _SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4
 _KEYCTL_JOIN_SESSION_KEYRING = 1
+
+_AF_INET, _SOCK_DGRAM, _SOCK_CLOEXEC = 2, 2, 0x80000
+_SIOCSIFFLAGS, _IFF_UP = 0x8914, 0x1
+_LOOPBACK_UP = struct.pack("16sH22x", b"lo", _IFF_UP)  # struct ifreq
 
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
@@ -250,6 +257,32 @@ def become_subreaper() -> None:
 def mount_proc() -> None:
     """Show the processes of this pid namespace only."""
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+
+def hide_others() -> None:
+    """Of the processes in /proc show nobody those that he could not trace. Before Linux 5.8 whoever
+    is in the host's group 0 sees them all the same, and a further mount of one namespace's /proc
+    has the options of the first, so that this is a remount."""
+    flags = MS_REMOUNT | MS_NOSUID | MS_NODEV | MS_NOEXEC
+    try:
+        mount("proc", "/proc", "proc", flags, "hidepid=4")
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        mount("proc", "/proc", "proc", flags, "hidepid=2")
+
+
+def raise_loopback() -> None:
+    """Bring up the one interface that a new network namespace has."""
+    # Not through `socket`, which a template's function may have put something else in the place of.
+    fd = _libc.socket(_AF_INET, _SOCK_DGRAM | _SOCK_CLOEXEC, 0)
+    _check(min(fd, 0), "socket")
+    try:
+        fcntl.ioctl(fd, _SIOCSIFFLAGS, _LOOPBACK_UP)
+    except OSError as error:
+        raise OSError(error.errno, f"loopback device: {error.strerror}") from error
+    finally:
+        os.close(fd)
 
 
 def die_with(zygote: int) -> None:

@@ -110,9 +110,16 @@ def _top_level(distribution: importlib.metadata.Distribution) -> list[str]:
 
 
 def launch(
-    family: Family, premises: Premises, uids: range | None, engine_pid: int, isolation: str
+    family: Family,
+    premises: Premises,
+    uids: range | None,
+    engine_pid: int,
+    isolation: str,
+    *,
+    offline: bool = False,
 ) -> control.Launch:
-    """The Launch packet of a zygote of `family`. `uids`: whom its contexts become, if anybody."""
+    """The Launch packet of a zygote of `family`. `uids`: whom its contexts become, if anybody;
+    `offline`: none of them has a network."""
     interpreter = family.interpreter
     binds = [(path, path) for path in _TOP_LEVEL if _is_directory(path)]
     binds += [(f"/etc/{name}", f"/etc/{name}") for name in _ETC if Path(f"/etc/{name}").exists()]
@@ -147,6 +154,7 @@ def launch(
         },
         first_uid=uids[0] if uids else 0,
         last_uid=uids[-1] if uids else 0,
+        offline=offline,
         engine_pid=engine_pid,
         scratch=str(premises.scratch),
         marker=marker(premises.scratch.parent),

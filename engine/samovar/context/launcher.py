@@ -22,7 +22,7 @@ class Placement:
     `task_root`, `import_paths` and `layers` (None without any) are as the zygote sees them;
     `tmp_dir` only without namespaces. `provisioned`: it is initialised ahead of need, for which an
     init has `init_timeout` seconds (else what the engine gives all others); it is over when its
-    process is.
+    process is. `offline`: it has no network; what is restored has its template's.
     """
 
     version: FunctionVersion
@@ -34,6 +34,7 @@ class Placement:
     layers: str | None = None
     provisioned: bool = False
     init_timeout: float | None = None
+    offline: bool = False
 
     @property
     def initialization(self) -> str:

@@ -14,6 +14,8 @@ from samovar.context import launch_plan
 from samovar.context.context import ExecutionContext
 from samovar.context.launch_plan import Family, Premises
 from samovar.context.launcher import Context
+from samovar.context.offline import ONLINE, Offline
+from samovar.context.offline import WALL as NETWORK
 from samovar.context.spares import Spares
 from samovar.context.surroundings import Surroundings
 from samovar.context.template import Template
@@ -57,8 +59,10 @@ class Nursery:
         isolation: Isolation,
         spares: int,
         uids: range,
+        offline: Offline = ONLINE,
     ) -> None:
-        """`uids`: one for each context, where the engine is root's."""
+        """`uids`: one for each context, where the engine is root's; `offline`: whose contexts have
+        no network."""
         self.premises = premises
         self.walls: list[str] = []
         self.missing: dict[str, str] = {}
@@ -66,6 +70,8 @@ class Nursery:
         self._surroundings = surroundings
         self._isolation = isolation
         self._spares = spares
+        self._offline = offline
+        self._needless = _NO_CONTEXT_NEEDS | (set() if offline.asked else {NETWORK})
         self._root = os.geteuid() == 0
         self._uids = Uids(uids) if self._root else None  # without any they stay who they are
         self._uids_refused = ""
@@ -208,13 +214,17 @@ class Nursery:
         # Without mounts of its own another user could not reach the data directory.
         uids = self._uids if self.walled else None
         numbers = None if uids is None else uids.numbers
-        launch = launch_plan.launch(family, premises, numbers, os.getpid(), self._isolation.value)
+        launch = launch_plan.launch(
+            *(family, premises, numbers, os.getpid()),
+            self._isolation.value,
+            offline=self._offline.everybody,
+        )
         zygote = await Zygote.start(launch, str(premises.worker), Tenants(uids))
         missing = zygote.hello.missing
         if self._root and uids is None:
             missing[_OWN_UID] = self._uids_refused or "no namespaces here: all contexts are root's"
         if self._isolation is Isolation.STRICT:
-            needed = {wall: missing[wall] for wall in missing if wall not in _NO_CONTEXT_NEEDS}
+            needed = {wall: missing[wall] for wall in missing if wall not in self._needless}
             if needed:
                 await zygote.stop()
                 raise WallsMissing(needed)

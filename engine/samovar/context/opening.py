@@ -81,6 +81,7 @@ def message(role: Role, placement: Placement, revived: bool) -> tuple[Kind, byte
         revived=revived,
         layers=placement.layers,
         template=role is Role.TEMPLATE,
+        offline=placement.offline,
     )
     return Kind.INIT, messages.pack(init)
 

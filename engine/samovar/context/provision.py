@@ -16,6 +16,7 @@ from samovar.context.environment import Paths, Region, function_environment, log
 from samovar.context.launch_plan import Family
 from samovar.context.launcher import Context, Placement, Prepared, long_init_timeout
 from samovar.context.nursery import Nursery
+from samovar.context.offline import ONLINE, NetworkNotApart, Offline
 from samovar.context.opening import RESTORE_TIMEOUT
 from samovar.context.sweep import end_strays
 from samovar.context.templates import Templates
@@ -50,13 +51,21 @@ class Provisioner:
     """A Launcher of real processes: knows where everything comes from."""
 
     def __init__(
-        self, nursery: Nursery, runtimes: Runtimes, extract: Extract, clock: Clock, region: Region
+        self,
+        nursery: Nursery,
+        runtimes: Runtimes,
+        extract: Extract,
+        clock: Clock,
+        region: Region,
+        *,
+        offline: Offline = ONLINE,
     ) -> None:
         self._nursery = nursery
         self._runtimes = runtimes
         self._extract = extract
         self._clock = clock
         self._region = region
+        self._offline = offline
         self.demand_version: DemandVersion = _any_version
         self.templates = Templates(nursery, self.family, self._place_template, self.release)
         self._bereft: set[str] = set()  # directories of contexts whose zygote was killed
@@ -72,6 +81,9 @@ class Provisioner:
         """A context, forked or being forked, and its placement; `provisioned`: ahead of need.
         Raises SamovarError, OSError."""
         family = self.family(version)
+        if version.name in self._offline:
+            hello = (await self._nursery.zygote(family)).hello
+            self._offline.demand(version.name, hello.walls, hello.missing)
         if version.starts_from_template and not provisioned:
             restored = await self.templates.obtain(version)
             if restored is not None:
@@ -85,6 +97,14 @@ class Provisioner:
         except BaseException:
             context.discard()
             raise
+
+    def may_run(self, version: FunctionVersion) -> bool:
+        """Whether this host can give its contexts what they may not be without."""
+        try:
+            self._offline.demand(version.name, self._nursery.walls, self._nursery.missing)
+        except NetworkNotApart:
+            return False
+        return True
 
     async def _place_template(self, version: FunctionVersion, number: int) -> Placement:
         extracted = await self._extract(version)
@@ -176,6 +196,7 @@ class Provisioner:
             tmp_dir=tmp_dir,
             provisioned=kind is Initialization.PROVISIONED,
             init_timeout=long_init_timeout(version) if ahead else None,
+            offline=version.name in self._offline,
             log=log,
         )
 

@@ -13,7 +13,7 @@ import pytest
 from samovar.doors.cli.doctor import disk, host, inside, kernel
 from samovar.doors.cli.doctor.facts import Verdict
 from samovar.doors.cli.doctor.trial import Start, Trial
-from samovar.settings import Isolation, Settings
+from samovar.settings import Isolation, Network, Settings
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ SEEN: dict[str, Any] = {
 
 
 def test_walls_that_hold_are_fine() -> None:
-    facts = inside.seen(Trial(Told(), SEEN), Settings())
+    facts = inside.seen(Trial(Told(), SEEN, offline=["lo"]), Settings())
     assert [fact.subject for fact in facts if fact.verdict is not Verdict.OK] == []
 
 
@@ -84,7 +84,7 @@ def test_a_wall_that_gave_way_is_missing_unless_it_was_said_to(
     found = {**SEEN, **seen}
 
     def verdicts(report: Told, settings: Settings) -> dict[str, Verdict]:
-        facts = inside.seen(Trial(report, found), settings)
+        facts = inside.seen(Trial(report, found, offline=["lo"]), settings)
         return {f.subject: f.verdict for f in facts if f.verdict is not Verdict.OK}
 
     assert verdicts(Told(), Settings()) == {subject: Verdict.MISSING}
@@ -106,13 +106,48 @@ def test_a_namespace_that_was_refused_by_itself_excuses_no_other() -> None:
     shared = {kind: str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in ("ipc", "pid")}
     found = {**SEEN, "namespaces": {**SEEN["namespaces"], "ipc": shared["ipc"]}}
     report = Told(walls_missing={"ipc namespace": "unshare: ENOSPC"})
-    facts = inside.seen(Trial(report, found), Settings())
+    facts = inside.seen(Trial(report, found, offline=["lo"]), Settings())
     assert {fact.verdict for fact in facts} == {Verdict.OK}
     found["namespaces"] |= {"pid": shared["pid"]}
-    facts = inside.seen(Trial(report, found), Settings())
+    facts = inside.seen(Trial(report, found, offline=["lo"]), Settings())
     bad = [fact for fact in facts if fact.verdict is not Verdict.OK]
     assert [(fact.subject, fact.verdict) for fact in bad] == [("namespaces", Verdict.MISSING)]
     assert bad[0].finding.startswith("shares pid with")
+
+
+@pytest.mark.parametrize(
+    ("settings", "verdict", "advice"),
+    [
+        (Settings(), Verdict.WARNING, "would have functions refused"),
+        (Settings(network=Network.NONE), Verdict.MISSING, "here are refused: all functions"),
+        (Settings(offline_functions=("a", "b")), Verdict.MISSING, "here are refused: a, b"),
+    ],
+)
+def test_a_host_that_can_not_do_without_a_network(
+    settings: Settings, verdict: Verdict, advice: str
+) -> None:
+    report = Told(walls_missing={"network namespace": "unshare: ENOSPC"})
+    (fact,) = [one for one in inside.walls(report, settings) if one.verdict is not Verdict.OK]
+    assert (fact.subject, fact.verdict) == ("wall: network namespace", verdict)
+    assert advice in fact.advice
+
+
+@pytest.mark.parametrize(
+    ("offline", "missing", "finding", "verdict"),
+    [
+        (["lo"], {}, "interfaces seen: lo", Verdict.OK),
+        (["eth0", "lo"], {}, "interfaces seen: eth0, lo", Verdict.MISSING),
+        (None, {}, "it did not run", Verdict.MISSING),
+        (None, {"network namespace": "ENOSPC"}, "refused, as the wall is missing", Verdict.OK),
+        (["eth0"], {"network namespace": "ENOSPC"}, "interfaces seen: eth0", Verdict.MISSING),
+    ],
+)
+def test_what_a_function_without_a_network_saw(
+    offline: list[str] | None, missing: dict[str, str], finding: str, verdict: Verdict
+) -> None:
+    facts = inside.seen(Trial(Told(walls_missing=missing), SEEN, offline=offline), Settings())
+    (fact,) = [one for one in facts if one.subject == "without a network"]
+    assert (fact.finding, fact.verdict) == (finding, verdict)
 
 
 def test_a_payload_that_is_lost_is_missing() -> None:

@@ -243,6 +243,13 @@ def test_the_start_up_lines_say_where_with_what_and_what_is_missing() -> None:
 
 
 def test_the_ready_line_for_programs_is_one_line_of_json() -> None:
+    for given, said in (
+        ({}, "the host's"),
+        ({"offline_functions": ("a", "b")}, "the host's; none for a, b"),
+        ({"network": "none"}, "none: each context has a loopback device of its own"),
+    ):
+        own = Settings(data_dir=Path("/data"), **given)  # type: ignore[arg-type]
+        assert f"  network       {said}\n" in f"{start_text(own, 'http://x:1', Told())}\n"
     line = start_line_json(Settings(data_dir=Path("/data")), "http://127.0.0.1:1", Told())
     assert "\n" not in line
     document = json.loads(line)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from samovar.doors.cli import exits, options
 from samovar.doors.cli.main import NAMES, main
 from samovar.errors import SettingsError
-from samovar.settings import Settings
+from samovar.settings import Network, Settings
 
 SETTINGS = [item.name for item in fields(Settings)]
 
@@ -73,6 +73,26 @@ def test_several_directories_are_read() -> None:
         Settings(hot_reload_roots="/x")  # type: ignore[arg-type]
 
 
+def test_names_of_functions_are_read() -> None:
+    read = Settings.from_environment({"SAMOVAR_OFFLINE_FUNCTIONS": " a, b-2_c,,"})
+    assert read.offline_functions == ("a", "b-2_c")
+    assert Settings.from_environment({}).offline_functions == ()
+    assert Settings(offline_functions=["a"]).offline_functions == ("a",)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="offline_functions='abc': must be a sequence of names"):
+        Settings(offline_functions="abc")  # type: ignore[arg-type]
+    for wrong in ("arn:aws:lambda:us-east-1:000000000000:function:f", "", "f.g", 7):
+        with pytest.raises(SettingsError, match=f"{wrong!r} is no function's name"):
+            Settings(offline_functions=("f", wrong))  # type: ignore[arg-type]
+
+
+def test_the_network_is_the_hosts_or_none() -> None:
+    assert Settings().network is Network.HOST
+    assert Settings(network="none").network is Network.NONE  # type: ignore[arg-type]
+    assert Settings.from_environment({"SAMOVAR_NETWORK": "none"}).network is Network.NONE
+    with pytest.raises(SettingsError, match="network='no': must be one of host, none"):
+        Settings(network="no")  # type: ignore[arg-type]
+
+
 def test_a_credentials_file_is_found_from_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/of")
     settings = Settings.from_environment({"SAMOVAR_CREDENTIALS_FILE": "~/keys"})
@@ -99,6 +119,10 @@ def test_pairs_are_read() -> None:
         (("--log-delivery", "on"), {}, exits.Exit.SETTINGS, "needs aws_endpoint"),
         (("--port", "70000"), {}, exits.Exit.SETTINGS, "between 0 and 65535"),
         (("--isolation", "some"), {}, exits.Exit.USAGE, "auto, namespaces, strict, none"),
+        (("--network", "some"), {}, exits.Exit.USAGE, "network='some': must be one of host, none"),
+        (("--offline-functions", "a,b:prod"), {}, exits.Exit.SETTINGS, "'b:prod' is no function's"),
+        (("--offline-functions", "a b"), {}, exits.Exit.SETTINGS, "'a b' is no function's name"),
+        (("--offline-functions", "x" * 65), {}, exits.Exit.SETTINGS, "64 at most"),
         (("--interpreters", "python3.12"), {}, exits.Exit.USAGE, "name=value pairs"),
         ((), {"SAMOVAR_PORT": "tea"}, exits.Exit.SETTINGS, "port='tea': must be a whole number"),
         ((), {"SAMOVAR_PROT": "1"}, exits.Exit.SETTINGS, "did you mean SAMOVAR_PORT?"),

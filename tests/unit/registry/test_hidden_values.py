@@ -37,7 +37,7 @@ HOLDERS = [
     Wishes(environment=VARIABLES),
     Plan("f", create=SHOWN),
     Plan("f", configuration=SHOWN),
-    messages.Init("app.handler", "/var/task", VARIABLES, (), 512, None, False, None, False),
+    messages.Init("app.handler", "/var/task", VARIABLES, (), 512, None, False, None, False, False),
     messages.Restore(VARIABLES, None, False),
 ]
 

@@ -47,6 +47,7 @@ INIT = Init(
     revived=False,
     layers=None,
     template=False,
+    offline=False,
 )
 INVOKE = Invoke(
     request_id="8f5c8b1e-6d2d-4f9e-9d3a-1f0f1e2d3c4b",
@@ -60,6 +61,7 @@ MESSAGES: list[Message] = [
     INIT._replace(import_paths=(), tmp_dir="/data/contexts/7", revived=True, tmp_size=10240),
     INIT._replace(layers="/run/samovar/code/4567"),
     INIT._replace(template=True),
+    INIT._replace(offline=True),
     Restore({"AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/31/[1]01"}, None, revived=False),
     Restore({}, "/data/contexts/7", revived=True),
     LeftOpen(("poller", "3 of native libraries"), ("descriptor 9, AF_INET to 10.0.0.1:443",)),
@@ -83,6 +85,7 @@ LAUNCH = Launch(
     environment={"LANG": "en_US.UTF-8"},
     first_uid=51_051,
     last_uid=59_999,
+    offline=False,
     engine_pid=4_194_304,
     scratch="/data/run/root",
     marker="samovar:0123",

@@ -75,7 +75,7 @@ def test_what_is_no_array(kind: type[Message]) -> None:
     for value in FOREIGN:
         if isinstance(value, list):
             continue
-        with pytest.raises(ProtocolError, match=rf"^{kind.__name__}: not an array of \d$"):
+        with pytest.raises(ProtocolError, match=rf"^{kind.__name__}: not an array of \d+$"):
             unpack(kind, msgpack.packb(value))
 
 

@@ -131,6 +131,18 @@ def test_a_template_may_do_what_forking_takes(machine: str) -> None:
 
 
 @pytest.mark.parametrize("machine", MACHINES)
+def test_only_an_offline_functions_template_may_make_networks(machine: str) -> None:
+    def verdict(name: str, *arguments: int) -> int:
+        return says(call_filter.offline_template, machine, name, *arguments)
+
+    assert verdict("unshare", 0x58020000) == verdict("unshare", 0x68000000) == ALLOW
+    for flag in (0x80, 0x2000000, 0x4000000):
+        assert verdict("unshare", 0x10000000 | flag) == EPERM
+    assert verdict("setns", 5, 0x40000000) == EPERM
+    assert says(call_filter.template, machine, "unshare", 0x50000000) == EPERM
+
+
+@pytest.mark.parametrize("machine", MACHINES)
 def test_the_upper_half_of_an_argument_hides_nothing(machine: str) -> None:
     """The kernel takes the lower half of these."""
     above = 1 << 32

@@ -27,9 +27,9 @@ class Launch(NamedTuple):
     read-only; `links`: (text, path) of symbolic links; `files`: (path, text). `preload`: modules
     imported before the first fork. `runtime_paths`: directories for `sys.path` behind the
     function's own. `first_uid` and `last_uid`: the range of those that contexts become, both 0
-    where they stay who they are. `engine_pid`: when it dies, so does the zygote. `scratch`: an
-    empty directory on which the root is mounted. `marker`: an argument of the zygote's command line
-    by which a later engine finds it.
+    where they stay who they are. `offline`: none of the contexts has a network. `engine_pid`: when
+    it dies, so does the zygote. `scratch`: an empty directory on which the root is mounted.
+    `marker`: an argument of the zygote's command line by which a later engine finds it.
     """
 
     isolation: str
@@ -43,6 +43,7 @@ class Launch(NamedTuple):
     environment: dict[str, str]
     first_uid: int
     last_uid: int
+    offline: bool
     engine_pid: int
     scratch: str
     marker: str

@@ -39,7 +39,8 @@ class Init(NamedTuple):
     for `sys.path`; `tmp_size`: MB; `tmp_dir`: where /tmp is when there is no namespace to make one
     (else None); `revived`: the mounts of an earlier process of this context are still there;
     `layers`: the directory of the merged layers as the zygote sees it, None without any;
-    `template`: be what contexts are forked from, once the init is over.
+    `template`: be what contexts are forked from, once the init is over; `offline`: have no network,
+    or don't run.
     """
 
     handler: str
@@ -51,6 +52,7 @@ class Init(NamedTuple):
     revived: bool
     layers: str | None
     template: bool
+    offline: bool
 
     def __repr__(self) -> str:
         return f"Init({self.handler!r}, {self.task_root!r})"  # variables are secrets

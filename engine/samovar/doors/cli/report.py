@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
-from samovar.settings import Settings
+from samovar.settings import Network, Settings
 
 
 class InterpreterLike(Protocol):
@@ -54,6 +54,7 @@ def start_text(settings: Settings, endpoint: str, report: Report) -> str:
         f"  data          {settings.data_dir}",
         f"  interpreters  {found or 'none: no function can run; see samovar doctor'}",
         f"  walls         {', '.join(report.walls_held) or 'none'}",
+        f"  network       {_network(settings)}",
     ]
     neighbours = _neighbours(settings)
     if neighbours:
@@ -78,8 +79,18 @@ def start_line_json(settings: Settings, endpoint: str, report: Report) -> str:
         "neighbours": _neighbours(settings),
         "walls_held": list(report.walls_held),
         "walls_missing": dict(report.walls_missing),
+        "network": settings.network,
+        "offline_functions": list(settings.offline_functions),
     }
     return json.dumps(document)
+
+
+def _network(settings: Settings) -> str:
+    """What functions reach."""
+    if settings.network is Network.NONE:
+        return "none: each context has a loopback device of its own"
+    some = ", ".join(settings.offline_functions)
+    return f"the host's{f'; none for {some}' if some else ''}"
 
 
 def _neighbours(settings: Settings) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import tempfile
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,7 @@ def _examine(settings: Settings) -> dict[str, list[Fact]]:
         )
         screen = console(stderr=True)
         waiting = screen.status("starting an engine, and functions in it")
-        with waiting if screen.is_terminal else nullcontext():
+        with waiting if screen.is_terminal else nullcontext(), _quiet():
             found = uvloop.run(trial.hold(tried))
     return {
         "interpreters": inside.interpreters(found),
@@ -74,6 +76,18 @@ def _examine(settings: Settings) -> dict[str, list[Fact]]:
             access.look(settings),
         ],
     }
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What the engine would warn of, the table says."""
+    log = logging.getLogger("samovar")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _lenient(settings: Settings) -> Isolation:

@@ -13,7 +13,7 @@ from samovar.doors.cli.doctor.facts import Fact, Verdict
 from samovar.doors.cli.doctor.trial import TOO_MUCH, Start, Trial
 from samovar.doors.cli.report import Report
 from samovar.doors.cli.screen import size_text
-from samovar.settings import Isolation, Settings
+from samovar.settings import Isolation, Network, Settings
 
 # Ten times what it takes on an ordinary machine: below that it is the machine, above it something.
 SLOW_START = 0.1  # seconds
@@ -30,6 +30,7 @@ _DELEGATE = (
 )
 _TEMPLATES = "templates"  # the one wall that no function needs
 _CALLS = "system call filter"
+_NETWORK = "network namespace"  # needed by those functions only that are to have no network
 _PROCESSES = "process limit"  # root has none that another user's engine in a namespace could have
 # Refused one by one: that they are missing excuses nothing that was seen but the namespace.
 _OWN_UID = "uid of its own"  # of an engine that is root in name
@@ -42,6 +43,7 @@ _APART = {
     **dict.fromkeys(WALLS.values(), ""),
     _CALLS: "",
     _TEMPLATES: "",
+    _NETWORK: "",
 }
 
 
@@ -88,6 +90,8 @@ def walls(report: Report, settings: Settings) -> list[Fact]:
         if wall == _TEMPLATES:  # all functions run as they should; some could start sooner
             start = "SnapStart's versions start on demand; user namespaces may be switched off"
             facts.append(Fact(f"wall: {wall}", why, Verdict.WARNING, start))
+        elif wall == _NETWORK:
+            facts.append(_network(why, settings))
         elif wall == _OWN_UID and settings.isolation not in (Isolation.STRICT, Isolation.NONE):
             mapped = "name others with --worker-uids, or start as a user that is not root"
             facts.append(Fact(f"wall: {wall}", why, Verdict.WARNING, mapped))
@@ -101,6 +105,18 @@ def walls(report: Report, settings: Settings) -> list[Fact]:
         else:
             facts.append(Fact(f"wall: {wall}", why, missing, advice))
     return facts
+
+
+def _network(why: str, settings: Settings) -> Fact:
+    """Where functions can't be kept from the host's network."""
+    subject = f"wall: {_NETWORK}"
+    if settings.network is Network.HOST and not settings.offline_functions:
+        advice = "--network none and --offline-functions would have functions refused here"
+        return Fact(subject, why, Verdict.WARNING, advice)
+    whose = ", ".join(settings.offline_functions)
+    whom = "all functions" if settings.network is Network.NONE else whose
+    advice = f"start as root, or where namespaces are allowed; here are refused: {whom}"
+    return Fact(subject, why, Verdict.MISSING, advice)
 
 
 def seen(trial: Trial, settings: Settings) -> list[Fact]:
@@ -126,6 +142,7 @@ def seen(trial: Trial, settings: Settings) -> list[Fact]:
         fact("devices", *_devices(found["devices"])),
         fact("processes seen", str(found["processes"]), found["processes"] <= 2),
         fact("namespaces", *_namespaces(found, trial.report.walls_missing)),
+        fact("without a network", *_offline(trial)),
         fact("system calls", *_calls(found, trial.report.walls_missing)),
         fact("open files", f"{found['open_files']}", found["open_files"] == _OPEN_FILES),
         *([fact(f"{TOO_MUCH} MB of 128", *_ended(trial.memory))] if trial.memory else []),
@@ -171,6 +188,14 @@ def _calls(found: Mapping[str, Any], missing: Mapping[str, str]) -> tuple[str, b
     filtered = found["seccomp"] == "2"
     finding = "those that no function needs are refused" if filtered else "all are allowed"
     return finding, filtered or _CALLS in missing
+
+
+def _offline(trial: Trial) -> tuple[str, bool]:
+    if trial.offline is None:
+        refused = _NETWORK in trial.report.walls_missing
+        return "refused, as the wall is missing" if refused else "it did not run", refused
+    seen = ", ".join(trial.offline)
+    return f"interfaces seen: {seen}", trial.offline == ["lo"]
 
 
 def _namespaces(found: Mapping[str, Any], missing: Mapping[str, str]) -> tuple[str, bool]:

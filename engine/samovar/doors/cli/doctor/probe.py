@@ -1,7 +1,7 @@
 """The functions that doctor deploys: text, because they run in every interpreter that is served."""
 
 SOURCE = '''
-import errno, os, resource
+import errno, os, resource, socket
 
 def refused(path):
     """Why nothing can be written there; empty where it can."""
@@ -22,6 +22,12 @@ def handler(event, context):
         return event["echo"]
     if "take" in event:
         return len(b"x" * (event["take"] << 20))
+    if event.get("network"):
+        seen = {name for _, name in socket.if_nameindex()}
+        if os.path.exists("/proc/1/net/dev"):
+            with open("/proc/1/net/dev") as file:
+                seen.update(line.split(":")[0].strip() for line in file if ":" in line)
+        return sorted(seen)
     if not event.get("look"):
         return None
     told = status()

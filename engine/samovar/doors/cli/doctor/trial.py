@@ -9,7 +9,7 @@ import json
 import statistics
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from samovar.doors.cli.doctor.probe import BOTO3_SOURCE, SOURCE
@@ -17,11 +17,13 @@ from samovar.doors.cli.report import Report
 from samovar.engine import Engine
 from samovar.errors import SamovarError
 from samovar.model.invocation import ColdStart
-from samovar.settings import Settings
+from samovar.settings import Network, Settings
 
 _COLD_STARTS = 3  # measured per interpreter, after a first one
 _PAUSE = 0.05  # seconds, in which the engine forks its spares again
 TOO_MUCH = 200  # MB, for a function that has AWS's least
+# A function that is to have no network, whatever the others have.
+OFFLINE = "doctor-offline"
 _LARGE = 200_000  # bytes: more than fits a pipe, so that it goes through shared memory
 
 
@@ -37,7 +39,9 @@ class Start:
 class Trial:
     """What was found: the engine's report, what a function saw (empty if none ran), cold starts by
     runtime, and the same with boto3 imported. `payload` is what went wrong with a large one,
-    `memory` what a function came to that took more than it may have; empty if none did."""
+    `memory` what a function came to that took more than it may have, empty if none did; `offline`
+    the interfaces that a function saw which is to have no network, None if it was refused or did
+    not run."""
 
     report: Report
     seen: Mapping[str, Any] = field(default_factory=dict)
@@ -45,11 +49,14 @@ class Trial:
     boto3: dict[str, Start] = field(default_factory=dict)
     payload: str = ""
     memory: str = ""
+    offline: list[str] | None = None
 
 
 async def hold(settings: Settings) -> Trial:
     """Run it on the engine that `settings` describe; raises what entering an engine raises."""
-    async with Engine(settings) as engine:
+    # Those who have the host's network run everywhere.
+    tried = replace(settings, network=Network.HOST, offline_functions=(OFFLINE,))
+    async with Engine(tried) as engine:
         trial = Trial(engine.report())
         runtimes = [item.runtime for item in trial.report.interpreters]
         for source, starts in ((SOURCE, trial.starts), (BOTO3_SOURCE, trial.boto3)):
@@ -61,6 +68,7 @@ async def hold(settings: Settings) -> Trial:
         working = [name for name, start in trial.starts.items() if not start.problem]
         if working:
             await _look_around(engine, working[-1], trial)
+            await _look_for_networks(engine, working[-1], trial)
         return trial
 
 
@@ -111,6 +119,18 @@ async def _look_around(engine: Engine, runtime: str, trial: Trial) -> None:
         trial.payload = outcome.payload[:200].decode(errors="replace") or "it came back empty"
     outcome = await engine.invoke(name, {"take": TOO_MUCH})
     trial.memory = outcome.error_type or "nothing"
+
+
+async def _look_for_networks(engine: Engine, runtime: str, trial: Trial) -> None:
+    try:
+        await engine.create_function(
+            OFFLINE, code=_zip(SOURCE), handler="probe.handler", runtime=runtime, timeout=30
+        )
+        outcome = await engine.invoke(OFFLINE, {"network": True})
+    except SamovarError:
+        return  # the wall says why
+    if outcome.function_error is None:
+        trial.offline = json.loads(outcome.payload)
 
 
 def _name(runtime: str, source: str) -> str:
