@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ from samovar.settings import ControlGroups
 
 _ENGINE = "samovar-engine"
 _PREFIX = "samovar-"
+# The kernel may have a process in its group for a moment after its parent was told of its end.
+_STEP, _LOOKS = 0.01, 100
 _ADVICE = "run as root, or have control groups delegated (systemd: Delegate=yes)"
 
 
@@ -47,7 +50,10 @@ class Delegation:
     def close(self) -> None:
         """Remove all groups, and go back to where we were. Blocking; what is not removed (somebody
         is in it) the next start removes."""
-        self.tree.remove_tops()
+        for _ in range(_LOOKS):
+            if self.tree.remove_tops():
+                break
+            time.sleep(_STEP)
         if self.moved is not None:
             home, own = self.moved
             try:

@@ -178,10 +178,11 @@ class GroupTree:
             except FileNotFoundError:
                 continue
 
-    def remove_tops(self) -> None:
-        """And whatever groups of contexts are still in there."""
-        for top in dict.fromkeys(top.directory for top in self._tops.values()):
-            self._files.remove_tree(top)
+    def remove_tops(self) -> bool:
+        """And whatever groups of contexts are still in there; whether all are gone."""
+        tops = dict.fromkeys(top.directory for top in self._tops.values())
+        gone = [self._files.remove_tree(top) for top in tops]
+        return all(gone)
 
     def _of(self, controller: str, number: int) -> Path:
         return self._tops[controller].directory / str(number)
