@@ -277,7 +277,7 @@ class ExecutionContext:
                 raise ProtocolError(_ANOTHERS)
             self._finish(self._clock.monotonic(), b"", refused=refused.reason)
             return
-        microseconds, peak_kb, error_type = messages.unpack_done(frame.metadata)
+        microseconds, peak_kb, error_type, _ = messages.unpack_done(frame.metadata)
         now = self._clock.monotonic()
         process.note_memory(peak_kb, now)
         self.memory_used = process.memory_used
