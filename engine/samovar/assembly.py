@@ -11,13 +11,14 @@ from typing import Self
 
 from samovar.clock import Clock
 from samovar.context import launch_plan, sweep
-from samovar.context.context import Surroundings
 from samovar.context.deadlines import Deadlines
 from samovar.context.environment import Region
+from samovar.context.freezing import Freezer
 from samovar.context.host_memory import HostMemory, MemoryGauge, YieldingGauge, own_group
 from samovar.context.launch_plan import Family
 from samovar.context.nursery import Nursery
 from samovar.context.provision import Provisioner
+from samovar.context.surroundings import Surroundings
 from samovar.errors import ClientError, EngineError
 from samovar.event_sources.sources import EventSources
 from samovar.invocation.asynchronous import AsyncInvocation
@@ -98,9 +99,10 @@ class Parts:
             endings.push_async_callback(keeping.close)
             metrics.watch_lost_records(keeping.lost.counts)
             deadlines = Deadlines(clock)
+            freezer = Freezer(deadlines, settings.freeze_after) if settings.freeze else None
             nursery = Nursery(
                 premises,
-                Surroundings(clock, deadlines, settings.init_timeout, keeping.journal),
+                Surroundings(clock, deadlines, settings.init_timeout, keeping.journal, freezer),
                 isolation=settings.isolation,
                 spares=settings.spares,
                 uids=settings.uids,
@@ -108,6 +110,8 @@ class Parts:
             nursery.observer = metrics
             endings.push_async_callback(nursery.stop)
             endings.callback(deadlines.clear)
+            if freezer is not None:
+                endings.push_async_callback(freezer.stop)
             region = Region(settings.region, settings.aws_endpoint, settings.endpoints)
             provisioner = Provisioner(
                 nursery, registry.runtimes, registry.ensure_extracted, clock, region

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from tests.process.house import eventually
 
 from samovar.context import launch_plan
-from samovar.context.context import ExecutionContext, Surroundings
+from samovar.context.context import ExecutionContext
 from samovar.context.deadlines import Deadlines
 from samovar.context.environment import Region
 from samovar.context.launcher import Context, Launcher
@@ -24,6 +24,7 @@ from samovar.context.lifecycle import ContextState, Lifecycle
 from samovar.context.nursery import Nursery
 from samovar.context.provision import Provisioner
 from samovar.context.run import Verdict
+from samovar.context.surroundings import Surroundings
 from samovar.model.function import CodePackage, Configuration, FunctionVersion
 from samovar.model.invocation import Invocation
 from samovar.registry.runtimes import Runtimes

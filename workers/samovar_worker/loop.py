@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
-from _thread import _count as threads  # type: ignore[attr-defined]  # tenths of a microsecond
+from _thread import _count as threads
 from collections.abc import Callable
 from os import P_ALL, WEXITED, WNOHANG, WNOWAIT, waitid
 from resource import RUSAGE_SELF, getrusage

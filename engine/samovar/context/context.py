@@ -12,19 +12,17 @@ import logging
 import os
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from samovar.clock import Clock
-from samovar.context import opening, verdict
-from samovar.context.deadlines import Deadlines
+from samovar.context import opening, run_log, verdict
 from samovar.context.fork_server import ForkServer
+from samovar.context.freezing import Frost
 from samovar.context.launcher import ContextListener, Placement
 from samovar.context.lifecycle import ContextState, Lifecycle
 from samovar.context.opening import Failure, Role
 from samovar.context.process import WorkerProcess, payload_memory
 from samovar.context.run import Run, Verdict
+from samovar.context.surroundings import Surroundings
 from samovar.errors import ClientError
-from samovar.logs.stream import Journal, Started
 from samovar_worker.wire import control, messages
 from samovar_worker.wire.frames import MAX_METADATA, Frame, ProtocolError
 from samovar_worker.wire.messages import Kind, LeftOpen
@@ -41,16 +39,6 @@ _new = tuple.__new__  # a named tuple's own is a Python function: twice the cost
 _LONGEST_TYPE = 256  # characters of an error's type; a worker sends no longer one
 _draw = random.Random().getrandbits  # noqa: S311  # tells runs apart, and keeps no secret
 _ANOTHERS = "a reply to another invocation"
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all contexts of an engine share."""
-
-    clock: Clock
-    deadlines: Deadlines
-    init_timeout: float
-    journal: Journal | None
 
 
 class ExecutionContext:
@@ -93,7 +81,10 @@ class ExecutionContext:
         self._failed_init: tuple[bytes, str] | None = None  # the error's JSON and its type
         self._number = 0  # of the run; nobody can answer one before he is asked
         self._suppressed = False  # an init runs, or ran, on the run's own time
+        self._restless = 0  # as the last Done has it
         self._in_worker = 0  # microseconds of the last init or restore by the worker's own measure
+        freezer = None if role is Role.TEMPLATE else surroundings.freezer
+        self._frost = None if freezer is None else Frost(freezer)
         self._memory_fd = payload_memory()
         try:
             self._fork(revive=False, spare=spare)
@@ -110,6 +101,11 @@ class ExecutionContext:
     def current(self) -> Run | None:
         """The run that it is in."""
         return self._run
+
+    @property
+    def frozen(self) -> bool:
+        """Whether its processes are stopped, until it is given a run."""
+        return self._frost is not None and self._frost.frozen
 
     @property
     def usable(self) -> bool:
@@ -136,6 +132,8 @@ class ExecutionContext:
         placement = self.placement
         assert placement is not None
         self._run = run
+        if self._frost is not None:
+            self._frost.wake()
         now = run.started = self._clock.monotonic()
         timeout = placement.version.configuration.timeout
         self._deadline = timeout
@@ -258,7 +256,7 @@ class ExecutionContext:
         self._number = _draw(64)
         process.channel.send(_INVOKE, metadata, invocation.payload, self._number)
         if process.output.listening:
-            self._log_start(process, run)
+            run_log.begin(process, run)
 
     def _on_frame(self, frame: Frame) -> None:
         process = self._process
@@ -277,7 +275,7 @@ class ExecutionContext:
                 raise ProtocolError(_ANOTHERS)
             self._finish(self._clock.monotonic(), b"", refused=refused.reason)
             return
-        microseconds, peak_kb, error_type, _ = messages.unpack_done(frame.metadata)
+        microseconds, peak_kb, error_type, self._restless = messages.unpack_done(frame.metadata)
         now = self._clock.monotonic()
         process.note_memory(peak_kb, now)
         self.memory_used = process.memory_used
@@ -315,6 +313,12 @@ class ExecutionContext:
         self._withdraw_deadline()
         assert self._listener is not None
         self._listener.context_ready(self)
+        self._rest(process, now)
+
+    def _rest(self, process: WorkerProcess, now: float) -> None:
+        """It is free, unless whoever was told of that has had other plans."""
+        if self._frost is not None and self._run is None and self._stopping is None:
+            self._frost.rest(process, self._restless, now)
 
     def _on_broken(self, reason: str) -> None:
         _log.warning("context %s is killed: %s", self.number, reason)
@@ -366,9 +370,18 @@ class ExecutionContext:
         tail = b""
         process = self._process
         if process is not None and process.output.listening:
-            status = verdict.status(error_type, self._out_of_time, broken)
-            ending = (run.init_shown, error_type, by_platform, status)
-            tail = self._log_end(process, run, duration, ending)
+            assert self.placement is not None
+            memory_size = self.placement.version.configuration.memory_size
+            tail = run_log.end(
+                process,
+                run,
+                (duration, memory_size, self.memory_used),
+                (
+                    *(run.init_shown, error_type, by_platform),
+                    verdict.status(error_type, self._out_of_time, broken),
+                ),
+                self._in_worker if self.role is Role.RESTORED else None,
+            )
         self.invocations += 1
         failed = None if error_type is None else verdict.UNHANDLED
         final = (
@@ -385,6 +398,7 @@ class ExecutionContext:
         if process is not None and process.channel.turn is _IDLE_TURN and not self._reaped:
             assert self._listener is not None
             self._listener.context_free(self)
+            self._rest(process, now)
         run.finished(_new(Verdict, final))
 
     def _refuse(self, failure: Failure) -> None:
@@ -399,28 +413,6 @@ class ExecutionContext:
         """No process will be made for it any more: if it has none, it goes."""
         if self._process is None and self._run is None and self._listener is not None:
             self._gone(reason)
-
-    def _log_start(self, process: WorkerProcess, run: Run) -> None:
-        """Behind the output of an init that the run has to repeat, as on AWS."""
-        process.output.platform(_new(Started, (run.invocation.function_arn,)))
-
-    def _log_end(
-        self,
-        process: WorkerProcess,
-        run: Run,
-        duration: float,
-        ending: tuple[float | None, str | None, bool, str],
-    ) -> bytes:
-        assert self.placement is not None
-        output = process.output
-        output.drain()
-        if process.channel.turn not in (Turn.RUNNING, Turn.IDLE):
-            self._log_start(process, run)  # its init was repeated in vain
-        memory_size = self.placement.version.configuration.memory_size
-        usage = (duration, memory_size, self.memory_used)
-        restored = self._in_worker if self.role is Role.RESTORED else None
-        output.platform(opening.run_ended(usage, ending, restored))
-        return output.end()
 
     def _settle_exit(self, exited: control.Exited, run_over: bool) -> None:
         """The process is reaped: say what that means for the init or the run it was in."""
@@ -487,6 +479,8 @@ class ExecutionContext:
 
     def _close_process(self) -> None:
         process, self._process = self._process, None
+        if self._frost is not None:
+            self._frost.end()
         if process is not None:
             process.close()
 

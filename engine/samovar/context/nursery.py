@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 from samovar.clock import Clock
 from samovar.context import launch_plan
-from samovar.context.context import ExecutionContext, Surroundings
+from samovar.context.context import ExecutionContext
 from samovar.context.launch_plan import Family, Premises
 from samovar.context.launcher import Context
 from samovar.context.spares import Spares
+from samovar.context.surroundings import Surroundings
 from samovar.context.template import Template
 from samovar.context.uids import Tenants, Uids
 from samovar.context.zygote import WallsRefused, Zygote

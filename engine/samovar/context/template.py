@@ -7,12 +7,13 @@ import itertools
 import logging
 from collections.abc import Callable
 
-from samovar.context.context import ExecutionContext, Surroundings
+from samovar.context.context import ExecutionContext
 from samovar.context.launcher import Context, Placement
 from samovar.context.lifecycle import ContextState, Lifecycle
 from samovar.context.opening import Failure, Role, broken
 from samovar.context.spares import Spares
 from samovar.context.steward import Steward
+from samovar.context.surroundings import Surroundings
 from samovar.context.zygote import Zygote
 from samovar.errors import EngineError
 from samovar.model.function import FunctionVersion

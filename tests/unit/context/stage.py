@@ -11,10 +11,11 @@ from typing import Any
 from tests.contract.launchers import Recorder, version
 from tests.process.house import eventually
 
-from samovar.context.context import ExecutionContext, Surroundings
+from samovar.context.context import ExecutionContext
 from samovar.context.deadlines import Deadlines
 from samovar.context.launcher import Placement
 from samovar.context.lifecycle import ContextState
+from samovar.context.surroundings import Surroundings
 from samovar.logs.stream import LogStream
 from samovar.testing import ManualClock
 from samovar_worker.wire import control, frames, memory, messages

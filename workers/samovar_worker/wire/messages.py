@@ -15,7 +15,6 @@ import msgpack
 from samovar_worker.wire.fields import checks, complaint
 from samovar_worker.wire.frames import ProtocolError
 
-
 THREADS, CHILDREN = 1, 2  # of a Done's `restless`
 
 
