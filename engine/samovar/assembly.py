@@ -25,6 +25,7 @@ from samovar.invocation.asynchronous import AsyncInvocation
 from samovar.invocation.sync import Invoker
 from samovar.logs.journals import LogSink
 from samovar.logs.keeping import Keeping
+from samovar.metrics.freezing import NONE, FreezeNumbers
 from samovar.metrics.observer import Observer
 from samovar.metrics.prometheus import PrometheusObserver
 from samovar.model.alias import Alias
@@ -56,6 +57,7 @@ class Parts:
     sources: EventSources
     keeping: Keeping
     memory: MemoryGauge
+    freezer: Freezer | None
     _observer: Observer
     _endings: AsyncExitStack
 
@@ -173,6 +175,7 @@ class Parts:
                 sources,
                 keeping,
                 memory,
+                freezer,
                 metrics,
                 endings,
             )
@@ -200,6 +203,13 @@ class Parts:
             metrics.wall(wall, True)
         for wall in self.nursery.missing:
             metrics.wall(wall, False)
+
+    def freezing(self) -> FreezeNumbers:
+        """How many contexts are frozen now, and what came of freezing so far."""
+        if self.freezer is None:
+            return NONE
+        frozen = sum(context.frozen for context in list(self.scheduler.contexts.values()))
+        return FreezeNumbers(frozen, self.freezer.freezes, self.freezer.failures)
 
     async def dismantle(self) -> None:
         """End all parts, in the order in which none is needed by another any more; idempotent."""

@@ -1,12 +1,13 @@
-"""What goes on behind the reply: threads and processes that count, each into a file in /tmp."""
+"""What goes on behind the reply: threads and processes that count, each in a file of /tmp."""
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
-TMP = os.environ.get("TMPDIR", "/tmp")
 started = []
 _COUNTS = """
 import os, sys, time
@@ -22,19 +23,34 @@ with open(sys.argv[1], "wb", buffering=0) as file:
 
 
 def handler(event, context):
-    """Start what `event["start"]` names, each once; what all have counted so far."""
+    """Start what `event["start"]` names, once each, and wait until all that there is has counted on
+    from here, or beyond `event["beyond"]`; what each has counted, and where."""
     for kind in event.get("start", ()):
         if kind not in started:
             started.append(kind)
             (_thread if kind == "thread" else _process)(kind)
-            while not _count(kind):
-                time.sleep(0.001)
-    return {kind: _count(kind) for kind in started}
+    beyond = event.get("beyond") or {kind: _count(kind) for kind in started}
+    while not all(_count(kind) > beyond.get(kind, 0) for kind in started):
+        time.sleep(0.001)
+    return {
+        "counts": {kind: _count(kind) for kind in started},
+        "place": tempfile.gettempdir(),
+        "pid": os.getpid(),
+    }
+
+
+def stop_a_child(event, context):
+    """Start a child, and stop it: nobody but this function is to have it go on."""
+    child = subprocess.Popen(["sleep", event["argument"]])
+    started.append(child)
+    os.kill(child.pid, signal.SIGSTOP)
+    os.waitpid(child.pid, os.WUNTRACED)
+    return "stopped"
 
 
 def _thread(kind):
     def live():
-        with open(f"{TMP}/{kind}", "wb", buffering=0) as file:
+        with open(_file(kind), "wb", buffering=0) as file:
             while True:
                 file.write(b".")
                 time.sleep(0.001)
@@ -43,13 +59,17 @@ def _thread(kind):
 
 
 def _process(kind):
-    process = subprocess.Popen([sys.executable, "-I", "-S", "-c", _COUNTS, f"{TMP}/{kind}", kind])
+    process = subprocess.Popen([sys.executable, "-I", "-S", "-c", _COUNTS, _file(kind), kind])
     if kind == "daemon":
         process.wait()
 
 
+def _file(kind):
+    return os.path.join(tempfile.gettempdir(), kind)
+
+
 def _count(kind):
     try:
-        return os.stat(f"{TMP}/{kind}").st_size
+        return os.stat(_file(kind)).st_size
     except FileNotFoundError:
         return 0
