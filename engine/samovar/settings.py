@@ -214,7 +214,7 @@ class Settings:
         need(self.time_scale >= 0, "time_scale", "must not be negative")
         need(self.idle_timeout > 0, "idle_timeout", "must be positive")
         need(self.init_timeout > 0, "init_timeout", "must be positive")
-        need(0 < self.freeze_after < math.inf, "freeze_after", "must be positive")
+        need(0 < self.freeze_after < math.inf, "freeze_after", "must be a positive number")
         need(self.spares >= 0, "spares", "must not be negative")
         need(self.max_contexts >= 1, "max_contexts", "must be at least 1")
         need(self.max_waiting >= 0, "max_waiting", "must not be negative")
