@@ -1,4 +1,4 @@
-"""Run by test_freezing_hosts.py as on another host: are contexts frozen there, and do they go on?"""
+"""Run by test_freezing_hosts.py as on another host: is a context frozen there, does it go on?"""
 
 from __future__ import annotations
 
