@@ -101,7 +101,7 @@ class Parts:
             endings.push_async_callback(keeping.close)
             metrics.watch_lost_records(keeping.lost.counts)
             deadlines = Deadlines(clock)
-            freezer = Freezer(deadlines, settings.freeze_after) if settings.freeze else None
+            freezer = Freezer(clock, settings.freeze_after) if settings.freeze else None
             nursery = Nursery(
                 premises,
                 Surroundings(clock, deadlines, settings.init_timeout, keeping.journal, freezer),

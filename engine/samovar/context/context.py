@@ -313,10 +313,6 @@ class ExecutionContext:
         self._withdraw_deadline()
         assert self._listener is not None
         self._listener.context_ready(self)
-        self._rest(process, now)
-
-    def _rest(self, process: WorkerProcess, now: float) -> None:
-        """It is free, unless whoever was told of that has had other plans."""
         if self._frost is not None and self._run is None and self._stopping is None:
             self._frost.rest(process, self._restless, now)
 
@@ -398,7 +394,9 @@ class ExecutionContext:
         if process is not None and process.channel.turn is _IDLE_TURN and not self._reaped:
             assert self._listener is not None
             self._listener.context_free(self)
-            self._rest(process, now)
+            # Unless whoever was told of that has had other plans.
+            if self._frost is not None and self._run is None and self._stopping is None:
+                self._frost.rest(process, self._restless, now)
         run.finished(_new(Verdict, final))
 
     def _refuse(self, failure: Failure) -> None:

@@ -16,22 +16,23 @@ import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
-from samovar.context.deadlines import Deadlines
+from samovar.clock import Clock, Timer
 from samovar.context.descendants import Descendants, Worker
 from samovar.context.freeze import Freeze, FreezeState, Stoppable
 from samovar.context.process import WorkerProcess
 from samovar_worker.wire.messages import CHILDREN
 
 _log = logging.getLogger(__name__)
+_CLOSE = 0.002  # seconds: a loop's timers count milliseconds
 
 
 class Freezer:
     """An engine's. `freezes` counts those that were begun, `failures` by errno's name what could
     not be stopped."""
 
-    def __init__(self, deadlines: Deadlines, after: float) -> None:
+    def __init__(self, clock: Clock, after: float) -> None:
         """`after`: seconds of rest after which any context is frozen."""
-        self.deadlines = deadlines
+        self.clock = clock
         self.after = after
         self.freezes = 0
         self.failures: dict[str, int] = {}
@@ -78,17 +79,30 @@ class Freezer:
 
 
 class Frost:
-    """One context's: whether it is frozen. The loop's, but for `_stop`."""
+    """One context's: whether it is frozen. The loop's alone.
 
-    __slots__ = ("_descendants", "_due_", "_freeze", "_freezer", "_process", "_thorough")
+    Replies and runs touch no timer: the one that there is looks how long the context has rested,
+    and comes again when that was not long enough.
+    """
+
+    __slots__ = (
+        "_descendants",
+        "_freeze",
+        "_freezer",
+        "_process",
+        "_rested",
+        "_thorough",
+        "_timer",
+    )
 
     def __init__(self, freezer: Freezer) -> None:
         self._freezer = freezer
         self._freeze: Freeze | None = None
         self._process: WorkerProcess | None = None
         self._descendants: Descendants | None = None
+        self._rested: float | None = None  # since when (monotonic); None: it does not
+        self._timer: Timer | None = None
         self._thorough = False  # whether more than the worker is, or is about to be, stopped
-        self._due_ = self._due  # bound once: there is one for each reply
 
     @property
     def frozen(self) -> bool:
@@ -97,36 +111,46 @@ class Frost:
 
     def rest(self, process: WorkerProcess, restless: int, now: float) -> None:
         """An invocation, or the init, is over, and no other has begun; `restless`: of the Done."""
+        self._rested = now
         self._process = process
         if restless:
             self._begin(bool(restless & CHILDREN))
-        freezer = self._freezer
-        if not self._thorough:
-            freezer.deadlines.add(freezer.after, self, now, self._due_)
+        if self._timer is None:
+            self._look_in(self._freezer.after)
 
     def wake(self) -> None:
         """An invocation is about to be sent."""
-        freezer = self._freezer
-        freezer.deadlines.withdraw(freezer.after, self)
+        self._rested = None
         freeze = self._freeze
         if freeze is not None:
             self._freeze = None
             self._thorough = False
             if lost := freeze.thaw():
-                freezer.wish(lambda: _find(lost))
+                self._freezer.wish(lambda: _find(lost))
 
     def end(self) -> None:
         """The process is over, and its descriptor is about to be closed."""
-        freezer = self._freezer
-        freezer.deadlines.withdraw(freezer.after, self)
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
         freeze, self._freeze = self._freeze, None
-        self._process = self._descendants = None
+        self._rested = self._process = self._descendants = None
         self._thorough = False
         if freeze is not None:
             freeze.end()
 
-    def _due(self) -> None:
-        self._begin(thorough=True)
+    def _look_in(self, seconds: float) -> None:
+        self._timer = self._freezer.clock.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._rested is None or self._thorough:
+            return
+        left = self._rested + self._freezer.after - self._freezer.clock.monotonic()
+        if left > _CLOSE:
+            self._look_in(left)
+        else:
+            self._begin(thorough=True)
 
     def _begin(self, thorough: bool) -> None:
         process = self._process
