@@ -253,6 +253,29 @@ def test_contexts_of_a_template_stand_still_and_it_does_not(run_engine: RunEngin
     run_engine(scenario, freeze_after=0.2)
 
 
+def test_its_zygote_sleeps_through_it(run_engine: RunEngine) -> None:
+    """A child that stops or goes on is none that has ended."""
+
+    async def scenario(engine: Engine) -> None:
+        await create(engine, "ticking.handler", timeout=30)
+        (zygote,) = engine.report().zygotes
+
+        async def freeze_again() -> None:
+            await result(engine, {"start": ["thread"]})
+            await house.frozen(engine)
+
+        await freeze_again()
+        # What it does for the context's start is behind it, once it has slept through one.
+        woken = -1
+        while woken != (woken := psutil.Process(zygote).num_ctx_switches().voluntary):
+            await freeze_again()
+        for _ in range(10):
+            await freeze_again()
+        assert psutil.Process(zygote).num_ctx_switches().voluntary == woken
+
+    run_engine(scenario, freeze_after=NEVER, spares=0)
+
+
 def test_a_provisioned_context_stands_still_before_anybody_comes(run_engine: RunEngine) -> None:
     async def scenario(engine: Engine) -> None:
         await create(engine, "life.count")

@@ -118,11 +118,23 @@ def seen(trial: Trial, settings: Settings) -> list[Fact]:
         fact("processes seen", str(found["processes"]), found["processes"] <= 2),
         fact("namespaces", *_namespaces(found, trial.report.walls_missing)),
         fact("system calls", *_calls(found, trial.report.walls_missing)),
+        _frozen(trial.frozen),
         fact("open files", f"{found['open_files']}", found["open_files"] == _OPEN_FILES),
         Fact("200 kB of payload", "there and back through shared memory")
         if not trial.payload
         else Fact("200 kB of payload", trial.payload, Verdict.MISSING, "is /dev/shm limited?"),
     ]
+
+
+def _frozen(trouble: str | None) -> Fact:
+    subject = "between invocations"
+    if trouble is None:
+        finding, advice = "runs on", "freeze is off: on AWS it would stand still"
+        return Fact(subject, finding, Verdict.WARNING, advice)
+    if not trouble:
+        return Fact(subject, "stands still, threads and children too")
+    advice = "what functions leave running takes processors from others; the log says why"
+    return Fact(subject, trouble, Verdict.WARNING, advice)
 
 
 def _rights(found: Mapping[str, Any]) -> tuple[str, bool]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from samovar.context import descendants
 from samovar.doors.cli.doctor.probe import BOTO3_SOURCE, SOURCE
 from samovar.doors.cli.report import Report
 from samovar.engine import Engine
@@ -21,6 +22,7 @@ from samovar.settings import Settings
 
 _COLD_STARTS = 3  # measured per interpreter, after a first one
 _PAUSE = 0.05  # seconds, in which the engine forks its spares again
+_LOOKS = 100
 _LARGE = 200_000  # bytes: more than fits a pipe, so that it goes through shared memory
 
 
@@ -35,13 +37,15 @@ class Start:
 @dataclass(slots=True)
 class Trial:
     """What was found: the engine's report, what a function saw (empty if none ran), cold starts by
-    runtime, and the same with boto3 imported. `payload` is what went wrong with a large one."""
+    runtime, and the same with boto3 imported. `payload` is what went wrong with a large one,
+    `frozen` what went wrong when a context was to stand still (None: it was not tried)."""
 
     report: Report
     seen: Mapping[str, Any] = field(default_factory=dict)
     starts: dict[str, Start] = field(default_factory=dict)
     boto3: dict[str, Start] = field(default_factory=dict)
     payload: str = ""
+    frozen: str | None = None
 
 
 async def hold(settings: Settings) -> Trial:
@@ -58,6 +62,8 @@ async def hold(settings: Settings) -> Trial:
         working = [name for name, start in trial.starts.items() if not start.problem]
         if working:
             await _look_around(engine, working[-1], trial)
+            if settings.freeze:
+                trial.frozen = await _freeze(engine, _name(working[-1], SOURCE))
         return trial
 
 
@@ -106,6 +112,35 @@ async def _look_around(engine: Engine, runtime: str, trial: Trial) -> None:
     outcome = await engine.invoke(name, {"echo": large})
     if outcome.payload != json.dumps(large).encode():
         trial.payload = outcome.payload[:200].decode(errors="replace") or "it came back empty"
+
+
+async def _freeze(engine: Engine, name: str) -> str:
+    """Have a thread and a child run on behind a reply: do they stop, and go on with the next?"""
+    event = {"leave behind": True}
+    for what in ("is left behind", "goes on"):
+        outcome = await engine.invoke(name, event)
+        if outcome.payload != b"true":
+            return f"nothing {what}: {outcome.payload[:200].decode(errors='replace')}"
+        states = _states(engine, name)
+        for _ in range(_LOOKS):
+            if set(states) == {"T"}:
+                break
+            await asyncio.sleep(_PAUSE)
+            states = _states(engine, name)
+        else:
+            return f"the kernel shows its processes as {' and '.join(states)}, not all as stopped"
+    return ""
+
+
+def _states(engine: Engine, name: str) -> list[str]:
+    """The kernel's letters for a function's workers and their children."""
+    workers = [
+        context["pid"]
+        for context in engine.contexts()
+        if context["pid"] is not None and context["function"].endswith(f":{name}")
+    ]
+    pids = [*workers, *(child for worker in workers for child in descendants.children(worker))]
+    return [seen.state for pid in pids if (seen := descendants.look(pid)) is not None]
 
 
 def _name(runtime: str, source: str) -> str:
