@@ -13,7 +13,7 @@ import os
 import signal
 from typing import NamedTuple
 
-from samovar.context.freeze import Freeze
+from samovar.context.freeze import Freeze, FreezeState
 
 _PASSES = 8
 _MOST = 4096  # processes; AWS's limit is 1024 of one function
@@ -162,6 +162,8 @@ class Descendants:
         then; False: the freeze is over."""
         parents = list(known)
         for parent in parents:  # which grows
+            if freeze.state is FreezeState.OVER:
+                return False
             for child in children(parent):
                 if child in known:
                     continue
