@@ -48,6 +48,7 @@ def told_everything() -> PrometheusObserver:
     observer.cold_start("f", LATEST, ON_DEMAND, environment=0.002, package=0.03, init=0.15)
     observer.watch_contexts(lambda: {"starting": 1})
     observer.watch_memory(lambda: 12)
+    observer.watch_freezing(lambda: FreezeNumbers(1, 2, {"EPERM": 1}))
     observer.zygote_started("python3.11", "bare")
     observer.zygote_died("python3.11", "bare", expected=False)
     observer.wall("mount namespace", held=True)
