@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Protocol
 
 # Of one context, so that a function with a thousand children does not take the descriptors of all.
-MOST_HELD = 16
+MOST_HELD = 8
 
 
 class Stoppable(Protocol):
