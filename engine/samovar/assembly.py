@@ -15,19 +15,21 @@ from samovar.clock import Clock
 from samovar.context import delegation, launch_plan, sweep
 from samovar.context.deadlines import Deadlines
 from samovar.context.environment import Region
+from samovar.context.freezing import Freezer
 from samovar.context.host_memory import HostMemory, MemoryGauge, YieldingGauge, own_group
 from samovar.context.launch_plan import Family
 from samovar.context.limiter import Limiter
 from samovar.context.nursery import Nursery
 from samovar.context.offline import WALL, Offline
 from samovar.context.provision import Provisioner
-from samovar.context.surroundings import Surroundings
+from samovar.context.surroundings import Limiting, Surroundings
 from samovar.errors import ClientError, EngineError, WallsMissing
 from samovar.event_sources.sources import EventSources
 from samovar.invocation.asynchronous import AsyncInvocation
 from samovar.invocation.sync import Invoker
 from samovar.logs.journals import LogSink
 from samovar.logs.keeping import Keeping
+from samovar.metrics.freezing import NONE, FreezeNumbers
 from samovar.metrics.observer import Observer
 from samovar.metrics.prometheus import PrometheusObserver
 from samovar.model.alias import Alias
@@ -53,7 +55,7 @@ class Parts:
 
     registry: FunctionRegistry
     nursery: Nursery
-    limiter: Limiter
+    limiter: Limiting
     provisioner: Provisioner
     scheduler: Scheduler
     provisioning: Provisioning
@@ -62,6 +64,7 @@ class Parts:
     sources: EventSources
     keeping: Keeping
     memory: MemoryGauge
+    freezer: Freezer | None
     _observer: Observer
     _endings: AsyncExitStack
 
@@ -104,20 +107,11 @@ class Parts:
             keeping = Keeping(settings, clock, sink)
             endings.push_async_callback(keeping.close)
             metrics.watch_lost_records(keeping.lost.counts)
-            deadlines = Deadlines(clock)
-            limiter = Limiter(
-                await asyncio.to_thread(
-                    delegation.ask, settings.cgroups, delegation.tops_name(sweep.marker(run))
-                ),
-                clock,
-                quota=settings.cpu_quota,
-                insist=settings.isolation is Isolation.STRICT,
-            )
-            endings.push_async_callback(limiter.close)
             offline = Offline.of(settings)
+            surroundings = await _surroundings(settings, run, clock, keeping, endings)
+            freezer = surroundings.freezer
             nursery = Nursery(
-                premises,
-                Surroundings(clock, deadlines, settings.init_timeout, keeping.journal, limiter),
+                *(premises, surroundings),
                 isolation=settings.isolation,
                 spares=settings.spares,
                 uids=settings.uids,
@@ -125,7 +119,8 @@ class Parts:
             )
             nursery.observer = metrics
             endings.push_async_callback(nursery.stop)
-            endings.callback(deadlines.clear)
+            if freezer is not None:
+                endings.push_async_callback(freezer.stop)
             region = Region(settings.region, settings.aws_endpoint, settings.endpoints)
             provisioner = Provisioner(
                 *(nursery, registry.runtimes, registry.ensure_extracted, clock, region),
@@ -180,7 +175,7 @@ class Parts:
             parts = cls(
                 registry,
                 nursery,
-                limiter,
+                surroundings.limiter,
                 provisioner,
                 scheduler,
                 provisioning,
@@ -189,6 +184,7 @@ class Parts:
                 sources,
                 keeping,
                 memory,
+                freezer,
                 metrics,
                 endings,
             )
@@ -217,7 +213,7 @@ class Parts:
             for pid in self.nursery.zygote_pids():
                 await self.limiter.try_out(pid)
         if isolation is Isolation.STRICT and self.limiter.missing:
-            raise WallsMissing(self.limiter.missing)
+            raise WallsMissing(dict(self.limiter.missing))
         for wall in self.walls_held:
             metrics.wall(wall, True)
         for wall in self.walls_missing:
@@ -235,7 +231,14 @@ class Parts:
     @property
     def walls_missing(self) -> dict[str, str]:
         """Those that it does not, and why."""
-        return self.nursery.missing | self.limiter.missing
+        return {**self.nursery.missing, **self.limiter.missing}
+
+    def freezing(self) -> FreezeNumbers:
+        """How many contexts are frozen now, and what came of freezing so far."""
+        if self.freezer is None:
+            return NONE
+        frozen = sum(context.frozen for context in list(self.scheduler.contexts.values()))
+        return FreezeNumbers(frozen, self.freezer.freezes, self.freezer.failures)
 
     async def dismantle(self) -> None:
         """End all parts, in the order in which none is needed by another any more; idempotent."""
@@ -290,6 +293,25 @@ class Parts:
                 return Unready(str(error), "InternalError")
             # Its interpreter or a package is gone: invoking it says so.
         return None
+
+
+async def _surroundings(
+    settings: Settings, run: Path, clock: Clock, keeping: Keeping, endings: AsyncExitStack
+) -> Surroundings:
+    """What contexts share: ended after them."""
+    name = delegation.tops_name(sweep.marker(run))
+    limiter = Limiter(
+        await asyncio.to_thread(delegation.ask, settings.cgroups, name),
+        clock,
+        quota=settings.cpu_quota,
+        insist=settings.isolation is Isolation.STRICT,
+    )
+    endings.push_async_callback(limiter.close)
+    deadlines = Deadlines(clock)
+    endings.callback(deadlines.clear)
+    freezer = Freezer(clock, settings.freeze_after) if settings.freeze else None
+    journal = keeping.journal
+    return Surroundings(clock, deadlines, settings.init_timeout, journal, limiter, freezer)
 
 
 def _node_id(data_dir: Path) -> str:

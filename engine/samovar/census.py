@@ -61,6 +61,7 @@ def _entry(
         "initialization": _initialization(lifecycle, context),
         "state": lifecycle.state.value,
         "state_seconds": None if since is None else _seconds(now - since),
+        "frozen": context is not None and context.frozen,
         "pid": (context.pid or None) if context is not None else None,
         "invocations": served,
         "cold": cold,
@@ -178,6 +179,7 @@ def functions(
 def _count(shown: VersionEntry, entry: ContextEntry) -> None:
     state, age = entry["state"], entry["state_seconds"]
     shown["contexts"][state] = shown["contexts"].get(state, 0) + 1
+    shown["frozen"] += entry["frozen"]
     if ContextState(state) in IN_FLIGHT:
         shown["in_flight"] += 1
     if age is not None and state == ContextState.BUSY.value:

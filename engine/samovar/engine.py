@@ -28,6 +28,7 @@ from samovar.events_api import EventsApi
 from samovar.functions_api import Code, FunctionsApi
 from samovar.logs.journals import LogSink
 from samovar.logs.platform_lines import iso
+from samovar.metrics.freezing import NONE, FreezeNumbers
 from samovar.metrics.occupancy import NOTHING, Occupancy
 from samovar.metrics.prometheus import PrometheusObserver
 from samovar.model.arn import function_arn
@@ -115,6 +116,7 @@ class Engine(FunctionsApi, EventsApi, SourcesApi):
             raise
         self._started = self._clock.monotonic()
         self.metrics.watch_contexts(self._contexts_by_state)
+        self.metrics.watch_freezing(self._freezing)
         self.metrics.watch_memory(self.memory_room)
         self.metrics.watch_occupancy(self._occupancy)
         self.metrics.watch_queue(self._queue_depths)
@@ -299,6 +301,9 @@ class Engine(FunctionsApi, EventsApi, SourcesApi):
         depths = self._running.asynchronous.queue.depths()
         # All of them: a gauge that came and went with its items would leave gaps.
         return {(k.value, s.value): depths.get((k, s), 0) for k in ItemKind for s in ItemState}
+
+    def _freezing(self) -> FreezeNumbers:
+        return NONE if self._running is None else self._running.freezing()
 
     def _contexts_by_state(self) -> Mapping[str, int]:
         if self._running is None:

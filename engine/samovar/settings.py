@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -112,6 +113,13 @@ class Settings:
     time_scale: float = _setting("multiplies AWS's retry waits; 1 is AWS's own pace", 1.0)
     idle_timeout: float = _setting("an idle context is stopped after this long", 300.0)
     init_timeout: float = _setting("limit of the init phase before it moves into the invoke", 10.0)
+    freeze: bool = _setting(
+        "stop what a function leaves running until its next invocation, as AWS does: on or off",
+        True,
+    )
+    freeze_after: float = _setting(
+        "any idle context is stopped after this long; one with threads or children at once", 1.0
+    )
     isolation: Isolation = _setting(
         "walls around contexts: auto, namespaces (refuse to start without), strict (refuse to "
         "start where any wall is missing) or none",
@@ -256,6 +264,7 @@ class Settings:
         need(self.time_scale >= 0, "time_scale", "must not be negative")
         need(self.idle_timeout > 0, "idle_timeout", "must be positive")
         need(self.init_timeout > 0, "init_timeout", "must be positive")
+        need(0 < self.freeze_after < math.inf, "freeze_after", "must be a positive number")
         need(self.spares >= 0, "spares", "must not be negative")
         need(self.max_contexts >= 1, "max_contexts", "must be at least 1")
         need(self.max_waiting >= 0, "max_waiting", "must not be negative")

@@ -23,7 +23,7 @@ def number():
     raise LookupError("no frame")
 
 
-def result(run, payload=b'"forged"', kind=19, metadata=b"\x93\x00\x00\xa0"):
+def result(run, payload=b'"forged"', kind=19, metadata=b"\x94\x00\x00\xa0\x00"):
     header = struct.pack("<BBHIIQ", kind, 0, 1, len(metadata), len(payload), run % 2**64)
     return header + metadata + payload
 
@@ -101,7 +101,7 @@ WAYS = {
     "dribble": dribble,
     "go on": go_on,
     "another's refusal": lambda run: hang(result(run + 1, b"", 21, b"\x91\xa2no")),
-    "a bomb": lambda run: hang(result(run, b"", 19, b"\x93" + b"\x91" * 60_000)),
+    "a bomb": lambda run: hang(result(run, b"", 19, b"\x94" + b"\x91" * 60_000)),
     "grandchild": lambda _: grandchild(),
     "read replies": lambda _: read_again("reply"),
     "read output": lambda _: read_again("output"),

@@ -186,7 +186,7 @@ def write_to_the_reply_pipe(data):
     time.sleep(60)
 
 
-def frame(kind, invocation, metadata=b"\x93\x00\x00\xa0", payload=b"null"):
+def frame(kind, invocation, metadata=b"\x94\x00\x00\xa0\x00", payload=b"null"):
     header = struct.pack("<BBHIIQ", kind, 0, 1, len(metadata), len(payload), invocation)
     return header + metadata + payload
 
@@ -284,7 +284,7 @@ WAYS = {
         struct.pack("<BBHIIQ", 19, 1, 1, 0, 2**32 - 1, 0)
     ),
     "bad metadata": lambda _: write_to_the_reply_pipe(frame(19, 0, b"\xc1")),
-    "wrong metadata": lambda _: write_to_the_reply_pipe(frame(19, 0, b"\x93\xa0\xa0\xa0")),
+    "wrong metadata": lambda _: write_to_the_reply_pipe(frame(19, 0, b"\x94\xa0\xa0\xa0\xa0")),
     "garbage and a forged answer": lambda _: garbage_and_a_forged_answer(),
     "unknown kind": lambda _: write_to_the_reply_pipe(frame(200, 0)),
     "another's reply": lambda _: write_to_the_reply_pipe(frame(19, 12345)),

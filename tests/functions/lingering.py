@@ -8,6 +8,7 @@ import threading
 import time
 
 held = []
+READY = os.pipe()
 
 
 def handler(event, context):
@@ -19,6 +20,8 @@ def handler(event, context):
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     for kind in event["kinds"]:
         STARTS[kind](port, kind)
+    for _ in event["kinds"]:
+        os.read(READY[0], 1)  # behind the reply nothing is begun any more
     ENDS[event["how"]]()
     return "returned"
 
@@ -28,11 +31,14 @@ def _hold(port, kind):
     connection = socket.create_connection(("127.0.0.1", port))
     connection.sendall(kind.encode() + b"\n")
     held.append(connection)
+    os.write(READY[1], b"x")
 
 
 def _hold_for_ever(port, kind):
-    os.closerange(0, 1024)
+    os.closerange(0, READY[1])
+    os.closerange(READY[1] + 1, 1024)
     _hold(port, kind)
+    os.close(READY[1])
     while True:
         time.sleep(3600)
 

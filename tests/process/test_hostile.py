@@ -137,7 +137,7 @@ LIES = {
     "half a frame": "bytes of payload, at most 65536",
     "giant frame": "4294967295 bytes of metadata, at most 262144",
     "giant memory": "4294967295 bytes of payload, at most 6291556",
-    "bad metadata": "Done: not an array of 3",
+    "bad metadata": "Done: not an array of 4",
     "wrong metadata": "Done: a field of another type",
     "unknown kind": "kind 200 is not legal while running",
     "another's reply": "a reply to another invocation",

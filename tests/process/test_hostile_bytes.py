@@ -27,7 +27,7 @@ WAYS: dict[str, tuple[set[object], str]] = {
     "half": ({TIMEOUT}, ""),
     "dribble": ({"slow"}, ""),
     "another's refusal": ({EXIT}, "a reply to another invocation"),
-    "a bomb": ({EXIT}, "Done: not an array of 3: "),
+    "a bomb": ({EXIT}, "Done: not an array of 4: "),
     "grandchild": ({EXIT}, ""),
     "read replies": ({1, TIMEOUT, EXIT}, ""),
     "read output": ({1}, ""),

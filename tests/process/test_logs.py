@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import tracemalloc
 
 from tests.process.conftest import RunEngine
+from tests.process.freezing_house import frozen
 from tests.process.house import create, error
 
 from samovar.engine import Engine
@@ -204,7 +206,7 @@ def test_a_thread_left_running_writes_under_the_invocation_that_it_runs_in(
                 door.sendall(b"x")
                 assert lines.readline() == b"written\n"
         second = await engine.invoke("f", log_tail=True)
-        # Contexts are not frozen yet: what is written between two invocations belongs to neither.
+        # Nothing is frozen here: what is written between two invocations belongs to neither.
         assert outline(first) == ["START", "first invocation", "END", "REPORT"]
         assert outline(second) == [
             "START",
@@ -217,6 +219,37 @@ def test_a_thread_left_running_writes_under_the_invocation_that_it_runs_in(
         log = run_engine.log.text()
         first_report, second_start = log.index("REPORT "), log.rindex("START ")
         assert first_report < log.index(between) < second_start
+
+    run_engine(scenario, freeze=False)
+
+
+def test_a_frozen_thread_writes_under_the_invocation_in_which_it_goes_on(
+    run_engine: RunEngine,
+) -> None:
+    async def scenario(engine: Engine) -> None:
+        await create(engine, "loglines.later")
+        go_on = asyncio.Event()
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await go_on.wait()
+            writer.write(b"x")
+            await reader.read()
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            event = {"port": server.sockets[0].getsockname()[1]}
+            first = await engine.invoke("f", event, log_tail=True)
+            await frozen(engine)
+            go_on.set()
+            second = await engine.invoke("f", log_tail=True)
+        assert outline(first) == ["START", "first invocation", "END", "REPORT"]
+        told = outline(second)
+        assert sorted(told[1:4]) == [
+            "second invocation",
+            "thread, between two invocations",
+            "thread, in the next invocation",
+        ]
+        assert [told[0], *told[4:]] == ["START", "second invocation ends", "END", "REPORT"]
 
     run_engine(scenario)
 

@@ -28,6 +28,7 @@ def entry(number: int, state: str, seconds: float | None = 1.0, **more: Any) -> 
         "initialization": "on-demand",
         "state": state,
         "state_seconds": seconds,
+        "frozen": False,
         "pid": 100 + number,
         "invocations": 1,
         "cold": 1,
@@ -42,7 +43,7 @@ def entry(number: int, state: str, seconds: float | None = 1.0, **more: Any) -> 
 
 def test_contexts_are_summed_by_function_and_version() -> None:
     entries = [
-        entry(1, "idle", 30.0),
+        entry(1, "idle", 30.0, frozen=True),
         entry(2, "idle", 70.0, memory_mb=None, pid=None, max_memory_used_mb=9),
         entry(3, "busy", 2.0, version="2"),
         entry(4, "reserved", None, version="2"),
@@ -70,6 +71,7 @@ def test_contexts_are_summed_by_function_and_version() -> None:
     latest, ten, two = found[1]["versions"]
     assert (latest["version"], ten["version"], two["version"]) == ("$LATEST", "10", "2")
     assert latest["contexts"] == {"idle": 2}
+    assert (latest["frozen"], two["frozen"]) == (1, 0)
     assert (latest["longest_idle_seconds"], latest["longest_busy_seconds"]) == (70.0, None)
     assert (latest["memory_mb"], latest["max_memory_used_mb"]) == (5.5, 9)
     assert (ten["waiting"], ten["in_flight"], ten["contexts"]) == (3, 3, {"starting": 1})

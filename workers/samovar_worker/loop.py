@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import os
+from _thread import _count as threads
 from collections.abc import Callable
+from os import P_ALL, WEXITED, WNOHANG, WNOWAIT, waitid
 from resource import RUSAGE_SELF, getrusage
 from time import perf_counter_ns as clock
 from typing import Any
@@ -21,7 +23,7 @@ from samovar_worker.template import Template
 from samovar_worker.trace import set_trace
 from samovar_worker.wire import frames, memory, messages
 from samovar_worker.wire.event_json import InvalidEvent, load_event
-from samovar_worker.wire.messages import Kind, pack
+from samovar_worker.wire.messages import CHILDREN, THREADS, Kind, pack
 
 # Looked up per invocation: a global costs a tenth of an attribute of an enum.
 _INIT_DONE = int(Kind.INIT_DONE)
@@ -29,6 +31,7 @@ _RESULT = int(Kind.RESULT)
 _MAX_RESPONSE = memory.MAX_RESPONSE
 _QUICK = 500  # microseconds
 _PEAK_AGE = 16
+_LOOK = WEXITED | WNOHANG | WNOWAIT
 _TOO_LARGE = (
     b'{"errorMessage":"Response payload size exceeded maximum allowed payload size '
     b'(%d bytes).","errorType":"Function.ResponseSizeTooLarge"}'
@@ -45,6 +48,8 @@ class Loop:
         self._started = 0
         self._peak_kb = 0
         self._peak_age = _PEAK_AGE  # invocations since the kernel was asked
+        self._children = 0  # CHILDREN if there were some then
+        self._threads = 0  # counted by mistake: a fork counts those that its parent had
 
     def run(
         self, init: messages.Init, started: int, template: Callable[[], Template] | None = None
@@ -89,6 +94,7 @@ class Loop:
         frame = self._wires.read()
         self._started = clock()
         self._peak_kb, self._peak_age = 0, _PEAK_AGE
+        self._threads = threads()
         restore = messages.trusted_restore(frame.metadata)
         renewal.adopt(restore)
         LambdaContext.adopt_environment()
@@ -170,10 +176,26 @@ class Loop:
 
     def _done(self, started: int, error_type: str) -> bytes:
         microseconds = (clock() - started) // 1000
-        # A quick invocation can't have grown by much, and asking costs as much as the rest here.
+        # A quick invocation can't have grown by much, nor have forked: and asking costs as much as
+        # the rest here.
         if microseconds >= _QUICK or error_type or self._peak_age >= _PEAK_AGE:
             self._peak_kb = getrusage(RUSAGE_SELF).ru_maxrss
             self._peak_age = 0
+            self._children = _children()
+        elif self._children:
+            self._children = _children()
         self._peak_age += 1
-        peak = self._peak_kb
-        return pack((microseconds, peak, error_type[:256]))  # a Done, as it travels
+        restless = self._children
+        if threads() != self._threads:
+            restless |= THREADS
+        # A Done, as it travels.
+        return pack((microseconds, self._peak_kb, error_type[:256], restless))
+
+
+def _children() -> int:
+    """CHILDREN if this process has any, dead ones that nobody has waited for among them."""
+    try:
+        waitid(P_ALL, 0, _LOOK)
+    except ChildProcessError:
+        return 0
+    return CHILDREN

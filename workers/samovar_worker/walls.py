@@ -12,6 +12,7 @@ import os
 import platform
 import resource
 import select
+import signal
 import struct
 
 CLONE_NEWTIME = 0x00000080
@@ -57,6 +58,9 @@ _NR_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}.get(platform.machine())
 _NR_SECCOMP = {"x86_64": 317, "aarch64": 277}.get(platform.machine(), -1)
 _NR_KEYCTL = {"x86_64": 250, "aarch64": 219}.get(platform.machine(), -1)
 
+# struct sigaction of glibc and musl on 64-bit machines, which are little-endian: the handler, 128
+# bytes of mask, the flags.
+_SIGACTION, _FLAGS, _SA_NOCLDSTOP = 256, 136, 1
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = [
     ctypes.c_char_p,
@@ -252,6 +256,16 @@ def lift_own_limit() -> None:
 def become_subreaper() -> None:
     """Adopt the orphans of all descendants (used where there is no pid namespace)."""
     _check(_libc.prctl(36, 1, 0, 0, 0), "prctl(CHILD_SUBREAPER)")
+
+
+def hear_of_ends_only() -> None:
+    """No SIGCHLD for children that are stopped or go on, which `signal` can't say: a frozen context
+    would wake its zygote twice for each invocation. After the handler is set."""
+    raw = bytearray(_SIGACTION)
+    action = (ctypes.c_char * _SIGACTION).from_buffer(raw)
+    _check(_libc.sigaction(signal.SIGCHLD, None, action), "sigaction")
+    raw[_FLAGS] |= _SA_NOCLDSTOP
+    _check(_libc.sigaction(signal.SIGCHLD, action, None), "sigaction")
 
 
 def mount_proc() -> None:

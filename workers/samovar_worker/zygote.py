@@ -60,6 +60,7 @@ class Zygote:
     def serve(self, engine: int) -> None:
         """Answer packets and reap until the engine (a pidfd) is gone, then kill everything."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        walls.hear_of_ends_only()
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         wakes, connection, poll = self._wake_read, self._connection.fileno(), self._poll
         for fd in (connection, wakes, engine):

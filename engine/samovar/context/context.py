@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from samovar.context import opening, run_log, verdict
 from samovar.context.fork_server import ForkServer
+from samovar.context.freezing import Frost
 from samovar.context.launcher import ContextListener, Placement
 from samovar.context.lifecycle import ContextState, Lifecycle
 from samovar.context.limits import limits_of
@@ -84,7 +85,10 @@ class ExecutionContext:
         self._failed_init: tuple[bytes, str] | None = None  # the error's JSON and its type
         self._number = 0  # of the run; nobody can answer one before he is asked
         self._suppressed = False  # an init runs, or ran, on the run's own time
+        self._restless = 0  # as the last Done has it
         self._in_worker = 0  # microseconds of the last init or restore by the worker's own measure
+        freezer = None if role is Role.TEMPLATE else surroundings.freezer
+        self._frost = None if freezer is None else Frost(freezer)
         self._memory_fd = payload_memory()
         try:
             self._fork(revive=False, spare=spare)
@@ -101,6 +105,11 @@ class ExecutionContext:
     def current(self) -> Run | None:
         """The run that it is in."""
         return self._run
+
+    @property
+    def frozen(self) -> bool:
+        """Whether its processes are stopped, until it is given a run."""
+        return self._frost is not None and self._frost.frozen
 
     @property
     def usable(self) -> bool:
@@ -128,8 +137,9 @@ class ExecutionContext:
         placement = self.placement
         assert placement is not None
         self._run = run
-        if self._guard is not None:
-            self._guard.begin(self.number)
+        self._guard.begin(self.number)
+        if self._frost is not None:
+            self._frost.wake()
         now = run.started = self._clock.monotonic()
         timeout = placement.version.configuration.timeout
         self._deadline = timeout
@@ -233,8 +243,7 @@ class ExecutionContext:
         placement, process = self.placement, self._process
         assert placement is not None and process is not None
         now = self.init_began = self._clock.monotonic()
-        if self._guard is not None:
-            self._guard.begin(self.number)
+        self._guard.begin(self.number)
         if self.lifecycle is not None and self.lifecycle.state is ContextState.STARTING:
             self.lifecycle.move(ContextState.INITIALIZING)
             self._deadline = placement.init_timeout or self._s.init_timeout
@@ -246,21 +255,14 @@ class ExecutionContext:
     def _send_invoke(self, process: WorkerProcess) -> None:
         run, placement, clock = self._run, self.placement, self._clock
         assert run is not None and placement is not None
-        invocation = run.invocation
+        asked = run.invocation
         left = run.started + placement.version.configuration.timeout - clock.monotonic()
         deadline_ms = int((clock.wall() + left) * 1000)
         # A plain tuple packs as the Invoke message that it is, without the cost of making one.
-        metadata = messages.pack(
-            (
-                invocation.request_id,
-                deadline_ms,
-                invocation.function_arn,
-                invocation.trace,
-                invocation.client_context,
-            )
-        )
+        arn, trace, client = asked.function_arn, asked.trace, asked.client_context
+        metadata = messages.pack((asked.request_id, deadline_ms, arn, trace, client))
         self._number = _draw(64)
-        process.channel.send(_INVOKE, metadata, invocation.payload, self._number)
+        process.channel.send(_INVOKE, metadata, asked.payload, self._number)
         if process.output.listening:
             run_log.run_begins(process, run)
 
@@ -281,7 +283,7 @@ class ExecutionContext:
                 raise ProtocolError(_ANOTHERS)
             self._finish(self._clock.monotonic(), b"", refused=refused.reason)
             return
-        microseconds, peak_kb, error_type = messages.unpack_done(frame.metadata)
+        microseconds, peak_kb, error_type, self._restless = messages.unpack_done(frame.metadata)
         now = self._clock.monotonic()
         process.note_memory(peak_kb, now)
         self.memory_used = process.memory_used
@@ -314,14 +316,14 @@ class ExecutionContext:
         if self._run is not None:
             self._send_invoke(process)
             return
-        if self._guard is not None:
-            self._guard.end(self.number)
+        self._guard.end(self.number)
         if self._reaped or self._stopping is not None:
             return
         self._limiter.opened(self)
         self._withdraw_deadline()
         assert self._listener is not None
         self._listener.context_ready(self)
+        self._rest(process, now)
 
     def _on_broken(self, reason: str) -> None:
         _log.warning("context %s is killed: %s", self.number, reason)
@@ -364,8 +366,7 @@ class ExecutionContext:
         if self._deadline is not None:
             self._s.deadlines.withdraw(self._deadline, self)
             self._deadline = None
-        if self._guard is not None:
-            self._guard.end(self.number)
+        self._guard.end(self.number)
         self._suppressed = False
         duration = now - run.started
         if self._out_of_time:
@@ -384,21 +385,18 @@ class ExecutionContext:
             tail = run_log.run_ends(process, run, usage, ending, restored)
         self.invocations += 1
         failed = None if error_type is None else verdict.UNHANDLED
-        final = (
-            payload,
-            duration,
-            self.memory_used,
-            failed,
-            error_type,
-            in_handler,
-            tail,
-            refused,
-            broken,
-        )
+        used = self.memory_used
+        final = (payload, duration, used, failed, error_type, in_handler, tail, refused, broken)
         if process is not None and process.channel.turn is _IDLE_TURN and not self._reaped:
             assert self._listener is not None
             self._listener.context_free(self)
+            self._rest(process, now)
         run.finished(_new(Verdict, final))
+
+    def _rest(self, process: WorkerProcess, now: float) -> None:
+        """It is free, unless whoever was told of that has had other plans."""
+        if self._frost is not None and self._run is None and self._stopping is None:
+            self._frost.rest(process, self._restless, now)
 
     def _refuse(self, failure: Failure) -> None:
         """It could not be restored for this run: nothing was run, and it goes."""
@@ -453,8 +451,7 @@ class ExecutionContext:
     def _process_over(self, reason: str, *, lost: bool, run_over: bool = False) -> None:
         """The process is no more; the context lives on without one unless its mounts are lost."""
         self._withdraw_deadline()
-        if self._guard is not None:
-            self._guard.end(self.number)
+        self._guard.end(self.number)
         if self._run is not None:
             self._finish(self._clock.monotonic(), b"", broken=reason)
             run_over = True
@@ -486,6 +483,8 @@ class ExecutionContext:
 
     def _close_process(self) -> None:
         process, self._process = self._process, None
+        if self._frost is not None:
+            self._frost.end()
         if process is not None:
             process.close()
 

@@ -66,6 +66,10 @@ class Context(Protocol):
         """The worker's pid; 0 while there is no process."""
 
     @property
+    def frozen(self) -> bool:
+        """Whether its processes are stopped, until it is given a run."""
+
+    @property
     def current(self) -> Run | None:
         """The run that it is in."""
 

@@ -20,7 +20,7 @@ from typing import Protocol
 from samovar.clock import Clock
 from samovar.context.delegation import Delegation
 from samovar.context.limits import MEGABYTE, Limits
-from samovar.context.memory_guard import MemoryGuard
+from samovar.context.memory_guard import Guard, MemoryGuard, NoGuard
 from samovar.context.memory_use import anonymous_bytes, resident_bytes
 
 _log = logging.getLogger(__name__)
@@ -78,8 +78,8 @@ class Limiter:
         self._closed = False
         self._told_of_failure = False
         self._notified = self._tree.notifies
-        # Looks at contexts that run; None where the kernel tells of overruns by itself.
-        self.guard = None if self._notified else MemoryGuard(clock, self._look)
+        # Looks at contexts that run, unless the kernel tells of overruns by itself.
+        self.guard: Guard = NoGuard() if self._notified else self._own_guard()
 
     @property
     def held(self) -> list[str]:
@@ -95,7 +95,7 @@ class Limiter:
                 self._tree.drop(name)
                 self.missing[WALLS[name]] = f"a process can't join a group: {error.strerror}"
             self._notified = False
-            self.guard = self.guard or MemoryGuard(self._clock, self._look)
+            self.guard = self._own_guard()
         if WALLS["memory"] in self.missing:
             self.missing[WALLS["memory"]] += "; contexts that run are looked at instead"
 
@@ -148,9 +148,12 @@ class Limiter:
         for member in list(self._members.values()):
             self.leave(member.context)
         self._closed = True
-        if self.guard is not None:
+        if isinstance(self.guard, MemoryGuard):
             self.guard.close()
         await self._loop.run_in_executor(None, self._end)
+
+    def _own_guard(self) -> MemoryGuard:
+        return MemoryGuard(self._clock, self._look)
 
     def _member(self, context: Limited) -> _Member:
         member = self._members.get(context.number)

@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from samovar.clock import Clock, Timer
 
 # Seconds between two looks. A process takes 25-100 MB in that time (page faults, measured).
 PERIOD = 0.05
+
+
+class Guard(Protocol):
+    """Whom to tell of code that runs."""
+
+    def begin(self, number: int) -> None:
+        """Code of a function's runs in this context; on the way of every invocation."""
+
+    def end(self, number: int) -> None:
+        """It waits, or is gone; idempotent."""
+
+
+class NoGuard:
+    """Nobody needs to know."""
+
+    def begin(self, number: int) -> None:
+        """Part of Guard."""
+
+    def end(self, number: int) -> None:
+        """Part of Guard."""
 
 
 class MemoryGuard:
@@ -22,13 +43,13 @@ class MemoryGuard:
         self._closed = False
 
     def begin(self, number: int) -> None:
-        """Code of a function's runs in this context; on the way of every invocation."""
+        """Part of Guard."""
         self._running.add(number)
         if self._timer is None and not self._closed:
             self._timer = self._clock.call_later(PERIOD, self._tick)
 
     def end(self, number: int) -> None:
-        """It waits, or is gone; idempotent."""
+        """Part of Guard."""
         self._running.discard(number)
 
     def close(self) -> None:

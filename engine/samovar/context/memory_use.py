@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from samovar.context.descendants import children
+
 MEGABYTE = 1024  # in kB, the unit of /proc
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -51,17 +53,8 @@ def resident_mb(pid: int) -> float | None:
 
 
 def below(pid: int) -> list[int]:
-    """All descendants of `pid`, asked of the kernel for each: a look at all the processes of a host
-    takes a hundred times as long. Those that have lost their parent meanwhile are not among them.
-    """
-    found: list[int] = []
-    try:
-        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
-            path = f"/proc/{pid}/task/{thread}/children"
-            with open(path, encoding="ascii") as file:  # noqa: PTH123
-                found += map(int, file.read().split())
-    except OSError:
-        return found  # it has just ended, or the kernel does not tell
+    """All descendants of `pid`; those that have lost their parent meanwhile are not among them."""
+    found = children(pid)
     return [*found, *(other for child in found for other in below(child))]
 
 

@@ -82,6 +82,11 @@ class WorkerProcess:
         self.pid = pid_of(pidfd)
 
     @property
+    def pidfd(self) -> int:
+        """Open until `close`; below 0 before there is a process."""
+        return self._pidfd
+
+    @property
     def is_forked(self) -> bool:
         """Whether there is, or was, a process."""
         return self._pidfd >= 0

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol
 
 from samovar.clock import Clock
 from samovar.context.deadlines import Deadlines
+from samovar.context.freezing import Freezer
 from samovar.context.limiter import Limited
 from samovar.context.limits import Limits
-from samovar.context.memory_guard import MemoryGuard
+from samovar.context.memory_guard import Guard, NoGuard
 from samovar.logs.stream import Journal
 
 
@@ -17,8 +20,19 @@ class Limiting(Protocol):
     """Whoever holds contexts to their limits: a `samovar.context.limiter.Limiter`."""
 
     @property
-    def guard(self) -> MemoryGuard | None:
-        """Whom to tell of code that runs; None where nobody needs to know."""
+    def held(self) -> Sequence[str]:
+        """The limits that hold, as they are called among the walls."""
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """Those that do not, and why."""
+
+    async def try_out(self, pid: int) -> None:
+        """Have one of our processes join a group and leave it: what that shows is missing."""
+
+    @property
+    def guard(self) -> Guard:
+        """Whom to tell of code that runs."""
 
     def enter(self, context: Limited, pid: int) -> None:
         """A process was forked for it; 0: it is gone already."""
@@ -39,7 +53,12 @@ class Limiting(Protocol):
 class NoLimits:
     """For contexts that nobody limits."""
 
-    guard = None
+    guard: Guard = NoGuard()
+    held: Sequence[str] = ()
+    missing: Mapping[str, str] = MappingProxyType({})
+
+    async def try_out(self, pid: int) -> None:
+        """Part of Limiting."""
 
     def enter(self, context: Limited, pid: int) -> None:
         """Part of Limiting."""
@@ -60,10 +79,11 @@ class NoLimits:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """`init_timeout`: seconds."""
+    """`init_timeout`: seconds; without a `freezer` nothing is stopped between two invocations."""
 
     clock: Clock
     deadlines: Deadlines
     init_timeout: float
     journal: Journal | None
     limiter: Limiting = field(default_factory=NoLimits)
+    freezer: Freezer | None = None

@@ -266,6 +266,22 @@ SOURCE_LAG = Metric(
     ("mapping", "of"),
 )
 CONTEXTS = Metric("samovar_contexts", Kind.GAUGE, "Contexts that exist, by state.", ("state",))
+FROZEN = Metric(
+    "samovar_contexts_frozen",
+    Kind.GAUGE,
+    "Idle contexts whose processes stand still until the next invocation.",
+)
+FREEZES = Metric(
+    "samovar_freezes_total",
+    Kind.COUNTER,
+    "Times that a context was frozen, or an invocation came first while it was about to be.",
+)
+FREEZE_FAILURES = Metric(
+    "samovar_freeze_failures_total",
+    Kind.COUNTER,
+    "Times that a process of a context could not be stopped, by what the kernel said.",
+    ("error",),
+)
 MEMORY_ROOM = Metric(
     "samovar_memory_room_bytes",
     Kind.GAUGE,
@@ -329,6 +345,9 @@ ALL = (
     SOURCE_AGE,
     SOURCE_LAG,
     CONTEXTS,
+    FROZEN,
+    FREEZES,
+    FREEZE_FAILURES,
     MEMORY_ROOM,
     ZYGOTES,
     ZYGOTE_DEATHS,

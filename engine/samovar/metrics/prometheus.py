@@ -27,6 +27,7 @@ from samovar.metrics.counts import (
 )
 from samovar.metrics.event_sources import SourceNumbers, add_sources
 from samovar.metrics.families import Page, family_of
+from samovar.metrics.freezing import NONE, FreezeNumbers, add_freezing
 from samovar.metrics.names import Metric
 from samovar.metrics.occupancy import NOTHING, Occupancy
 
@@ -46,6 +47,7 @@ class PrometheusObserver(AsynchronousCounts, Collector):
         self._functions: dict[str, FunctionCounts] = {}
         self._overhead = Histogram(_OVERHEAD_BOUNDS)
         self._contexts: Callable[[], Mapping[str, int]] = dict
+        self._freezing: Callable[[], FreezeNumbers] = lambda: NONE
         self._memory: Callable[[], int | None] = lambda: None
         self._occupancy: Callable[[], Occupancy] = lambda: NOTHING
         self._sources: Callable[[], Mapping[str, SourceNumbers]] = dict
@@ -58,6 +60,10 @@ class PrometheusObserver(AsynchronousCounts, Collector):
         """Ask `by_state` for the number of contexts in each state, at every scrape: four changes of
         state per invocation would cost more to count than the rest together."""
         self._contexts = by_state
+
+    def watch_freezing(self, read: Callable[[], FreezeNumbers]) -> None:
+        """Ask `read` how many contexts are frozen, at every scrape."""
+        self._freezing = read
 
     def watch_memory(self, room: Callable[[], int | None]) -> None:
         """Ask `room` for the MB that new contexts may take (None: not known), at every scrape."""
@@ -195,6 +201,7 @@ class PrometheusObserver(AsynchronousCounts, Collector):
         page.histogram(names.DISPATCH_OVERHEAD, (), self._overhead)
         for state, count in self._contexts().items():
             page.add(names.CONTEXTS, (state,), count)
+        add_freezing(page, self._freezing())
         if (room := self._memory()) is not None:
             page.add(names.MEMORY_ROOM, (), room * _MB)
         for family, count in list(self._zygotes.items()):

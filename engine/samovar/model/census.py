@@ -22,6 +22,7 @@ class ContextEntry(TypedDict):
     initialization: str
     state: str
     state_seconds: float | None
+    frozen: bool
     pid: int | None
     invocations: int
     cold: int
@@ -50,6 +51,7 @@ class VersionEntry(TypedDict):
     in_flight: int
     longest_busy_seconds: float | None
     longest_idle_seconds: float | None
+    frozen: int
     memory_mb: float
     max_memory_used_mb: int
     invocations: dict[str, int]
@@ -69,6 +71,7 @@ def unused(version: str) -> VersionEntry:
         "in_flight": 0,
         "longest_busy_seconds": None,
         "longest_idle_seconds": None,
+        "frozen": 0,
         "memory_mb": 0.0,
         "max_memory_used_mb": 0,
         "invocations": {},

@@ -117,6 +117,10 @@ class FakeContext:
         return 0
 
     @property
+    def frozen(self) -> bool:
+        return False
+
+    @property
     def current(self) -> Run | None:
         return self._run
 

@@ -54,8 +54,16 @@ SEEN: dict[str, Any] = {
 
 
 def test_walls_that_hold_are_fine() -> None:
-    facts = inside.seen(Trial(Told(), SEEN, offline=["lo"]), Settings())
+    facts = inside.seen(Trial(Told(), SEEN, offline=["lo"], frozen=""), Settings())
     assert [fact.subject for fact in facts if fact.verdict is not Verdict.OK] == []
+
+
+@pytest.mark.parametrize("trouble", [None, "the kernel shows its processes as S, not all"])
+def test_a_context_that_does_not_stand_still_is_warned_of(trouble: str | None) -> None:
+    facts = inside.seen(Trial(Told(), SEEN, frozen=trouble), Settings())
+    (fact,) = [fact for fact in facts if fact.verdict is not Verdict.OK]
+    assert (fact.subject, fact.verdict) == ("between invocations", Verdict.WARNING)
+    assert fact.finding == (trouble or "runs on")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +92,7 @@ def test_a_wall_that_gave_way_is_missing_unless_it_was_said_to(
     found = {**SEEN, **seen}
 
     def verdicts(report: Told, settings: Settings) -> dict[str, Verdict]:
-        facts = inside.seen(Trial(report, found, offline=["lo"]), settings)
+        facts = inside.seen(Trial(report, found, offline=["lo"], frozen=""), settings)
         return {f.subject: f.verdict for f in facts if f.verdict is not Verdict.OK}
 
     assert verdicts(Told(), Settings()) == {subject: Verdict.MISSING}
@@ -98,7 +106,7 @@ def test_a_host_without_templates_is_warned_of_and_nothing_else_excused_by_it() 
     report = Told(walls_missing={"templates": "unshare: ENOSPC"})
     (fact,) = [fact for fact in inside.walls(report, Settings()) if fact.verdict is not Verdict.OK]
     assert (fact.subject, fact.verdict) == ("wall: templates", Verdict.WARNING)
-    facts = inside.seen(Trial(report, {**SEEN, "uid": 0}), Settings())
+    facts = inside.seen(Trial(report, {**SEEN, "uid": 0}, frozen=""), Settings())
     assert Verdict.MISSING in {fact.verdict for fact in facts}
 
 
@@ -106,10 +114,10 @@ def test_a_namespace_that_was_refused_by_itself_excuses_no_other() -> None:
     shared = {kind: str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in ("ipc", "pid")}
     found = {**SEEN, "namespaces": {**SEEN["namespaces"], "ipc": shared["ipc"]}}
     report = Told(walls_missing={"ipc namespace": "unshare: ENOSPC"})
-    facts = inside.seen(Trial(report, found, offline=["lo"]), Settings())
+    facts = inside.seen(Trial(report, found, offline=["lo"], frozen=""), Settings())
     assert {fact.verdict for fact in facts} == {Verdict.OK}
     found["namespaces"] |= {"pid": shared["pid"]}
-    facts = inside.seen(Trial(report, found, offline=["lo"]), Settings())
+    facts = inside.seen(Trial(report, found, offline=["lo"], frozen=""), Settings())
     bad = [fact for fact in facts if fact.verdict is not Verdict.OK]
     assert [(fact.subject, fact.verdict) for fact in bad] == [("namespaces", Verdict.MISSING)]
     assert bad[0].finding.startswith("shares pid with")
@@ -151,7 +159,7 @@ def test_what_a_function_without_a_network_saw(
 
 
 def test_a_payload_that_is_lost_is_missing() -> None:
-    fact = inside.seen(Trial(Told(), SEEN, payload="it came back empty"), Settings())[-1]
+    fact = inside.seen(Trial(Told(), SEEN, payload="it came back empty", frozen=""), Settings())[-1]
     assert (fact.verdict, fact.finding) == (Verdict.MISSING, "it came back empty")
 
 

@@ -25,7 +25,7 @@ from samovar_worker.wire.messages import Kind
 REQUEST, REPLY, OUTPUT, MEMORY = 0, 1, 2, 3
 
 READY = messages.Ready("3.12", False)
-DONE = messages.Done(10, 1, "")
+DONE = messages.Done(10, 1, "", 0)
 EXITED = control.Exited(1, code=0, signal=None, peak_kb=1, tmp_kept=True)
 KILLED = control.Exited(1, code=None, signal=9, peak_kb=1, tmp_kept=True)
 

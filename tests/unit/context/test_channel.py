@@ -20,7 +20,7 @@ from samovar_worker.wire.order import Turn
 
 SMALL_PIPE = 4096  # the least there is
 READY = messages.pack(messages.Ready("3.12", False))
-DONE = messages.pack(messages.Done(1, 1, ""))
+DONE = messages.pack(messages.Done(1, 1, "", 0))
 
 
 class Ends:

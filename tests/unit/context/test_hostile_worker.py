@@ -41,15 +41,15 @@ METADATA = st.sampled_from(
         DONE_BYTES,
         messages.pack(READY),
         messages.pack(messages.Refused("no JSON")),
-        messages.pack(messages.Done(2**64 - 1, -(2**63), "X" * 1000)),
+        messages.pack(messages.Done(2**64 - 1, -(2**63), "X" * 1000, 2**63)),
         b"",
         b"\xc1",
         b"\x91" * 3000,  # as deep
         b"\xdd\xff\xff\xff\xff",  # as long
-        b"\x93\xcb\x7f\xf8\0\0\0\0\0\0\x01\xa0",  # NaN microseconds
-        b"\x93\x01\x02\xa3\xed\xa0\x80",  # half of a surrogate pair
-        b"\x93\x01\x02\xc7\x05\xffABCDE",  # a time of no length that there is
-        b"\x93\x81\x01\x02\x03\x04",
+        b"\x94\xcb\x7f\xf8\0\0\0\0\0\0\x01\xa0\x00",  # NaN microseconds
+        b"\x94\x01\x02\xa3\xed\xa0\x80\x00",  # half of a surrogate pair
+        b"\x94\x01\x02\xc7\x05\xffABCDE\x00",  # a time of no length that there is
+        b"\x94\x81\x01\x02\x03\x04\x05",
     ]
 ) | st.binary(max_size=40)
 NUMBERS = st.sampled_from(["this", "last", "next", "none"]) | st.integers(0, 2**64 - 1)
@@ -273,7 +273,7 @@ def test_a_refusal_is_one_of_this_run() -> None:
 
 @pytest.mark.parametrize("kind", [Kind.ERROR, Kind.INIT_FAILED])
 def test_an_errors_type_is_no_longer_than_a_name(kind: Kind) -> None:
-    said = messages.Done(1, 1, "E" * 50_000)
+    said = messages.Done(1, 1, "E" * 50_000, 0)
 
     async def scenario(stage: Stage, recorder: Recorder) -> None:
         if kind is Kind.ERROR:

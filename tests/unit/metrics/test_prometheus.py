@@ -13,6 +13,7 @@ from samovar.metrics import names
 from samovar.metrics.asynchronous import DELETED
 from samovar.metrics.counts import MAX_ERROR_TYPES, Traffic
 from samovar.metrics.event_sources import SourceNumbers
+from samovar.metrics.freezing import FreezeNumbers
 from samovar.metrics.names import Kind, Metric
 from samovar.metrics.observer import Observer, SilentObserver
 from samovar.metrics.occupancy import NOTHING, Occupancy, ProvisionedUse
@@ -47,6 +48,7 @@ def told_everything() -> PrometheusObserver:
     observer.cold_start("f", LATEST, ON_DEMAND, environment=0.002, package=0.03, init=0.15)
     observer.watch_contexts(lambda: {"starting": 1})
     observer.watch_memory(lambda: 12)
+    observer.watch_freezing(lambda: FreezeNumbers(1, 2, {"EPERM": 1}))
     observer.zygote_started("python3.11", "bare")
     observer.zygote_died("python3.11", "bare", expected=False)
     observer.wall("mount namespace", held=True)
@@ -245,6 +247,15 @@ def test_contexts_are_asked_for_at_every_scrape() -> None:
     states = {"idle": 1, "busy": 1}
     assert value(observer, "samovar_contexts", state="idle") == 1
     assert value(observer, "samovar_contexts", state="busy") == 1
+
+
+def test_freezing_is_asked_for_at_each_scrape() -> None:
+    observer = PrometheusObserver()
+    assert value(observer, "samovar_contexts_frozen") == 0
+    observer.watch_freezing(lambda: FreezeNumbers(3, 40, {"EPERM": 2}))
+    assert value(observer, "samovar_contexts_frozen") == 3
+    assert value(observer, "samovar_freezes_total") == 40
+    assert value(observer, "samovar_freeze_failures_total", error="EPERM") == 2
 
 
 def test_only_unexpected_deaths_of_zygotes_are_deaths() -> None:

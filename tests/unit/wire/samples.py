@@ -68,8 +68,8 @@ MESSAGES: list[Message] = [
     LeftOpen((), ()),
     INVOKE,
     INVOKE._replace(trace=None, client_context='{"custom":{"k":"v"}}'),
-    Done(microseconds=0, peak_kb=0, error_type=""),
-    Done(microseconds=900_000_000, peak_kb=10_485_760, error_type="Runtime.MarshalError"),
+    Done(microseconds=0, peak_kb=0, error_type="", restless=0),
+    Done(900_000_000, peak_kb=10_485_760, error_type="Runtime.MarshalError", restless=3),
     Refused("Unexpected character ('x' (code 120)): expected a valid value"),
     Ready("3.12.1", pure_msgpack=True),
 ]

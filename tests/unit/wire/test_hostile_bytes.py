@@ -78,7 +78,7 @@ BOMBS = {
     "depth of maps": b"\x81\xa1a" * (FULL // 3),
     "lengths that are not there": b"\x92\xdd\xff\xff\xff\xff" * (FULL // 6),
     "a text": b"\xdb" + (FULL - 5).to_bytes(4, "big") + b"\xff" * (FULL - 5),
-    "more than one": b"\x93\x01\x02\xa0" + b"\x01" * (FULL - 4),
+    "more than one": b"\x94\x01\x02\xa0\x00" + b"\x01" * (FULL - 5),
 }
 
 

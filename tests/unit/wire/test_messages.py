@@ -42,8 +42,8 @@ def test_any_values_arrive(message: Message) -> None:
 
 
 def test_a_message_is_an_array_in_the_order_of_its_fields() -> None:
-    assert messages.pack(Done(1, 2, "x")) == b"\x93\x01\x02\xa1x"
-    assert messages.pack((1, 2, "x")) == messages.pack(Done(1, 2, "x"))
+    assert messages.pack(Done(1, 2, "x", 3)) == b"\x94\x01\x02\xa1x\x03"
+    assert messages.pack((1, 2, "x", 3)) == messages.pack(Done(1, 2, "x", 3))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -95,11 +95,11 @@ GARBAGE = [
     b"\xdf\xff\xff\xff\xff",
     b"\xc6\xff\xff\xff\xff",
     b"\x91" * 100_000,  # as deep
-    b"\x93\x01\x02\xa1\xff",  # no UTF-8
-    b"\x93\x01\x02\xa3\xed\xa0\x80",  # half of a surrogate pair
-    b"\x93\x01\x02\xd4\x05x",  # an extension
-    b"\x93\x01\x02\xd6\xff\x00\x00\x00\x00",  # a time
-    b"\x83\x01\x02\x03\x04\x05\x06",  # a map whose keys would do
+    b"\x94\x01\x02\xa1\xff\x00",  # no UTF-8
+    b"\x94\x01\x02\xa3\xed\xa0\x80\x00",  # half of a surrogate pair
+    b"\x94\x01\x02\xd4\x05x\x00",  # an extension
+    b"\x94\x01\x02\xd6\xff\x00\x00\x00\x00\x00",  # a time
+    b"\x84\x01\x02\x03\x04\x05\x06\x07\x08",  # a map whose keys would do
     b"\xc4\x03\x01\x02x",  # three bytes
 ]
 
@@ -134,7 +134,7 @@ def test_a_message_with_a_wrong_byte(message: Message, data: st.DataObject) -> N
         assert accepts(note, list(value) if isinstance(value, tuple) else value)
 
 
-def outcome_of(read: object, data: bytes) -> tuple[int, int, str] | None:
+def outcome_of(read: object, data: bytes) -> tuple[int, int, str, int] | None:
     try:
         done = read(data)  # type: ignore[operator]
     except ProtocolError:
@@ -152,20 +152,20 @@ anything = st.recursive(
 
 @given(
     instances(Done).map(messages.pack)
-    | st.tuples(samples.ints, samples.ints, anything).map(msgpack.packb)
-    | st.lists(anything, min_size=2, max_size=4).map(msgpack.packb)
+    | st.tuples(samples.ints, samples.ints, anything, anything).map(msgpack.packb)
+    | st.lists(anything, min_size=3, max_size=5).map(msgpack.packb)
     | anything.map(msgpack.packb)
     | st.binary(max_size=20)
 )
 def test_the_quick_way_to_read_done_agrees(data: bytes) -> None:
     quick = outcome_of(unpack_done, data)
     assert quick == outcome_of(lambda data: unpack(Done, data), data)
-    assert quick is None or list(map(type, quick)) == [int, int, str]
+    assert quick is None or list(map(type, quick)) == [int, int, str, int]
 
 
 def test_the_quick_way_refuses_the_same_types() -> None:
-    for field, value in product(range(3), FOREIGN):
-        fields: list[object] = [1, 2, "x"]
+    for field, value in product(range(4), FOREIGN):
+        fields: list[object] = [1, 2, "x", 3]
         fields[field] = value
         data = msgpack.packb(fields)
         assert outcome_of(unpack_done, data) == outcome_of(lambda data: unpack(Done, data), data)
@@ -178,10 +178,10 @@ def test_the_quick_way_to_read_an_init_agrees(init: Init) -> None:
 
 
 def test_a_message_that_cant_be_packed_spoils_nothing() -> None:
-    for wrong in (Refused("half \ud800"), Done(2**64, 0, ""), (object(),)):
+    for wrong in (Refused("half \ud800"), Done(2**64, 0, "", 0), (object(),)):
         with pytest.raises((ValueError, TypeError, OverflowError)):
             messages.pack(wrong)
-        assert messages.pack(Done(1, 2, "x")) == b"\x93\x01\x02\xa1x"
+        assert messages.pack(Done(1, 2, "x", 3)) == b"\x94\x01\x02\xa1x\x03"
 
 
 def test_the_largest_init_fits_a_frame() -> None:

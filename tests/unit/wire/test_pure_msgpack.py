@@ -30,7 +30,7 @@ LENGTHS = [0, 1, 31, 32, 255, 256, 65535, 65536]
 COUNTS = [0, 1, 15, 16, 255, 256]
 
 EDGES = [
-    *(Done(number, -1, "x" * 256) for number in NUMBERS),
+    *(Done(number, -1, "x" * 256, 0) for number in NUMBERS),
     *(Refused("x" * length) for length in LENGTHS),
     *(Refused("ü☕𝄞" * (length // 9)) for length in LENGTHS),
     *(INIT._replace(environment={f"K{n}": str(n) for n in range(count)}) for count in COUNTS),
@@ -84,7 +84,14 @@ def damaged() -> list[bytes]:
         data = bytearray(packed[:200])
         data[random_.randrange(min(len(data), 12))] = random_.randrange(256)
         made += [bytes(data), packed[: random_.randrange(len(packed))][:200]]
-    return [*made, b"", b"\xc1", b"\xdd\xff\xff\xff\xff", b"\x91" * 3000, b"\x93\x01\x02\xa1\xff"]
+    return [
+        *made,
+        b"",
+        b"\xc1",
+        b"\xdd\xff\xff\xff\xff",
+        b"\x91" * 3000,
+        b"\x94\x01\x02\xa1\xff\x00",
+    ]
 
 
 def tell(read: Any, *arguments: Any) -> str:

@@ -15,6 +15,8 @@ import msgpack
 from samovar_worker.wire.fields import checks, complaint
 from samovar_worker.wire.frames import ProtocolError
 
+THREADS, CHILDREN = 1, 2  # of a Done's `restless`
+
 
 class Kind(IntEnum):
     """What a frame is."""
@@ -99,12 +101,13 @@ class Done(NamedTuple):
 
     `microseconds` in the handler (or the init, or what follows a RESTORE); `peak_kb`: what the
     kernel says of this process's peak resident size; `error_type`: AWS's name when it failed, else
-    «».
+    «»; `restless`: what may run on behind it, a sum of THREADS and CHILDREN.
     """
 
     microseconds: int
     peak_kb: int
     error_type: str
+    restless: int
 
 
 class Refused(NamedTuple):
@@ -134,15 +137,17 @@ def pack(message: tuple[object, ...]) -> bytes:
     return packed
 
 
-def unpack_done(data: bytes) -> tuple[int, int, str]:
+def unpack_done(data: bytes) -> tuple[int, int, str, int]:
     """As `unpack(Done, data)`, at a third of its cost: one comes with every reply."""
     try:
-        microseconds, peak_kb, error_type = _unpackb(data)
+        microseconds, peak_kb, error_type, restless = _unpackb(data)
     except Exception as error:
-        raise ProtocolError(f"Done: not an array of 3: {complaint(error)}") from error
+        raise ProtocolError(f"Done: not an array of 4: {complaint(error)}") from error
     if type(microseconds) is not int or type(peak_kb) is not int or type(error_type) is not str:
         raise ProtocolError("Done: a field of another type")
-    return microseconds, peak_kb, error_type
+    if type(restless) is not int:
+        raise ProtocolError("Done: a field of another type")
+    return microseconds, peak_kb, error_type, restless
 
 
 def trusted_init(data: bytes) -> Init:

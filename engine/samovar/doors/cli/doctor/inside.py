@@ -144,6 +144,7 @@ def seen(trial: Trial, settings: Settings) -> list[Fact]:
         fact("namespaces", *_namespaces(found, trial.report.walls_missing)),
         fact("without a network", *_offline(trial)),
         fact("system calls", *_calls(found, trial.report.walls_missing)),
+        _frozen(trial.frozen),
         fact("open files", f"{found['open_files']}", found["open_files"] == _OPEN_FILES),
         *([fact(f"{TOO_MUCH} MB of 128", *_ended(trial.memory))] if trial.memory else []),
         Fact("200 kB of payload", "there and back through shared memory")
@@ -154,6 +155,17 @@ def seen(trial: Trial, settings: Settings) -> list[Fact]:
 
 def _ended(memory: str) -> tuple[str, bool]:
     return f"a function that takes them comes to {memory}", memory == OUT_OF_MEMORY
+
+
+def _frozen(trouble: str | None) -> Fact:
+    subject = "between invocations"
+    if trouble is None:
+        finding, advice = "runs on", "freeze is off: on AWS it would stand still"
+        return Fact(subject, finding, Verdict.WARNING, advice)
+    if not trouble:
+        return Fact(subject, "stands still, threads and children too")
+    advice = "what functions leave running takes processors from others; the log says why"
+    return Fact(subject, trouble, Verdict.WARNING, advice)
 
 
 def _rights(found: Mapping[str, Any]) -> tuple[str, bool]:

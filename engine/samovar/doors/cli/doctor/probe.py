@@ -1,7 +1,29 @@
 """The functions that doctor deploys: text, because they run in every interpreter that is served."""
 
 SOURCE = '''
-import errno, os, resource, socket
+import errno, os, resource, socket, subprocess, threading, time
+
+left_behind = []
+counted = [0]
+
+def count():
+    while True:
+        counted[0] += 1
+        time.sleep(0.001)
+
+def leave_behind():
+    """A thread and a child that live on behind the reply; returns when both have gone on."""
+    if not left_behind:
+        pipe = subprocess.PIPE
+        left_behind.append(subprocess.Popen(["cat"], stdin=pipe, stdout=pipe))
+        threading.Thread(target=count, daemon=True).start()
+    before = counted[0]
+    while counted[0] <= before:
+        time.sleep(0.001)
+    child = left_behind[0]
+    child.stdin.write(b"x")
+    child.stdin.flush()
+    return child.stdout.read(1) == b"x"
 
 def refused(path):
     """Why nothing can be written there; empty where it can."""
@@ -28,6 +50,8 @@ def handler(event, context):
             with open("/proc/1/net/dev") as file:
                 seen.update(line.split(":")[0].strip() for line in file if ":" in line)
         return sorted(seen)
+    if event.get("leave behind"):
+        return leave_behind()
     if not event.get("look"):
         return None
     told = status()

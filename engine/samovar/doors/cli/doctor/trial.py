@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from samovar.context import descendants
 from samovar.doors.cli.doctor.probe import BOTO3_SOURCE, SOURCE
 from samovar.doors.cli.report import Report
 from samovar.engine import Engine
@@ -24,6 +25,7 @@ _PAUSE = 0.05  # seconds, in which the engine forks its spares again
 TOO_MUCH = 200  # MB, for a function that has AWS's least
 # A function that is to have no network, whatever the others have.
 OFFLINE = "doctor-offline"
+_LOOKS = 100
 _LARGE = 200_000  # bytes: more than fits a pipe, so that it goes through shared memory
 
 
@@ -41,7 +43,7 @@ class Trial:
     runtime, and the same with boto3 imported. `payload` is what went wrong with a large one,
     `memory` what a function came to that took more than it may have, empty if none did; `offline`
     the interfaces that a function saw which is to have no network, None if it was refused or did
-    not run."""
+    not run; `frozen` what went wrong when a context was to stand still (None: it was not tried)."""
 
     report: Report
     seen: Mapping[str, Any] = field(default_factory=dict)
@@ -50,6 +52,7 @@ class Trial:
     payload: str = ""
     memory: str = ""
     offline: list[str] | None = None
+    frozen: str | None = None
 
 
 async def hold(settings: Settings) -> Trial:
@@ -69,6 +72,8 @@ async def hold(settings: Settings) -> Trial:
         if working:
             await _look_around(engine, working[-1], trial)
             await _look_for_networks(engine, working[-1], trial)
+            if settings.freeze:
+                trial.frozen = await _freeze(engine, _name(working[-1], SOURCE))
         return trial
 
 
@@ -131,6 +136,35 @@ async def _look_for_networks(engine: Engine, runtime: str, trial: Trial) -> None
         return  # the wall says why
     if outcome.function_error is None:
         trial.offline = json.loads(outcome.payload)
+
+
+async def _freeze(engine: Engine, name: str) -> str:
+    """Have a thread and a child run on behind a reply: do they stop, and go on with the next?"""
+    event = {"leave behind": True}
+    for what in ("is left behind", "goes on"):
+        outcome = await engine.invoke(name, event)
+        if outcome.payload != b"true":
+            return f"nothing {what}: {outcome.payload[:200].decode(errors='replace')}"
+        states = _states(engine, name)
+        for _ in range(_LOOKS):
+            if set(states) == {"T"}:
+                break
+            await asyncio.sleep(_PAUSE)
+            states = _states(engine, name)
+        else:
+            return f"the kernel shows its processes as {' and '.join(states)}, not all as stopped"
+    return ""
+
+
+def _states(engine: Engine, name: str) -> list[str]:
+    """The kernel's letters for a function's workers and their children."""
+    workers = [
+        context["pid"]
+        for context in engine.contexts()
+        if context["pid"] is not None and context["function"].endswith(f":{name}")
+    ]
+    pids = [*workers, *(child for worker in workers for child in descendants.children(worker))]
+    return [seen.state for pid in pids if (seen := descendants.look(pid)) is not None]
 
 
 def _name(runtime: str, source: str) -> str:

@@ -29,12 +29,32 @@ _STARTING = ("starting", "initializing")
 _BUSY = ("reserved", "busy")  # reserved lasts no time: the invocation is there
 # The columns that matter least, the least of all first.
 _LEAST = (
-    *("stopping", "errors", "peak", "reserved", "spilled", "starting", "throttled", "cold/s"),
+    *(
+        "stopping",
+        "frozen",
+        "errors",
+        "peak",
+        "reserved",
+        "spilled",
+        "starting",
+        "throttled",
+        "cold/s",
+    ),
     *("ahead", "ready", "waiting", "idle for", "memory", "busy for", "calls/s", "warm", "cold"),
 )
 # Shown only where there is something to show.
 _OPTIONAL = (
-    *("stopping", "errors", "reserved", "ready", "ahead", "spilled", "waiting", "throttled"),
+    *(
+        "stopping",
+        "frozen",
+        "errors",
+        "reserved",
+        "ready",
+        "ahead",
+        "spilled",
+        "waiting",
+        "throttled",
+    ),
     *("calls/s", "cold/s"),
 )
 _NOTHING = ("-", "0")
@@ -260,6 +280,7 @@ def _row(function: FunctionEntry, version: VersionEntry, found: ByVersion) -> di
         "version": version["version"],
         "busy": _sum(states, _BUSY),
         "idle": _sum(states, ("idle",)),
+        "frozen": str(version.get("frozen", 0)),  # nothing from an engine that does not say yet
         "starting": _sum(states, _STARTING),
         "stopping": _sum(states, ("stopping",)),
         "waiting": str(version["waiting"]),
