@@ -119,6 +119,7 @@ class Parts:
             )
             nursery.observer = metrics
             endings.push_async_callback(nursery.stop)
+            endings.callback(surroundings.deadlines.clear)
             if freezer is not None:
                 endings.push_async_callback(freezer.stop)
             region = Region(settings.region, settings.aws_endpoint, settings.endpoints)
@@ -298,7 +299,7 @@ class Parts:
 async def _surroundings(
     settings: Settings, run: Path, clock: Clock, keeping: Keeping, endings: AsyncExitStack
 ) -> Surroundings:
-    """What contexts share: ended after them."""
+    """What contexts share."""
     name = delegation.tops_name(sweep.marker(run))
     limiter = Limiter(
         await asyncio.to_thread(delegation.ask, settings.cgroups, name),
@@ -308,7 +309,6 @@ async def _surroundings(
     )
     endings.push_async_callback(limiter.close)
     deadlines = Deadlines(clock)
-    endings.callback(deadlines.clear)
     freezer = Freezer(clock, settings.freeze_after) if settings.freeze else None
     journal = keeping.journal
     return Surroundings(clock, deadlines, settings.init_timeout, journal, limiter, freezer)
