@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests import compiled, leaks
+from tests import compiled, leaks, models
 
 # How long what is on its way out may take to be gone. Only a test that leaks waits this long.
 DEADLINE = float(os.environ.get("LEAK_CHECK_DEADLINE", "5"))
@@ -19,6 +19,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Zygotes write no bytecode, and each of hundreds would compile the worker anew; see there."""
     if not hasattr(config, "workerinput"):  # once, not in each of xdist's processes
         compiled.before_the_processes(config, Path(__file__).parents[1])
+    models.read_once()
 
 
 @pytest.fixture(scope="session", autouse=True)
