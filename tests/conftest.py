@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests import compiled, leaks, models
+from tests.prepared import serving
 
 # How long what is on its way out may take to be gone. Only a test that leaks waits this long.
 DEADLINE = float(os.environ.get("LEAK_CHECK_DEADLINE", "5"))
@@ -20,6 +22,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # once, not in each of xdist's processes
         compiled.before_the_processes(config, Path(__file__).parents[1])
     models.read_once()
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: no garbage collector needs to look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,6 +59,13 @@ def _leaves_nothing() -> Iterator[None]:
         _told.update(left)  # not again at the end of the session
         leaks.end_processes(before)
         pytest.fail("left behind:\n  " + "\n  ".join(sorted(left)), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def prepared(_session_leaves_nothing: None) -> Iterator[None]:
+    """Programs of `tests.prepared` can be started."""
+    with serving():
+        yield
 
 
 @pytest.fixture(scope="session")

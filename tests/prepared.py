@@ -19,7 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,14 @@ _HEEDED = ("PYTHONPATH", "PYTHONUNBUFFERED")
 _LARGEST = 1 << 20  # bytes of a program's arguments and environment
 
 _server: socket.socket | None = None
+_begun: dict[str, str] = {}  # the environment that it began in
 
 
 @contextmanager
 def serving() -> Iterator[None]:
     """For the time of the block `Prepared` processes can be started. A block within one adds
     nothing."""
-    global _server  # noqa: PLW0603 - one per process, as there is one of pytest's
+    global _server, _begun  # noqa: PLW0603 - one per process, as there is one of pytest's
     if _server is not None:
         yield
         return
@@ -52,7 +53,7 @@ def serving() -> Iterator[None]:
             env={**os.environ, "PYTHONPATH": places},
         )
         theirs.close()
-        _server = ours
+        _server, _begun = ours, dict(os.environ)
         try:
             yield
         finally:
@@ -68,12 +69,12 @@ class Prepared(subprocess.Popen[str]):
     Where `env` has a variable for the beginning of an interpreter, a real one is begun.
     """
 
-    def _execute_child(self, args: list[str], *given: Any) -> None:
+    def _execute_child(self, args: Sequence[str], *given: Any) -> None:
         _, _, _, _, cwd, env, _, _, _, *pipes = given[:15]
         stdin, _, _, stdout, _, stderr = pipes
         environment: Mapping[str, str] = os.environ if env is None else env
         if any(
-            name.startswith("PYTHON") and name not in _HEEDED and os.environ.get(name) != value
+            name.startswith("PYTHON") and name not in _HEEDED and _begun.get(name) != value
             for name, value in environment.items()
         ):
             super()._execute_child([sys.executable, *args], *given)  # type: ignore[misc]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.prepared import Prepared, serving
+from tests.prepared import Prepared
+from tests.process.programs import near_interpreters
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 PATIENCE = 60  # seconds after which a command has hung
@@ -28,10 +29,8 @@ def prepared_command(*arguments: str) -> list[str]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _prepared() -> Iterator[None]:
+def _prepared(prepared: None) -> None:
     """Most commands are forked from a process that has done their imports."""
-    with serving():
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +122,7 @@ def start(cli_environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**cli_environment, **(environment or {})},
+            env={**near_interpreters(cli_environment), **(environment or {})},
         )
         running.append(process)
         assert process.stdout is not None
