@@ -30,6 +30,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 _HEEDED = ("PYTHONPATH", "PYTHONUNBUFFERED")
 _LARGEST = 1 << 20  # bytes of a program's arguments and environment
 
+commands: dict[int, str] = {}  # of programs, by pid: the system only knows what all are forked from
 _server: socket.socket | None = None
 _begun: dict[str, str] = {}  # the environment that it began in
 
@@ -91,6 +92,7 @@ class Prepared(subprocess.Popen[str]):
         ]
         socket.send_fds(_server, [json.dumps(order).encode()], inherited)
         self.pid = int(_server.recv(64))
+        commands[self.pid] = " ".join(map(str, args))
         self._child_created = True
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
 
