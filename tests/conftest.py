@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests import compiled, leaks, models
+from tests import compiled, leaks, memory, models
 from tests.prepared import serving
 
 # How long what is on its way out may take to be gone. Only a test that leaks waits this long.
@@ -49,6 +49,7 @@ def _session_leaves_nothing(tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture(autouse=True)
 def _test_leaves_nothing(_session_leaves_nothing: None) -> Iterator[None]:
     yield from _leaves_nothing()
+    memory.give_back()
 
 
 def _leaves_nothing() -> Iterator[None]:
