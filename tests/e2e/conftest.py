@@ -14,6 +14,11 @@ from tests.e2e.house import Engine, Toolbox, fetched
 from tests.process.programs import Program, serve
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _prepared(prepared: None) -> None:
+    """Engines are forked from a process that has done their imports."""
+
+
 @contextmanager
 def served(data_dir: Path, *flags: str) -> Iterator[Engine]:
     """`samovar start` on a port of the system's choice; told to stop at the end, it ends well."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import boto3
 import psutil
 from botocore.client import BaseClient
 from botocore.config import Config
+from tests.prepared import Prepared
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0  # seconds; only a program that hangs takes them
@@ -26,7 +29,20 @@ def environment() -> dict[str, str]:
         if not name.startswith(("SAMOVAR_", "AWS_"))
     }
     places = (CHECKOUT / "engine", CHECKOUT / "workers", CHECKOUT)
-    return {**inherited, "PYTHONPATH": os.pathsep.join(map(str, places))}
+    return near_interpreters({**inherited, "PYTHONPATH": os.pathsep.join(map(str, places))})
+
+
+def near_interpreters(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` for engines that find the running interpreter and the system's alone: all that
+    they find are asked who they are at each start. (`test_interpreters.py` is about the others.)"""
+    kept = os.path.realpath(environment.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    near = [
+        place
+        for place in environment.get("PATH", "").split(os.pathsep)
+        if not Path(os.path.realpath(place)).is_relative_to(kept)
+    ]
+    nowhere = dict.fromkeys(("PYENV_ROOT", "UV_PYTHON_INSTALL_DIR"), os.devnull)
+    return {**environment, **nowhere, "PATH": os.pathsep.join(near)}
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
@@ -41,12 +57,24 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def told(*command: str, patience: float) -> dict[str, Any]:
+    """The JSON document that a program of this interpreter, started as a `Program`, prints."""
+    with Program(*command) as program:
+        _, out, err = program.end(patience)
+    assert out, err
+    document: dict[str, Any] = json.loads(out)
+    return document
+
+
 class Program:
-    """A program of this interpreter that runs; killed at the end of the block if it still does."""
+    """A program of this interpreter that runs; killed at the end of the block if it still does.
+
+    It is forked from one that has done its imports: tests of it use the fixture `prepared`.
+    """
 
     def __init__(self, *command: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, *command],
+        self._process = Prepared(
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -93,9 +121,9 @@ class Program:
             if pipe is not None:
                 pipe.close()
 
-    def end(self) -> tuple[int, str, str]:
+    def end(self, patience: float = PATIENCE) -> tuple[int, str, str]:
         """Wait for its end: the exit code, and the rest of what it said."""
-        out, err = self._process.communicate(timeout=PATIENCE)
+        out, err = self._process.communicate(timeout=patience)
         return self._process.returncode, out, err
 
 

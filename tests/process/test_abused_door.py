@@ -17,6 +17,8 @@ from tests.api.house import invocation, request
 from tests.process.abused_program import LIMITS
 from tests.process.programs import PATIENCE, Program
 
+pytestmark = pytest.mark.usefixtures("prepared")
+
 MEGA = 1_000_000
 CROWD = 120  # clients at once, each of which would hold some MB
 # With its limits it grows by 20 to 85 MB, however large the crowd is: by what they allow, and what

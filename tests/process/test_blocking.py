@@ -24,6 +24,8 @@ from samovar.invocation.identity import is_uuid
 from samovar.model.invocation import StartKind
 from samovar.settings import Isolation
 
+pytestmark = pytest.mark.usefixtures("prepared")
+
 PROGRAM = str(CHECKOUT / "tests" / "process" / "blocking_program.py")
 
 

@@ -7,19 +7,18 @@ socket outside of all engines, and what was delivered is fetched from real neigh
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.api import neighbour
-from tests.process.programs import CHECKOUT, environment
+from tests.process.programs import told
+
+pytestmark = pytest.mark.usefixtures("prepared")
 
 PATIENCE = 300.0  # seconds; only a nest that hangs takes them
-PARTS, KILLS = 6, 32  # and 8 behind walls: 200
+PARTS, KILLS = 4, 48  # and 8 behind walls: 200
 
 
 @pytest.fixture(scope="module")
@@ -29,28 +28,18 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def nest(directory: Path, url: str, *options: str) -> dict[str, Any]:
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.process.crashes.nest", str(directory), url, *options],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-        env=environment(),
-        cwd=CHECKOUT,
-    )
-    assert ended.stdout, ended.stderr
-    document: dict[str, Any] = json.loads(ended.stdout)
-    return document
+    name = "tests.process.crashes.nest"
+    return told("-m", name, str(directory), url, *options, patience=PATIENCE)
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_kill_at_any_point_loses_nothing(part: int, moto: str, tmp_path: Path) -> None:
-    told = nest(tmp_path, moto, "--kills", f"{KILLS}", "--part", f"{part}", "--of", f"{PARTS}")
-    assert told["lost"] == []
-    assert (told["kills"], told["unreached"]) == (KILLS, [])
-    assert told["accepted"] > KILLS
+    ended = nest(tmp_path, moto, "--kills", f"{KILLS}", "--part", f"{part}", "--of", f"{PARTS}")
+    assert ended["lost"] == []
+    assert (ended["kills"], ended["unreached"]) == (KILLS, [])
+    assert ended["accepted"] > KILLS
 
 
 def test_so_it_is_behind_walls(moto: str, tmp_path: Path) -> None:
-    told = nest(tmp_path, moto, "--kills", "8", "--seed", "1", "--walled")
-    assert (told["lost"], told["kills"]) == ([], 8)
+    ended = nest(tmp_path, moto, "--kills", "8", "--seed", "1", "--walled")
+    assert (ended["lost"], ended["kills"]) == ([], 8)

@@ -22,6 +22,8 @@ from tests.process.witness import Court
 from samovar.engine import Engine
 from samovar.model.function import State
 
+pytestmark = pytest.mark.usefixtures("prepared")
+
 EMBEDDED = str(CHECKOUT / "tests" / "process" / "embedded_program.py")
 ROLE = "arn:aws:iam::000000000000:role/r"
 

@@ -18,6 +18,8 @@ from tests.process.programs import CHECKOUT, PATIENCE, Program, environment
 from samovar.engine import Engine
 from samovar.model.function import UpdateStatus
 
+pytestmark = pytest.mark.usefixtures("prepared")
+
 PROGRAM = str(CHECKOUT / "tests" / "process" / "reloading_program.py")
 ROUNDS = 4
 LONGEST = 0.15  # seconds of saves before the kill: the burst, the copy, the record, the switch

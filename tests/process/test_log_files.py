@@ -15,6 +15,8 @@ from tests.process.programs import Program, client, serve
 from samovar.engine import Engine
 from samovar.logs.reader import Kept, Reader, Wanted, functions
 
+pytestmark = pytest.mark.usefixtures("prepared")
+
 
 def kept(data_dir: Path, function: str = "f") -> list[Kept]:
     return list(Reader(data_dir / "logs", function).read(Wanted()))

@@ -17,6 +17,8 @@ from tests.process.programs import Program, client, serve
 
 from samovar.settings import Isolation
 
+pytestmark = pytest.mark.usefixtures("prepared")
+
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 PROGRAM = str(Path(__file__).with_name("secretive_program.py"))
 FIRST, SECOND = "canary-1-90c1", "canary-2-4d7e"

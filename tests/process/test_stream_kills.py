@@ -8,9 +8,6 @@ file between two lives, and what was given up is fetched from a real queue.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,9 @@ from typing import Any
 import pytest
 from tests.api import neighbour
 from tests.process.crashes.stream_points import BEGINNING, PHASES, RESHARDING
-from tests.process.programs import CHECKOUT, environment
+from tests.process.programs import told
+
+pytestmark = pytest.mark.usefixtures("prepared")
 
 PARTS = 3  # each of them far below what a test may take on a busy machine
 PATIENCE = 300.0  # seconds; only a nest that hangs takes them
@@ -37,18 +36,8 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def nest(directory: Path, url: str, *options: str) -> dict[str, Any]:
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.process.crashes.stream_nest", str(directory), url, *options],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-        env=environment(),
-        cwd=CHECKOUT,
-    )
-    assert ended.stdout, ended.stderr
-    document: dict[str, Any] = json.loads(ended.stdout)
-    return document
+    name = "tests.process.crashes.stream_nest"
+    return told("-m", name, str(directory), url, *options, patience=PATIENCE)
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -56,31 +45,31 @@ def test_a_kill_in_any_phase_skips_nothing(part: int, moto: str, tmp_path: Path)
     phases = sorted(PHASES.union(RESHARDING), key=lambda name: (name not in PHASES, name))
     aims = set(phases[part::PARTS])
     options = ("--kills", f"{len(phases)}", "--part", f"{part}", "--of", f"{PARTS}")
-    told = nest(tmp_path, moto, "--kind", "kinesis", *options)
-    assert (told["wrong"], told["unreached"]) == ([], [])
-    assert set(told["killed"]) == aims
-    assert told["again"] > 0
+    ended = nest(tmp_path, moto, "--kind", "kinesis", *options)
+    assert (ended["wrong"], ended["unreached"]) == ([], [])
+    assert set(ended["killed"]) == aims
+    assert ended["again"] > 0
 
 
 def test_nor_does_one_in_the_first_look(moto: str, tmp_path: Path) -> None:
-    told = nest(tmp_path, moto, "--kind", "kinesis", "--beginning", "--kills", "0")
-    assert (told["wrong"], told["unreached"], told["kills"]) == ([], [], len(BEGINNING))
+    ended = nest(tmp_path, moto, "--kind", "kinesis", "--beginning", "--kills", "0")
+    assert (ended["wrong"], ended["unreached"], ended["kills"]) == ([], [], len(BEGINNING))
 
 
 def test_nor_does_it_with_a_table(moto: str, tmp_path: Path) -> None:
     at = [part for phase in OF_A_SOURCE for part in ("--at", phase)]
-    told = nest(tmp_path, moto, "--kind", "dynamodb", *at)
-    assert (told["wrong"], told["unreached"], told["kills"]) == ([], [], len(OF_A_SOURCE))
+    ended = nest(tmp_path, moto, "--kind", "dynamodb", *at)
+    assert (ended["wrong"], ended["unreached"], ended["kills"]) == ([], [], len(OF_A_SOURCE))
 
 
 def test_nor_with_several_batches_of_a_shard_at_once(moto: str, tmp_path: Path) -> None:
     at = [part for phase in OF_LANES for part in ("--at", phase)]
-    told = nest(tmp_path, moto, "--kind", "kinesis", "--lanes", "2", *at)
-    assert (told["wrong"], told["unreached"], told["kills"]) == ([], [], len(OF_LANES))
+    ended = nest(tmp_path, moto, "--kind", "kinesis", "--lanes", "2", *at)
+    assert (ended["wrong"], ended["unreached"], ended["kills"]) == ([], [], len(OF_LANES))
 
 
 def test_a_checkpoint_before_its_batch_is_found_out(moto: str, tmp_path: Path) -> None:
     at = ("--at", "handler:before", "--at", "invoke:before")
-    told = nest(tmp_path, moto, "--kind", "dynamodb", "--early", *at)
-    assert any("the checkpoint has passed" in said for said in told["wrong"])
-    assert any("was skipped" in said for said in told["wrong"])
+    ended = nest(tmp_path, moto, "--kind", "dynamodb", "--early", *at)
+    assert any("the checkpoint has passed" in said for said in ended["wrong"])
+    assert any("was skipped" in said for said in ended["wrong"])

@@ -23,6 +23,12 @@ def run_py(checkout: Path) -> ModuleType:
     return module
 
 
+def fails_early(project: Project) -> dict[str, str]:
+    """What to give to a run of which only the beginning counts: installing would take seconds."""
+    project.environment["PIP_FIND_LINKS"] = str(project.root / "engine")
+    return {"launcher": WITHOUT_ENSUREPIP}
+
+
 def test_a_demo_is_set_up_once_and_again_when_its_source_changes(project: Project) -> None:
     first = project.run("demo", "--json", "-o", "there")
     assert first.stdout.split()[:5] == ["job", "cli", "demo", "--json", "-o"], first.stderr
@@ -50,7 +56,7 @@ def test_tests_get_a_new_environment_each_time_unless_told_otherwise(project: Pr
     kept = project.run(*arguments, "--reuse")
     assert "using the environment" in kept.stderr, "an editable installation follows its source"
     assert marker.exists()
-    project.run(*arguments)
+    project.run(*arguments, **fails_early(project))
     assert not marker.exists()
 
 
@@ -72,7 +78,7 @@ def test_a_failed_installation_says_why_and_is_not_taken_for_a_finished_one(
     assert "start run.py again" in failed.stderr
     assert failed.stdout == ""
     (project.root / "broken").unlink()
-    assert "building" in project.run("demo", launcher=WITHOUT_ENSUREPIP).stderr
+    assert "building" in project.run("demo", **fails_early(project)).stderr
 
 
 def test_a_directory_that_is_no_environment_stays_untouched(project: Project) -> None:
@@ -87,8 +93,7 @@ def test_a_directory_that_is_no_environment_stays_untouched(project: Project) ->
 
 
 def test_without_a_pip_that_works_it_says_what_to_install(project: Project) -> None:
-    project.environment["PIP_FIND_LINKS"] = str(project.root / "engine")
-    failed = project.run("demo", launcher=WITHOUT_ENSUREPIP)
+    failed = project.run("demo", **fails_early(project))
     assert failed.returncode == 1
     assert "sudo apt install python3-venv" in failed.stderr
 

@@ -11,13 +11,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.prepared import Prepared
+from tests.process.programs import near_interpreters
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 PATIENCE = 60  # seconds after which a command has hung
 
 
 def cli_command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "samovar.doors.cli", *arguments]
+    """A command as an interpreter of its own runs it."""
+    return [sys.executable, *prepared_command(*arguments)]
+
+
+def prepared_command(*arguments: str) -> list[str]:
+    """The same for a `Prepared` process."""
+    return ["-m", "samovar.doors.cli", *arguments]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _prepared(prepared: None) -> None:
+    """Most commands are forked from a process that has done their imports."""
 
 
 @pytest.fixture(scope="session")
@@ -44,24 +57,33 @@ def cli(cli_environment: dict[str, str], tmp_path: Path) -> Cli:
     def run(
         *arguments: str, environment: dict[str, str] | None = None, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            cli_command(*arguments),
-            capture_output=True,
+        command = prepared_command(*arguments)
+        with Prepared(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-            input=stdin,
             cwd=tmp_path,
             env={**cli_environment, **(environment or {})},
-            timeout=PATIENCE,
-        )
+        ) as process:
+            try:
+                out, err = process.communicate(stdin, PATIENCE)
+            finally:
+                process.kill()
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
 
     return run
 
 
 @contextmanager
 def going_on(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A command that goes on until it is told to end; killed at the end of the block."""
-    process = subprocess.Popen(
+    """A command that goes on until it is told to end; killed at the end of the block.
+
+    Prepared, unless `command` begins with a program.
+    """
+    begin = Prepared if command[0] == "-m" else subprocess.Popen
+    process = begin(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -95,12 +117,12 @@ def start(cli_environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[
 
     def begin(*flags: str, environment: dict[str, str] | None = None) -> Started:
         data_dir = tmp_path / f"data-{len(running)}"
-        process = subprocess.Popen(
-            cli_command("start", "--port", "0", "--data-dir", str(data_dir), *flags),
+        process = Prepared(
+            prepared_command("start", "--port", "0", "--data-dir", str(data_dir), *flags),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**cli_environment, **(environment or {})},
+            env={**near_interpreters(cli_environment), **(environment or {})},
         )
         running.append(process)
         assert process.stdout is not None

@@ -18,7 +18,8 @@ from urllib.request import urlopen
 import boto3
 import pytest
 from PIL import Image
-from tests.unit.cli.conftest import PATIENCE, Cli, Started, cli_command, going_on
+from tests.prepared import Prepared
+from tests.unit.cli.conftest import PATIENCE, Cli, Started, going_on, prepared_command
 
 from samovar.invocation.identity import is_uuid
 
@@ -233,8 +234,8 @@ def test_the_first_signal_waits_for_an_invocation_and_the_second_does_not(
     create(
         engine.endpoint, zipped("import time\ndef handler(e, c):\n    time.sleep(50)\n"), RUNTIME
     )
-    caller = subprocess.Popen(
-        cli_command("invoke", "f", "--endpoint-url", engine.endpoint),
+    caller = Prepared(
+        prepared_command("invoke", "f", "--endpoint-url", engine.endpoint),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -262,8 +263,8 @@ def test_an_invocation_in_progress_is_answered_before_the_engine_stops(
     engine = start()
     source = "import time\ndef handler(e, c):\n    time.sleep(1.5)\n    return 'done'\n"
     create(engine.endpoint, zipped(source), RUNTIME)
-    caller = subprocess.Popen(
-        cli_command("invoke", "f", "--endpoint-url", engine.endpoint),
+    caller = Prepared(
+        prepared_command("invoke", "f", "--endpoint-url", engine.endpoint),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -322,7 +323,7 @@ def test_the_demo_tells_what_becomes_of_an_upload(cli: Cli, tmp_path: Path) -> N
 def test_an_interrupted_demo_leaves_nothing_behind(
     cli_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    command = cli_command("demo", "--output", str(tmp_path), "--time-scale", "1")
+    command = prepared_command("demo", "--output", str(tmp_path), "--time-scale", "1")
     environment = {**cli_environment, "PYTHONUNBUFFERED": "1", "TMPDIR": str(tmp_path)}
     with going_on(command, environment) as process:
         assert process.stdout is not None

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.unit.cli.conftest import PATIENCE, Started, cli_command, going_on
+from tests.unit.cli.conftest import PATIENCE, Started, going_on, prepared_command
 
 from samovar.doors.cli.deploy.follow import Code
 from samovar.doors.cli.main import main
@@ -38,7 +38,7 @@ def watching(
     environment: dict[str, str], engine: Started, code: Path, *flags: str
 ) -> AbstractContextManager[subprocess.Popen[str]]:
     told = ("--endpoint-url", engine.endpoint)
-    return going_on(cli_command("deploy", str(code), "--watch", *told, *flags), environment)
+    return going_on(prepared_command("deploy", str(code), "--watch", *told, *flags), environment)
 
 
 def line(process: subprocess.Popen[str]) -> str:

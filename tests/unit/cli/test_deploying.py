@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.unit.cli.conftest import PATIENCE, Started, cli_command
+from tests.prepared import Prepared
+from tests.unit.cli.conftest import PATIENCE, Started, cli_command, prepared_command
 from tests.unit.cli.test_commands import RUNTIME, wait_for_busy_context
 
 from samovar.doors.cli.main import main
@@ -218,8 +219,8 @@ def test_ctrl_c_ends_a_command_with_130(
     told = ("--endpoint-url", engine.endpoint)
     deployed = CliRunner().invoke(main, ["deploy", code, "--timeout", "900", *told])
     assert deployed.exit_code == 0, deployed.output
-    caller = subprocess.Popen(
-        cli_command(*command, "nap", *told),
+    caller = Prepared(
+        prepared_command(*command, "nap", *told),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -12,7 +12,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from tests.unit.cli.conftest import PATIENCE, Cli, cli_command, going_on
+from tests.prepared import Prepared
+from tests.unit.cli.conftest import PATIENCE, Cli, cli_command, going_on, prepared_command
 
 from samovar.logs.files import LogFiles, entry
 from samovar.logs.lost import Lost
@@ -150,7 +151,8 @@ def limited(limit: str, few: int) -> tuple[str, ...]:
 def followed(
     environment: dict[str, str], data_dir: Path, *before: str
 ) -> AbstractContextManager[subprocess.Popen[str]]:
-    follow = cli_command("logs", "tea-pot", "-f", "--data-dir", str(data_dir))
+    command = cli_command if before else prepared_command
+    follow = command("logs", "tea-pot", "-f", "--data-dir", str(data_dir))
     return going_on([*before, *follow], environment)
 
 
@@ -215,9 +217,10 @@ def test_where_there_are_no_watches_it_looks_and_says_so(
 def on_a_terminal(environment: dict[str, str], data_dir: Path) -> str:
     ours, theirs = pty.openpty()
     try:
-        process = subprocess.Popen(
-            cli_command("logs", "tea-pot", "--data-dir", str(data_dir)),
+        process = Prepared(
+            prepared_command("logs", "tea-pot", "--data-dir", str(data_dir)),
             stdout=theirs,
+            text=True,
             env={**environment, "TERM": "xterm"},
         )
         os.close(theirs)

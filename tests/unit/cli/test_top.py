@@ -10,7 +10,7 @@ from typing import get_type_hints
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.unit.cli.conftest import PATIENCE, Started, cli_command, going_on
+from tests.unit.cli.conftest import PATIENCE, Started, going_on, prepared_command
 from tests.unit.cli.top_house import terminal
 
 from samovar.doors.cli.main import main
@@ -66,7 +66,7 @@ def test_printed(engine: Started, cli_environment: dict[str, str]) -> None:
 
     # One document after the other.
     arguments = ("top", "--json", "--interval", "0.1", "--endpoint-url", engine.endpoint)
-    with going_on(cli_command(*arguments), cli_environment) as process:
+    with going_on(prepared_command(*arguments), cli_environment) as process:
         assert process.stdout is not None
         first, second = (json.loads(process.stdout.readline()) for _ in range(2))
         assert second["uptime_seconds"] > first["uptime_seconds"]
@@ -87,14 +87,14 @@ def test_where_no_engine_is() -> None:
 def test_on_a_terminal(engine: Started, cli_environment: dict[str, str]) -> None:
     there = {**cli_environment, "AWS_ENDPOINT_URL_LAMBDA": engine.endpoint}
     for number, code in ((signal.SIGINT, 0), (signal.SIGTERM, 143)):
-        with terminal(cli_command("top", "--interval", "0.2"), there) as shown:
+        with terminal(prepared_command("top", "--interval", "0.2"), there) as shown:
             shown.frame(lambda frame: "greet" in frame)
             assert shown.attributes() != shown.as_found
             shown.process.send_signal(number)
             assert shown.process.wait(PATIENCE) == code
             assert LEAVE in shown.rest()[-100:]
             assert shown.attributes() == shown.as_found
-    with terminal(cli_command("top", "--interval", "0.2"), there) as shown:
+    with terminal(prepared_command("top", "--interval", "0.2"), there) as shown:
         first = shown.frame(lambda frame: "greet" in frame)
         assert "host " in first
         assert ENTER in shown.written

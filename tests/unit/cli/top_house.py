@@ -6,13 +6,13 @@ import fcntl
 import os
 import select
 import struct
-import subprocess
 import termios
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from tests.prepared import Prepared
 from tests.unit.cli.conftest import PATIENCE
 
 from samovar.model.census import Document, FunctionEntry, VersionEntry, unused
@@ -67,8 +67,8 @@ class Terminal:
         self._ours, theirs = os.openpty()
         self.resize(*size)
         self.as_found = termios.tcgetattr(self._ours)
-        self.process = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, env=dict(environment)
+        self.process = Prepared(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, text=True, env=dict(environment)
         )
         self._theirs = theirs  # stays open: what was written can be read after the end
         self.written = ""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.prepared import Prepared
 
 kept: list[object] = []
 FOREVER = "import signal; signal.pause()"
@@ -28,6 +29,13 @@ def test_orphan() -> None:
         check=True,
         start_new_session=True,
     )
+
+
+def test_prepared(prepared: None, tmp_path: Path) -> None:
+    # What the system calls by the name of the process that it was forked from.
+    program = tmp_path / "left_program.py"
+    program.write_text(FOREVER)
+    kept.append(Prepared([str(program)]))
 
 
 def test_zombie() -> None:

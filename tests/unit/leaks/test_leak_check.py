@@ -61,6 +61,7 @@ EXPORTS = "from tests.conftest import _session_leaves_nothing, _test_leaves_noth
     [
         ("test_process", r"process \d+ \(\w+\): .*left-child"),
         ("test_orphan", r"process \d+ \(\w+\): .*left-orphan"),
+        ("test_prepared", r"process \d+ \(\w+\): .*left_program.py$"),
         ("test_zombie", r"process \d+ \(zombie\): $"),
         ("test_descriptor", r"descriptor \d+: .*left-descriptor"),
         ("test_thread", r"thread 'left-thread'"),
