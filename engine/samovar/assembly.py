@@ -109,7 +109,6 @@ class Parts:
             metrics.watch_lost_records(keeping.lost.counts)
             offline = Offline.of(settings)
             surroundings = await _surroundings(settings, run, clock, keeping, endings)
-            freezer = surroundings.freezer
             nursery = Nursery(
                 *(premises, surroundings),
                 isolation=settings.isolation,
@@ -120,8 +119,8 @@ class Parts:
             nursery.observer = metrics
             endings.push_async_callback(nursery.stop)
             endings.callback(surroundings.deadlines.clear)
-            if freezer is not None:
-                endings.push_async_callback(freezer.stop)
+            if surroundings.freezer is not None:
+                endings.push_async_callback(surroundings.freezer.stop)
             region = Region(settings.region, settings.aws_endpoint, settings.endpoints)
             provisioner = Provisioner(
                 *(nursery, registry.runtimes, registry.ensure_extracted, clock, region),
@@ -185,7 +184,7 @@ class Parts:
                 sources,
                 keeping,
                 memory,
-                freezer,
+                surroundings.freezer,
                 metrics,
                 endings,
             )
