@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import resource
@@ -79,6 +80,25 @@ def test_a_worker_killed_in_its_init_starts_again_within_the_invocation(
         assert "Phase: init\tStatus: error\tError Type: Runtime.ExitError\t\n" in log
 
     run_engine(scenario)
+
+
+def test_a_worker_that_dies_before_it_hears_of_an_invocation_has_not_had_it(
+    run_engine: RunEngine,
+) -> None:
+    async def scenario(engine: Engine) -> None:
+        await create(engine, "witness.handler")
+        first = await engine.invoke("f")
+        worker = worker_of(engine, first.context_id)
+        os.kill(worker, signal.SIGSTOP)
+        call = asyncio.create_task(engine.invoke("f"))
+        await eventually(lambda: states(engine) == ["busy"], "it has the invocation")
+        os.kill(worker, signal.SIGKILL)
+        outcome = await call
+        assert outcome.function_error is None, outcome.payload
+        assert outcome.context_id == first.context_id
+        assert json.loads(outcome.payload)["calls"] == 1
+
+    run_engine(scenario, freeze=False)
 
 
 def test_pid_1_killed_in_an_invocation(run_walled: RunEngine) -> None:

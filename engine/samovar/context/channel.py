@@ -8,7 +8,10 @@ for users who have many).
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import sys
+import termios
 from collections.abc import Callable
 
 from samovar_worker.wire import frames, memory, order
@@ -29,6 +32,7 @@ class Channel:
         "_broken",
         "_decoder",
         "_loop",
+        "_lost",
         "_memory_fd",
         "_on_broken",
         "_on_frame",
@@ -54,6 +58,7 @@ class Channel:
         self._on_broken = on_broken
         self._decoder = frames.Decoder(memory.MAX_RESPONSE)
         self._unwritten = b""
+        self._lost = False  # whether something was written that nobody can read
         self._broken = False
         self._loop = asyncio.get_running_loop()
         os.set_blocking(request_fd, False)
@@ -76,7 +81,8 @@ class Channel:
         except BlockingIOError:
             written = 0
         except OSError:
-            return  # nobody reads any more: the exit report is on its way
+            self._lost = True  # nobody reads any more: the exit report is on its way
+            return
         if written < len(data):
             self._unwritten = data[written:]
             self._loop.add_writer(self._request_fd, self._write_more)
@@ -112,6 +118,13 @@ class Channel:
             self._loop.remove_reader(self._reply_fd)
             self._on_broken(str(error))
 
+    def unheard(self) -> bool:
+        """Whether the peer, which is dead, has left something unread of what it was told last."""
+        if self._lost or self._unwritten:
+            return True
+        left = fcntl.ioctl(self._request_fd, termios.FIONREAD, bytes(4))
+        return int.from_bytes(left, sys.byteorder) > 0
+
     def payload(self, frame: Frame) -> bytes:
         """The frame's payload, wherever it lies."""
         if frame.flags & frames.IN_MEMORY:
@@ -136,7 +149,7 @@ class Channel:
         except BlockingIOError:
             return
         except OSError:
-            self._unwritten = b""
+            self._unwritten, self._lost = b"", True
         else:
             self._unwritten = self._unwritten[written:]
         if not self._unwritten:

@@ -15,6 +15,7 @@ import signal
 from collections.abc import Callable
 
 from samovar.context import opening, run_log, verdict
+from samovar.context.deadlines import Countdown
 from samovar.context.fork_server import ForkServer
 from samovar.context.freezing import Frost
 from samovar.context.launcher import ContextListener, Placement
@@ -33,9 +34,8 @@ from samovar_worker.wire.order import Turn
 _log = logging.getLogger(__name__)
 # Compared for every frame: a global costs a tenth of an attribute of an enum.
 _READY, _REFUSED, _RESULT = int(Kind.READY), int(Kind.REFUSED), int(Kind.RESULT)
-_ERROR = int(Kind.ERROR)
+_ERROR, _INVOKE = int(Kind.ERROR), int(Kind.INVOKE)
 _INIT_DONE, _INIT_FAILED = int(Kind.INIT_DONE), int(Kind.INIT_FAILED)
-_INVOKE = int(Kind.INVOKE)
 _IDLE_TURN = Turn.IDLE
 _new = tuple.__new__  # a named tuple's own is a Python function: twice the cost
 _LONGEST_TYPE = 256  # characters of an error's type; a worker sends no longer one
@@ -70,13 +70,12 @@ class ExecutionContext:
         self.left_open: LeftOpen | None = None  # by a template's init
         self._s = surroundings
         self._limiter = surroundings.limiter
-        self._guard = surroundings.limiter.guard
         self._clock = surroundings.clock
         self._listener: ContextListener | None = None
         self._loop = asyncio.get_running_loop()
         self._process: WorkerProcess | None = None
         self._run: Run | None = None
-        self._deadline: float | None = None  # the length under which a deadline is pending
+        self._countdown = Countdown(surroundings.deadlines, self._expired)
         self._out_of_time = self._overran = self._reaped = False
         # Told when it ends as a spare, and whether it had been ready.
         self.spare_lost: Callable[[bool], None] = lambda was_ready: None
@@ -84,11 +83,11 @@ class ExecutionContext:
         self._stopping: str | None = None
         self._failed_init: tuple[bytes, str] | None = None  # the error's JSON and its type
         self._number = 0  # of the run; nobody can answer one before he is asked
+        self._begun_again = False  # with this run
         self._suppressed = False  # an init runs, or ran, on the run's own time
         self._restless = 0  # as the last Done has it
         self._in_worker = 0  # microseconds of the last init or restore by the worker's own measure
-        freezer = None if role is Role.TEMPLATE else surroundings.freezer
-        self._frost = None if freezer is None else Frost(freezer)
+        self._frost = None if role is Role.TEMPLATE else Frost.by(surroundings.freezer)
         self._memory_fd = payload_memory()
         try:
             self._fork(revive=False, spare=spare)
@@ -137,13 +136,11 @@ class ExecutionContext:
         placement = self.placement
         assert placement is not None
         self._run = run
-        self._guard.begin(self.number)
+        self._limiter.guard.begin(self.number)
         if self._frost is not None:
             self._frost.wake()
         now = run.started = self._clock.monotonic()
-        timeout = placement.version.configuration.timeout
-        self._deadline = timeout
-        self._s.deadlines.add(timeout, self, now, self._expired)
+        self._countdown.begin(placement.version.configuration.timeout, now)
         process = self._process
         if process is None and self.failure is not None and self.role is Role.RESTORED:
             self._loop.call_soon(self._refuse, self.failure)
@@ -151,11 +148,11 @@ class ExecutionContext:
             self._suppressed = True
             self.init_began = now
             try:
-                process = self._fork(revive=True)
+                revived = self._fork(revive=True)
             except OSError as error:
                 self._loop.call_soon(self.abandon, f"no process could be made: {error}")
-                return
-            process.output.begin(run.invocation.log_tail, run.invocation.request_id)
+            else:
+                revived.output.begin(run.invocation.log_tail, run.invocation.request_id)
         else:
             process.output.begin(run.invocation.log_tail, run.invocation.request_id)
             self._send_invoke(process)
@@ -219,7 +216,21 @@ class ExecutionContext:
             process.channel.read()
             process.note_exit(exited.peak_kb)
             self.memory_used = process.memory_used
+            if run is not None and self._never_began(process, exited):
+                self._begun_again, self._broken = True, None
+                self._countdown.withdraw()
+                self._close_process()
+                self.run(run)
+                return
         self._settle_exit(exited, run_over=run is not None)
+
+    def _never_began(self, process: WorkerProcess, exited: control.Exited) -> bool:
+        """Whether it ended before it had heard of the run: another process can have it, once."""
+        over = self._out_of_time or self._stopping is not None or self._begun_again
+        if process.channel.turn is not Turn.RUNNING or over or not exited.tmp_kept:
+            return False
+        kept = self.placement is not None and not self.placement.provisioned
+        return kept and process.channel.unheard()
 
     def zygote_lost(self, reason: str) -> None:
         self.abandon(reason)
@@ -243,11 +254,10 @@ class ExecutionContext:
         placement, process = self.placement, self._process
         assert placement is not None and process is not None
         now = self.init_began = self._clock.monotonic()
-        self._guard.begin(self.number)
+        self._limiter.guard.begin(self.number)
         if self.lifecycle is not None and self.lifecycle.state is ContextState.STARTING:
             self.lifecycle.move(ContextState.INITIALIZING)
-            self._deadline = placement.init_timeout or self._s.init_timeout
-            self._s.deadlines.add(self._deadline, self, now, self._expired)
+            self._countdown.begin(placement.init_timeout or self._s.init_timeout, now)
             if process.output.listening:
                 process.output.platform(opening.started(self.role))
         process.channel.send(*opening.message(self.role, placement, self._suppressed))
@@ -316,11 +326,11 @@ class ExecutionContext:
         if self._run is not None:
             self._send_invoke(process)
             return
-        self._guard.end(self.number)
+        self._limiter.guard.end(self.number)
         if self._reaped or self._stopping is not None:
             return
         self._limiter.opened(self)
-        self._withdraw_deadline()
+        self._countdown.withdraw()
         assert self._listener is not None
         self._listener.context_ready(self)
         self._rest(process, now)
@@ -333,16 +343,10 @@ class ExecutionContext:
 
     def _expired(self) -> None:
         """The deadline of the init or of the run: the process goes, with all it has started."""
-        self._deadline = None
         self._out_of_time = True
         if self._process is not None:
             self._process.look_at_memory(self._clock.monotonic())
             self._process.kill()
-
-    def _withdraw_deadline(self) -> None:
-        if self._deadline is not None:
-            self._s.deadlines.withdraw(self._deadline, self)
-            self._deadline = None
 
     # -- endings
 
@@ -363,11 +367,9 @@ class ExecutionContext:
         """
         run, self._run = self._run, None
         assert run is not None
-        if self._deadline is not None:
-            self._s.deadlines.withdraw(self._deadline, self)
-            self._deadline = None
-        self._guard.end(self.number)
-        self._suppressed = False
+        self._countdown.withdraw()
+        self._limiter.guard.end(self.number)
+        self._suppressed = self._begun_again = False
         duration = now - run.started
         if self._out_of_time:
             # AWS reports a timeout with the duration clamped to it.
@@ -450,8 +452,8 @@ class ExecutionContext:
 
     def _process_over(self, reason: str, *, lost: bool, run_over: bool = False) -> None:
         """The process is no more; the context lives on without one unless its mounts are lost."""
-        self._withdraw_deadline()
-        self._guard.end(self.number)
+        self._countdown.withdraw()
+        self._limiter.guard.end(self.number)
         if self._run is not None:
             self._finish(self._clock.monotonic(), b"", broken=reason)
             run_over = True

@@ -76,3 +76,30 @@ class Deadlines:
         when, _ = next(iter(queue.entries.values()))
         delay = max(0.0, when - self._clock.monotonic())
         queue.timer = self._clock.call_later(delay, lambda: self._fire(length))
+
+
+class Countdown:
+    """Whoever has one deadline at a time; what has none has nothing to withdraw."""
+
+    __slots__ = ("_deadlines", "_expired", "_length")
+
+    def __init__(self, deadlines: Deadlines, expired: Callable[[], None]) -> None:
+        self._deadlines = deadlines
+        self._expired = expired
+        self._length: float | None = None
+
+    def begin(self, length: float, now: float) -> None:
+        """`expired` is called at `now + length`, unless it is withdrawn."""
+        self._length = length
+        self._deadlines.add(length, self, now, self._fire)
+
+    def withdraw(self) -> None:
+        """Idempotent."""
+        length = self._length
+        if length is not None:
+            self._length = None
+            self._deadlines.withdraw(length, self)
+
+    def _fire(self) -> None:
+        self._length = None
+        self._expired()

@@ -15,6 +15,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
+from typing import Self
 
 from samovar.clock import Clock, Timer
 from samovar.context.descendants import Descendants, Worker
@@ -103,6 +104,11 @@ class Frost:
         self._rested: float | None = None  # since when (monotonic); None: it does not
         self._timer: Timer | None = None
         self._thorough = False  # whether more than the worker is, or is about to be, stopped
+
+    @classmethod
+    def by(cls, freezer: Freezer | None) -> Self | None:
+        """None where nobody freezes."""
+        return None if freezer is None else cls(freezer)
 
     @property
     def frozen(self) -> bool:

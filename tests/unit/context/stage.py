@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import sys
+import termios
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -65,6 +68,12 @@ class Stage:
         self._ends = []
         self._decoder = frames.Decoder(memory.MAX_REQUEST)
         self._heard.clear()
+
+    @property
+    def unread(self) -> int:
+        """Bytes that the worker was sent and has not read."""
+        left = fcntl.ioctl(self._ends[REQUEST], termios.FIONREAD, bytes(4))
+        return int.from_bytes(left, sys.byteorder)
 
     @property
     def memory(self) -> int:

@@ -47,6 +47,43 @@ def test_a_worker_that_answers_and_dies_gets_no_further_run() -> None:
     play(scenario)
 
 
+def test_a_run_that_no_worker_has_heard_of_is_anothers_once() -> None:
+    async def scenario(stage: Stage, recorder: Recorder) -> None:
+        context = await initialized(stage, recorder)
+        recorder.run(b"{}")
+        context.process_exited(KILLED)
+        assert stage.forks == [False, True]
+        assert recorder.told == recorder.verdicts == []
+        stage.say(Kind.READY, READY)
+        await stage.asked(Kind.INIT)
+        stage.say(Kind.INIT_DONE, DONE)
+        await eventually(lambda: context.current is not None, "it has the run")
+        await eventually(lambda: stage.unread > 0, "the worker is asked")
+        context.process_exited(KILLED)
+        (verdict,) = recorder.verdicts
+        assert verdict.error_type == "Runtime.ExitError"
+        assert stage.forks == [False, True]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("tmp_kept", [True, False])
+def test_a_run_that_a_worker_has_heard_of_is_its_own(tmp_kept: bool) -> None:
+    """So is one that can't have the same mounts again."""
+
+    async def scenario(stage: Stage, recorder: Recorder) -> None:
+        context = await initialized(stage, recorder)
+        recorder.run(b"{}")
+        if tmp_kept:
+            await stage.asked(Kind.INVOKE)
+        context.process_exited(KILLED._replace(tmp_kept=tmp_kept))
+        (verdict,) = recorder.verdicts
+        assert verdict.error_type == "Runtime.ExitError"
+        assert stage.forks == [False]
+
+    play(scenario)
+
+
 def test_a_worker_that_dies_as_its_init_is_done_gets_no_run() -> None:
     async def scenario(stage: Stage, recorder: Recorder) -> None:
         context = await initializing(stage, recorder)
