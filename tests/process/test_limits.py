@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import IO, Protocol, cast
 
 import psutil
 import pytest
@@ -39,6 +41,12 @@ def group(pid: int, controller: str) -> Group:
 
 def value(pid: int, controller: str, file: str) -> int:
     return int((group(pid, controller).directory / file).read_text())
+
+
+def is_placed(pid: int) -> bool:
+    """Whether it has joined all groups of its context: they are called by numbers."""
+    groups = [group(pid, name) for name in ("memory", "pids", "cpu")]
+    return all(found.directory.name.isdecimal() for found in groups)
 
 
 def pid_of(engine: Engine, function: str = "f") -> int:
@@ -211,7 +219,7 @@ def test_a_quota_holds_from_the_end_of_the_init(
             await create(engine, "appetite.memory", timeout=60, environment=waiting)
             running = asyncio.create_task(engine.invoke("f", {"take": 1}))
             await gate.reached(1)
-            await eventually(lambda: value_is_set(pid_of(engine)), "it is in its group")
+            await eventually(lambda: is_placed(pid_of(engine)), "it is in its group")
             assert quota(pid_of(engine)) == -1
             gate.open()
             assert (await running).function_error is None
@@ -220,16 +228,13 @@ def test_a_quota_holds_from_the_end_of_the_init(
     run_engine(scenario, cpu_quota=cpu_quota)
 
 
-def value_is_set(pid: int) -> bool:
-    return group(pid, "pids").directory.name.isdecimal()
-
-
 def test_a_process_that_takes_anothers_place_is_limited_as_it_was(run_walled: RunEngine) -> None:
     async def scenario(engine: Engine) -> None:
         if LIMITS & engine.report().walls_missing.keys():
             pytest.skip("this host gives us no control groups")
         await create(engine, "appetite.memory", timeout=30)
         await result(engine)
+        await eventually(lambda: is_placed(pid_of(engine)), "it is in its group")
         before = group(pid_of(engine), "memory")
         for _ in range(2):
             assert is_out_of_memory(await engine.invoke("f", {"take": 400}))
@@ -259,6 +264,7 @@ def test_nothing_is_left_of_contexts_that_are_gone(run_engine: RunEngine) -> Non
             pytest.skip("this host gives us no control groups")
         await create(engine, "appetite.memory", timeout=30)
         await result(engine)
+        await eventually(lambda: is_placed(pid_of(engine)), "it is in its groups")
         groups = [group(pid_of(engine), name).directory for name in ("memory", "pids", "cpu")]
         engine.drop_idle_contexts("f")
         await eventually(lambda: not any(path.exists() for path in groups), "they are gone")
@@ -269,6 +275,7 @@ def test_nothing_is_left_of_contexts_that_are_gone(run_engine: RunEngine) -> Non
         assert not top.exists()
 
 
+@pytest.mark.usefixtures("prepared")
 def test_what_a_killed_engine_leaves_the_next_one_removes(tmp_path: Path) -> None:
     """Whichever data directory it is on: in the groups of the dead there is nobody."""
     with Program(*serve(tmp_path / "data", "auto")) as first:
@@ -346,17 +353,43 @@ def delegation() -> Iterator[Delegation]:
         found.close()
 
 
+class Other(Protocol):
+    """What is asked of a process that is no engine's."""
+
+    pid: int
+    stdin: IO[str]
+    stdout: IO[str]
+
+    def wait(self, timeout: float) -> int: ...
+
+
+@contextmanager
+def other(program: str) -> Iterator[Other]:
+    """An interpreter that runs a text; killed in the end."""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    ) as process:
+        try:
+            yield cast("Other", process)
+        finally:
+            process.kill()
+
+
 def test_whoever_was_started_before_its_parent_joined_joins_too(delegation: Delegation) -> None:
     tree = delegation.tree
-    with Program("-c", "import os; os.fork(); print('here', flush=True); input()") as program:
-        program.line()
-        program.line()
+    with other("import os; os.fork(); print('here', flush=True); input()") as process:
+        assert [process.stdout.readline() for _ in range(2)] == ["here\n"] * 2
+        below = psutil.Process(process.pid).children()
+        assert len(below) == 1
         tree.add(3)
-        tree.join(3, program.pid)
-        for process in (psutil.Process(program.pid), *program.family()):
-            assert group(process.pid, "memory").directory.name == "3"
-        for process in program.family():
-            process.kill()
+        tree.join(3, process.pid)
+        for one in (process, *below):
+            assert group(one.pid, "memory").directory.name == "3"
+        below[0].kill()
     tree.remove(3)
 
 
@@ -370,13 +403,13 @@ input()
 
 def test_the_kernel_ends_whom_the_hard_limit_stops(delegation: Delegation) -> None:
     tree = delegation.tree
-    with Program("-c", EATER) as program:
+    with other(EATER) as process:
         tree.add(4)
-        tree.join(4, program.pid)
+        tree.join(4, process.pid)
         tree.limit(4, Limits(64 * MEGABYTE, 96 * MEGABYTE, 1.0))
         assert tree.killed(4) == 0
-        program.tell("begin")
-        assert program.end()[0] == -signal.SIGKILL
+        print("begin", file=process.stdin, flush=True)
+        assert process.wait(PATIENCE) == -signal.SIGKILL
     assert tree.killed(4) == 1
     tree.remove(4)
 
@@ -403,13 +436,13 @@ def test_what_is_over_its_limit_when_that_is_set_is_seen(delegation: Delegation)
         culprit = Culprit()
         limiter = Limiter(delegation, SystemClock())
         try:
-            with Program("-c", EATER) as program:
-                limiter.enter(culprit, program.pid)
+            with other(EATER) as process:
+                limiter.enter(culprit, process.pid)
                 await eventually(
-                    lambda: group(program.pid, "memory").directory.name == "5", "it has joined"
+                    lambda: group(process.pid, "memory").directory.name == "5", "it has joined"
                 )
-                program.tell("begin")
-                assert await asyncio.to_thread(program.line) == "full"
+                print("begin", file=process.stdin, flush=True)
+                assert await asyncio.to_thread(process.stdout.readline) == "full\n"
                 assert culprit.overran_times == 0
                 limiter.limit(culprit, Limits(160 * MEGABYTE, 700 * MEGABYTE, 1.0))
                 await eventually(lambda: culprit.overran_times, "it is told")

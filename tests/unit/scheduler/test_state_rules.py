@@ -218,5 +218,7 @@ def settle(world: World) -> None:
 
 def test_any_order_of_events() -> None:
     run_state_machine_as_test(
-        Scheduling, settings=settings(max_examples=EXAMPLES, stateful_step_count=40)
+        Scheduling,
+        # No deadline: a busy machine is no fault of the scheduler's.
+        settings=settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None),
     )
