@@ -390,7 +390,6 @@ def test_whoever_was_started_before_its_parent_joined_joins_too(delegation: Dele
         for one in (process, *below):
             assert group(one.pid, "memory").directory.name == "3"
         below[0].kill()
-    tree.remove(3)
 
 
 EATER = """
@@ -411,7 +410,6 @@ def test_the_kernel_ends_whom_the_hard_limit_stops(delegation: Delegation) -> No
         print("begin", file=process.stdin, flush=True)
         assert process.wait(PATIENCE) == -signal.SIGKILL
     assert tree.killed(4) == 1
-    tree.remove(4)
 
 
 class Culprit:

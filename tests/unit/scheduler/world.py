@@ -135,7 +135,8 @@ class World:
         self._play(ReservedSet(function, concurrency))
 
     def provision(self, pool: str, wanted: int) -> None:
-        self.promises[pool] = Promise(wanted)
+        # What was lost together before is no failure of the new promise's when the rest of it goes.
+        self.promises[pool] = Promise(wanted, wave=self._promise(pool).wave)
         self._play(ProvisionRequested(pool, wanted))
 
     def retire(self, pool: str) -> None:
