@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -45,16 +45,27 @@ def near_interpreters(environment: Mapping[str, str]) -> dict[str, str]:
     return {**environment, **nowhere, "PATH": os.pathsep.join(near)}
 
 
-def run(*command: str) -> subprocess.CompletedProcess[str]:
-    """Run a program of this interpreter to its end."""
+def run(
+    *command: str, through: Iterable[str] = (), patience: float = PATIENCE, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a program of this interpreter to its end; `through`: a command that runs it (see
+    `other_hosts`); `variables` go into its environment."""
     return subprocess.run(
-        [sys.executable, *command],
+        [*through, sys.executable, *command],
         capture_output=True,
         text=True,
         check=False,
-        timeout=PATIENCE,
-        env=environment(),
+        timeout=patience,
+        cwd=CHECKOUT,
+        env=environment() | variables,
     )
+
+
+def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The JSON that a program has printed, which must have ended well."""
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def told(*command: str, patience: float) -> dict[str, Any]:

@@ -6,10 +6,7 @@ docs/security.md says how («What attacks come to»).
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ from typing import Any
 import pytest
 from tests.attacks import ALL
 from tests.process.other_hosts import AS_USER, or_skip, without_namespaces
-from tests.process.programs import CHECKOUT, environment
+from tests.process.programs import document, run
 
 PATIENCE = 180.0  # seconds; only what hangs takes them
 
@@ -111,18 +108,8 @@ def attacked(
     """What an engine that is run through `command` says became of each attack, or of these;
     `settings` as variables."""
     place.chmod(0o755)
-    run = subprocess.run(
-        [*command, sys.executable, "-m", "tests.process.attack_program", str(place), *attacks],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-        cwd=CHECKOUT,
-        env=environment() | settings,
-    )
-    assert run.returncode == 0, run.stderr
-    found: dict[str, Any] = json.loads(run.stdout)
-    return found
+    program = ("-m", "tests.process.attack_program", str(place), *attacks)
+    return document(run(*program, through=command, patience=PATIENCE, **settings))
 
 
 def held(found: dict[str, Any], expected: Ends) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from tests.process.freezing_house import processes_states
 from tests.process.house import eventually, named, sample
 from tests.process.kin import ended
 from tests.process.other_hosts import AS_USER, or_skip, without_namespaces
-from tests.process.programs import PATIENCE, Program, client, environment, serve
+from tests.process.programs import Program, client, document, run, serve
 from tests.process.test_strays import arguments, end
 
 PROGRAM = Path(__file__).with_name("freezing_program.py")
@@ -24,17 +22,7 @@ ROLE = "arn:aws:iam::000000000000:role/r"
 
 
 def told(place: Path, command: Sequence[str]) -> dict[str, Any]:
-    run = subprocess.run(
-        [*command, sys.executable, str(PROGRAM), str(place)],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-        env=environment(),
-    )
-    assert run.returncode == 0, run.stderr
-    found: dict[str, Any] = json.loads(run.stdout)
-    return found
+    return document(run(str(PROGRAM), str(place), through=command))
 
 
 def test_an_unprivileged_engine_freezes_what_it_has_started(tmp_path: Path) -> None:

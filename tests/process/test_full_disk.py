@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from tests.process.programs import CHECKOUT, PATIENCE, environment
+from tests.process.programs import CHECKOUT, document, run
 
 from samovar.settings import Isolation
 
@@ -31,16 +29,8 @@ def test_a_full_disk(tmp_path: Path, isolation: Isolation, private: list[str]) -
     """It is named, nothing is half there, the engine goes on, and with room again so does
     creating."""
     place = tmp_path / "data"
-    done = subprocess.run(
-        [*private, sys.executable, PROGRAM, str(place), str(isolation)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-        env=environment(),
-    )
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
+    done = run(PROGRAM, str(place), str(isolation), through=private)
+    said = document(done)
     assert said["before"] == ['{"a": 1}', "cold"]
     full = (
         f"The disk that holds {place / 'code'} is full (or its quota is used up): nothing was "

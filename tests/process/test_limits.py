@@ -17,7 +17,7 @@ import pytest
 from tests.process.conftest import RunEngine
 from tests.process.house import Gate, create, error, eventually, result
 from tests.process.other_hosts import AS_USER, or_skip
-from tests.process.programs import PATIENCE, Program, environment, serve
+from tests.process.programs import PATIENCE, Program, environment, run, serve
 from tests.process.template_house import call, create_published
 
 from samovar.clock import SystemClock
@@ -305,19 +305,8 @@ def own_texts() -> tuple[str, str]:
     return Path("/proc/self/cgroup").read_text(), Path("/proc/self/mountinfo").read_text()
 
 
-def ended(command: tuple[str, ...], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*command, sys.executable, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-        env={**environment(), "SAMOVAR_CGROUPS": "off"},
-    )
-
-
 def test_a_strict_engine_does_not_start_without_limits(tmp_path: Path) -> None:
-    found = ended((), *serve(tmp_path / "data", "strict"))
+    found = run(*serve(tmp_path / "data", "strict"), SAMOVAR_CGROUPS="off")
     assert found.returncode == 7, found.stderr
     for limit in LIMITS:
         assert f"{limit} (the setting cgroups is off" in found.stderr
@@ -331,14 +320,14 @@ from samovar.engine import Engine
 from samovar.settings import Settings
 
 async def main():
-    async with Engine(Settings(data_dir=sys.argv[1], spares=1)) as engine:
+    async with Engine(Settings(data_dir=sys.argv[1], spares=1, cgroups="off")) as engine:
         await create(engine, "appetite.memory", timeout=30)
         for take in (90, 400):
             print((await engine.invoke("f", {"take": take, "keep": take > 90})).error_type)
 
 asyncio.run(main())
 """
-    found = ended(or_skip(AS_USER), "-c", program, str(tmp_path / "data"))
+    found = run("-c", program, str(tmp_path / "data"), through=or_skip(AS_USER))
     assert found.stdout.split() == ["None", "Runtime.OutOfMemory"], found.stderr
 
 

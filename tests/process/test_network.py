@@ -8,8 +8,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from tests.process.conftest import RunEngine
 from tests.process.house import create, eventually, result
 from tests.process.network_program import WALL, Doors
 from tests.process.other_hosts import AS_USER, or_skip, without_namespaces
-from tests.process.programs import CHECKOUT, PATIENCE, environment
+from tests.process.programs import document, run
 from tests.process.template_house import call, create_published, template_pid
 
 from samovar.context.offline import Offline
@@ -178,21 +176,9 @@ def test_provisioned_contexts_are_offline(run_walled: RunEngine) -> None:
 
 def told(place: Path, command: Collection[str], **settings: Any) -> dict[str, Any]:
     """What `network_program.py` says, run through `command`."""
-    run = subprocess.run(
-        [
-            *(*command, sys.executable, "-m", "tests.process.network_program"),
-            *(str(place), json.dumps(settings)),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-        cwd=CHECKOUT,
-        env=environment(),
-    )
-    assert run.returncode == 0, run.stderr
-    found: dict[str, Any] = json.loads(run.stdout)
-    return found | {"warned": run.stderr}
+    program = ("-m", "tests.process.network_program", str(place), json.dumps(settings))
+    done = run(*program, through=command)
+    return document(done) | {"warned": done.stderr}
 
 
 @pytest.mark.parametrize("whose", [{"network": "none"}, {"offline_functions": ["off"]}], ids=str)

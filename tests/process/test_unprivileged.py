@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +10,11 @@ from typing import Any
 
 import pytest
 from tests.process.other_hosts import AS_USER, or_skip, without_namespaces
+from tests.process.programs import document, run
 
 from samovar.context.limiter import WALLS
 
 REPORT = Path(__file__).with_name("engine_report.py")
-PATIENCE = 60.0  # seconds; only an engine that hangs takes them
 
 
 # Root of a user namespace with 65,536 users and a pid namespace, in which there may be no further
@@ -45,17 +43,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 def report(place: Path, command: Sequence[str]) -> dict[str, Any]:
     """What an engine run through `command` says of its walls and its function."""
-    checkout = REPORT.parents[2]
-    run = subprocess.run(
-        [*command, sys.executable, str(REPORT), str(place)],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-        env={**os.environ, "PYTHONPATH": f"{checkout / 'engine'}:{checkout / 'workers'}"},
-    )
-    assert run.returncode == 0, run.stderr
-    found: dict[str, Any] = json.loads(run.stdout)
+    found = document(run(str(REPORT), str(place), through=command))
     assert found["error"] is None, found
     return found
 

@@ -242,8 +242,8 @@ class SchedulerState(Stock):
         self._line.recount(pool)
         commands += self._fill()
         while pool.waiting and self._line.short > self._policy.max_waiting:
-            # Its start is over, and meanwhile there is no memory for another one.
-            commands.append(self._refuse_admitted(pool, pool.waiting.pop(), Refusal.MEMORY))
+            # Its start is over, and meanwhile there is no room for another one.
+            commands.append(self._refuse_admitted(pool, pool.waiting.pop(), self._room.lack))
             self._line.recount(pool)
         self._forget_if_empty(pool)
         return commands

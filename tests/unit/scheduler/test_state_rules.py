@@ -16,6 +16,7 @@ from hypothesis.stateful import (
 from tests.unit.scheduler.world import IDLE_TIMEOUT, World
 
 from samovar.context.lifecycle import ContextState
+from samovar.scheduler.commands import Refusal
 from samovar.scheduler.policy import FOOTPRINT
 
 _S = ContextState
@@ -222,3 +223,18 @@ def test_any_order_of_events() -> None:
         # No deadline: a busy machine is no fault of the scheduler's.
         settings=settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None),
     )
+
+
+def test_whoever_can_not_start_any_more_is_told_of_what_there_is_too_little() -> None:
+    """Of contexts: the last place has gone to what was promised. It was said to be memory."""
+    state = Scheduling()
+    state.begin(account=11, max_waiting=1, max_contexts=5)
+    state.invoke(pool="g:1#3", seconds=0.0)
+    state.provision(pool="f:1#1", wanted=1)
+    state.provision(pool="h:1#4", wanted=3)
+    state.invoke(pool="g:1#3", seconds=3.0)
+    state.starts_fail(lost=False, times=1, which=119)
+    state.invoke(pool="g:1#3", seconds=3.0)
+    state.measure(footprints={"h:1#4": 3, "f:1#1": 3}, room=2)
+    state.starts_fail(lost=True, times=3, which=631)
+    assert list(state.world.refusals.values()) == [Refusal.CONTEXTS]
