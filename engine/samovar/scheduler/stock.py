@@ -71,6 +71,12 @@ class Stock:
                 commands.append(self._stop(victim, "evicted"))
         return commands
 
+    @property
+    def _is_hopeless(self) -> bool:
+        """Whether there is no room for any pool's: who needs little memory may have an idle one's
+        place where that would not have been enough for another."""
+        return self._room.full and self._cold.first() is None
+
     def _is_needed(self, pool: Pool, line: Iterable[Pool]) -> bool:
         """Whether any in `line` could start, if a context of `pool` went, and maybe idle ones."""
         least = min(map(self._room.missing, line), default=None)
@@ -102,7 +108,7 @@ class Stock:
             commands += self._make_room(pool)
             if self._room.has(pool):
                 return pool
-            if self._room.full:
+            if self._is_hopeless:
                 break
             hopeless = missing
         return None
@@ -123,7 +129,7 @@ class Stock:
             if self._room.has(pool):
                 commands.append(self._start(pool, provisioned=True))
                 without_room = 0
-            elif self._room.full:
+            elif self._is_hopeless:
                 break
             else:
                 without_room += 1

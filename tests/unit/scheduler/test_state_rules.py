@@ -238,3 +238,21 @@ def test_whoever_can_not_start_any_more_is_told_of_what_there_is_too_little() ->
     state.measure(footprints={"h:1#4": 3, "f:1#1": 3}, room=2)
     state.starts_fail(lost=True, times=3, which=631)
     assert list(state.world.refusals.values()) == [Refusal.CONTEXTS]
+
+
+def test_a_place_that_is_too_small_for_one_is_anothers() -> None:
+    """All contexts that may be are there, and the idle one's memory is enough for the last pool."""
+    state = Scheduling()
+    state.begin(max_waiting=2, account=11, max_contexts=3)
+    state.provision(pool="f:1#1", wanted=2)
+    state.reserve(function="f", share=0)
+    state.invoke(pool="h:1#4", seconds=0.0)
+    state.provision(pool="g:1#3", wanted=2)
+    state.serve(pools=["f:1#1", "f:2#2", "h:1#4", "f:2#2"], seconds=0.5)
+    state.end(which=461)
+    state.measure(footprints={"f:1#1": 21, "f:2#2": 4}, room=1)
+    state.provision(pool="h:1#4", wanted=4)
+    state.end(which=35)
+    state.init_begins(which=556)
+    state.ready(which=396)
+    state.zygote_dies()  # and the world has nothing to say
