@@ -56,7 +56,6 @@ def run(
         text=True,
         check=False,
         timeout=patience,
-        cwd=CHECKOUT,
         env=environment() | variables,
     )
 

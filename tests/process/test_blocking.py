@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests import leaks
-from tests.process.house import sample
+from tests.process.house import eventually, sample
 from tests.process.kin import ended
 from tests.process.programs import CHECKOUT, Program
 
@@ -135,6 +136,11 @@ def test_ctrl_c(settings: Settings, caller: str) -> None:
     with Program(PROGRAM, caller, str(settings.data_dir), str(settings.isolation)) as program:
         family = said(program)
         assert len(family) >= 2
+        # A signal that comes between the interpreter's last look and the sleep of a thread that
+        # waits for a lock is seen when the lock is: people press Ctrl-C again.
+        main = psutil.Process(program.pid)
+        asleep = eventually(lambda: main.status() == psutil.STATUS_SLEEPING, "it waits")
+        asyncio.run(asleep)
         program.signal(signal.SIGINT)
         code, out, err = program.end()
         assert out.splitlines() == ["interrupted", "stopped"], err

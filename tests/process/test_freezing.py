@@ -218,7 +218,7 @@ def test_a_frozen_worker_that_is_killed_is_replaced(run_engine: RunEngine) -> No
 
 def test_a_run_out_of_time_is_one_in_a_context_that_was_frozen(run_engine: RunEngine) -> None:
     async def scenario(engine: Engine) -> None:
-        await create(engine, "ticking.handler", timeout=1)
+        await create(engine, "ticking.handler", timeout=3)
         told = await result(engine, {"start": ["thread"]})
         await house.frozen(engine)
         hopeless = {"beyond": {"thread": told["counts"]["thread"] + 10**9}}

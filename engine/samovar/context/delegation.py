@@ -9,6 +9,7 @@ started in, as in a unit with Delegate=yes: other programs are not ours to move.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import time
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from samovar.settings import ControlGroups
 
 _ENGINE = "samovar-engine"
 _PREFIX = "samovar-"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # The kernel may have a process in its group for a moment after its parent was told of its end.
 _STEP, _LOOKS = 0.01, 100
 _ADVICE = "run as root, or have control groups delegated (systemd: Delegate=yes)"
@@ -46,6 +48,8 @@ class Delegation:
     missing: dict[str, str] = field(default_factory=dict)
     # Version 2: where we were, and the group that this process has moved into.
     moved: tuple[Path, Path] | None = None
+    # Of our groups: whoever can lock one knows that its engine is gone.
+    locks: dict[Path, int] = field(default_factory=dict)
 
     def close(self) -> None:
         """Remove all groups, and go back to where we were. Blocking; what is not removed (somebody
@@ -54,6 +58,9 @@ class Delegation:
             if self.tree.remove_tops():
                 break
             time.sleep(_STEP)
+        for lock in self.locks.values():
+            os.close(lock)
+        self.locks.clear()
         if self.moved is not None:
             home, own = self.moved
             try:
@@ -119,6 +126,9 @@ def _have(controller: str, own: Group, top: Group, delegation: Delegation) -> No
     if own.version != 1:
         _pass_on(own.directory, controller, delegation)
     GroupTree({controller: top}, files).make_tops()
+    if top.directory not in delegation.locks:
+        delegation.locks[top.directory] = lock = os.open(top.directory, _DIRECTORY)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     made = top.directory / "try"
     files.make(made)
     try:
@@ -129,12 +139,23 @@ def _have(controller: str, own: Group, top: Group, delegation: Delegation) -> No
 
 
 def _remove_those_of_the_dead(directory: Path, files: GroupFiles) -> None:
-    """Groups of engines that were killed: in them there is nobody any more. A group that somebody
-    is in can't be removed, whatever we think of its engine."""
+    """Groups of engines that were killed: in them there is nobody any more. One whose pid we don't
+    know may live in another pid namespace: it has a lock then."""
     for path in directory.glob(f"{_PREFIX}*"):
         pid = path.name.rpartition("-")[2]
-        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+        if not pid.isdecimal() or psutil.pid_exists(int(pid)):
+            continue
+        try:
+            lock = os.open(path, _DIRECTORY)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             files.remove_tree(path)
+        except OSError:
+            continue
+        finally:
+            os.close(lock)
 
 
 def _pass_on(own: Path, controller: str, delegation: Delegation) -> None:

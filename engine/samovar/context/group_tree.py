@@ -57,10 +57,6 @@ class GroupTree:
         top = self._tops.get("memory")
         return top is not None and (top.directory / "cgroup.event_control").exists()
 
-    def drop(self, controller: str) -> None:
-        """Do without one of them."""
-        self._tops.pop(controller, None)
-
     def make_tops(self) -> None:
         """The engine's own groups, in which no process is."""
         for controller, top in self._tops.items():
@@ -101,7 +97,10 @@ class GroupTree:
         finally:
             for controller in self._tops:
                 self._files.write(homes[controller].directory / _PROCESSES, str(pid))
-            self.remove(0)
+            try:
+                self.remove(0)
+            except OSError:
+                pass  # the kernel has not got over it yet: it goes with the others
 
     def limit(self, number: int, limits: Limits) -> None:
         """Whose context it is is known. What is used already may be more than a limit: the kernel
@@ -183,6 +182,11 @@ class GroupTree:
         tops = dict.fromkeys(top.directory for top in self._tops.values())
         gone = [self._files.remove_tree(top) for top in tops]
         return all(gone)
+
+    def give_up(self) -> None:
+        """Do without all of them."""
+        self.remove_tops()
+        self._tops.clear()
 
     def _of(self, controller: str, number: int) -> Path:
         return self._tops[controller].directory / str(number)

@@ -91,9 +91,9 @@ class Limiter:
         try:
             await self._loop.run_in_executor(self._soon, self._tree.try_join, pid)
         except OSError as error:
-            for name in self._tree.controllers:
-                self._tree.drop(name)
-                self.missing[WALLS[name]] = f"a process can't join a group: {error.strerror}"
+            reason = f"a process can't join a group: {error.strerror}"
+            self.missing.update({WALLS[name]: reason for name in self._tree.controllers})
+            await self._loop.run_in_executor(self._soon, self._tree.give_up)
             self._notified = False
             self.guard = self._own_guard()
         if WALLS["memory"] in self.missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -111,13 +112,20 @@ def test_the_groups_of_the_dead_are_removed(tmp_path: Path) -> None:
     gone = own / f"samovar-0123456789abcdef-{2**22 + 1}"  # beyond the kernel's largest pid
     lives = own / "samovar-0123456789abcdef-1"
     busy = own / f"samovar-fedcba9876543210-{2**22 + 1}"
-    for group in (gone / "5", lives / "5", busy / "5"):
+    elsewhere = own / f"samovar-0000000000000000-{2**22 + 2}"  # of another pid namespace
+    for group in (gone / "5", lives / "5", busy / "5", elsewhere / "5"):
         files.make(group)
     (busy / "5" / "cgroup.procs").write_text("1\n")
-    asked(own, files).close()
+    lock = os.open(elsewhere, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        asked(own, files).close()
+    finally:
+        os.close(lock)
     assert not gone.exists()
     assert lives.exists()
     assert busy.exists()
+    assert elsewhere.exists()
 
 
 def test_the_setting_chooses_a_version(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+/work/main/.venv/lib/python3.11/site-packages/snapshot_restore_py.py
