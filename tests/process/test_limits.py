@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Protocol, cast
 
 import psutil
 import pytest
 from tests.process.conftest import RunEngine
 from tests.process.house import Gate, create, error, eventually, result
 from tests.process.other_hosts import AS_USER, or_skip
-from tests.process.programs import PATIENCE, Program, environment, run, serve
+from tests.process.programs import PATIENCE, Program, run, serve
 from tests.process.template_house import call, create_published
 
-from samovar.clock import SystemClock
 from samovar.context.control_groups import Group, own_groups
-from samovar.context.delegation import Delegation, ask, tops_name
-from samovar.context.limiter import Limiter
-from samovar.context.limits import MEGABYTE, Limits
+from samovar.context.limits import MEGABYTE
 from samovar.engine import Engine
 from samovar.model.invocation import Outcome
-from samovar.settings import ControlGroups
 
 LIMITS = {"memory limit", "CPU share", "processes per context"}
 KILLED = "Runtime exited with error: signal: killed"
@@ -211,19 +203,24 @@ def quota(pid: int) -> int:
 def test_a_quota_holds_from_the_end_of_the_init(
     run_engine: RunEngine, cpu_quota: bool, later: int
 ) -> None:
+    """Of each init: the second process takes the place of the first."""
+
     async def scenario(engine: Engine) -> None:
         if LIMITS & engine.report().walls_missing.keys():
             pytest.skip("this host gives us no control groups")
         async with Gate() as gate:
             waiting = {"GATE": str(gate.port)}
             await create(engine, "appetite.memory", timeout=60, environment=waiting)
-            running = asyncio.create_task(engine.invoke("f", {"take": 1}))
-            await gate.reached(1)
-            await eventually(lambda: is_placed(pid_of(engine)), "it is in its group")
-            assert quota(pid_of(engine)) == -1
-            gate.open()
-            assert (await running).function_error is None
-            await eventually(lambda: quota(pid_of(engine)) == later, "the init is over")
+            for _ in range(2):
+                running = asyncio.create_task(engine.invoke("f", {"take": 1}))
+                await gate.reached(1)
+                await eventually(lambda: is_placed(pid_of(engine)), "it is in its group")
+                assert quota(pid_of(engine)) == -1
+                gate.open(1)
+                assert (await running).function_error is None
+                await eventually(lambda: quota(pid_of(engine)) == later, "the init is over")
+                os.kill(pid_of(engine), signal.SIGKILL)
+                await eventually(lambda: not engine.contexts()[0]["pid"], "it is gone")
 
     run_engine(scenario, cpu_quota=cpu_quota)
 
@@ -329,111 +326,3 @@ asyncio.run(main())
 """
     found = run("-c", program, str(tmp_path / "data"), through=or_skip(AS_USER))
     assert found.stdout.split() == ["None", "Runtime.OutOfMemory"], found.stderr
-
-
-@pytest.fixture
-def delegation() -> Iterator[Delegation]:
-    found = ask(ControlGroups.AUTO, tops_name("samovar-0000000000000000"))
-    try:
-        if not found.tree.controllers:
-            pytest.skip("this host gives us no control groups")
-        yield found
-    finally:
-        found.close()
-
-
-class Other(Protocol):
-    """What is asked of a process that is no engine's."""
-
-    pid: int
-    stdin: IO[str]
-    stdout: IO[str]
-
-    def wait(self, timeout: float) -> int: ...
-
-
-@contextmanager
-def other(program: str) -> Iterator[Other]:
-    """An interpreter that runs a text; killed in the end."""
-    with subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment(),
-    ) as process:
-        try:
-            yield cast("Other", process)
-        finally:
-            process.kill()
-
-
-def test_whoever_was_started_before_its_parent_joined_joins_too(delegation: Delegation) -> None:
-    tree = delegation.tree
-    with other("import os; os.fork() and print('here', flush=True); input()") as process:
-        assert process.stdout.readline() == "here\n"
-        below = psutil.Process(process.pid).children()
-        assert len(below) == 1
-        tree.add(3)
-        tree.join(3, process.pid)
-        for one in (process, *below):
-            assert group(one.pid, "memory").directory.name == "3"
-        below[0].kill()
-
-
-EATER = """
-input()
-taken = b"x" * (200 << 20)
-print("full", flush=True)
-input()
-"""
-
-
-def test_the_kernel_ends_whom_the_hard_limit_stops(delegation: Delegation) -> None:
-    tree = delegation.tree
-    with other(EATER) as process:
-        tree.add(4)
-        tree.join(4, process.pid)
-        tree.limit(4, Limits(64 * MEGABYTE, 96 * MEGABYTE, 1.0))
-        assert tree.killed(4) == 0
-        print("begin", file=process.stdin, flush=True)
-        assert process.wait(PATIENCE) == -signal.SIGKILL
-    assert tree.killed(4) == 1
-
-
-class Culprit:
-    """Stands in for a context."""
-
-    number = 5
-
-    def __init__(self) -> None:
-        self.overran_times = 0
-
-    def overran(self) -> None:
-        self.overran_times += 1
-
-    def abandon(self, reason: str) -> None:
-        raise AssertionError(reason)
-
-
-def test_what_is_over_its_limit_when_that_is_set_is_seen(delegation: Delegation) -> None:
-    """The kernel tells of what comes to pass, not of what is so already."""
-
-    async def scenario() -> None:
-        culprit = Culprit()
-        limiter = Limiter(delegation, SystemClock())
-        try:
-            with other(EATER) as process:
-                limiter.enter(culprit, process.pid)
-                await eventually(
-                    lambda: group(process.pid, "memory").directory.name == "5", "it has joined"
-                )
-                print("begin", file=process.stdin, flush=True)
-                assert await asyncio.to_thread(process.stdout.readline) == "full\n"
-                assert culprit.overran_times == 0
-                limiter.limit(culprit, Limits(160 * MEGABYTE, 700 * MEGABYTE, 1.0))
-                await eventually(lambda: culprit.overran_times, "it is told")
-        finally:
-            await limiter.close()
-
-    asyncio.run(scenario())

@@ -323,13 +323,13 @@ class ExecutionContext:
             process.output.drain()  # what the init wrote comes before START
             if not self._suppressed:
                 process.output.platform(opening.ended(self.role, self.init_seconds))
+        self._limiter.opened(self)
         if self._run is not None:
             self._send_invoke(process)
             return
         self._limiter.guard.end(self.number)
         if self._reaped or self._stopping is not None:
             return
-        self._limiter.opened(self)
         self._countdown.withdraw()
         assert self._listener is not None
         self._listener.context_ready(self)

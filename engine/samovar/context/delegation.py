@@ -52,8 +52,8 @@ class Delegation:
     locks: dict[Path, int] = field(default_factory=dict)
 
     def close(self) -> None:
-        """Remove all groups, and go back to where we were. Blocking; what is not removed (somebody
-        is in it) the next start removes."""
+        """Remove all groups, and go back to where we were; idempotent. Blocking; what is not
+        removed (somebody is in it) the next start removes."""
         for _ in range(_LOOKS):
             if self.tree.remove_tops():
                 break
@@ -70,6 +70,7 @@ class Delegation:
                 self.files.remove(own)
             except OSError:
                 pass  # somebody else has groups there, too
+            self.moved = None
 
 
 def ask(wanted: ControlGroups, name: str) -> Delegation:

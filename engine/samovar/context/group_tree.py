@@ -118,16 +118,19 @@ class GroupTree:
             self._files.write_if_there(directory / "memory.swap.max", "0")
             self._files.write_if_there(directory / "memory.oom.group", "1")
 
-    def throttle(self, number: int, limits: Limits) -> None:
-        """Give it no more CPU time than its share, even if nobody else wants it."""
+    def throttle(self, number: int, limits: Limits | None) -> None:
+        """Give it no more CPU time than its share, even if nobody else wants it; None: as much as
+        there is."""
         if "cpu" not in self._tops:
             return
         directory = self._of("cpu", number)
         if self._tops["cpu"].version == 1:
+            quota = -1 if limits is None else limits.quota
             self._files.write(directory / "cpu.cfs_period_us", str(PERIOD))
-            self._files.write(directory / "cpu.cfs_quota_us", str(limits.quota))
+            self._files.write(directory / "cpu.cfs_quota_us", str(quota))
         else:
-            self._files.write(directory / "cpu.max", f"{limits.quota} {PERIOD}")
+            most = "max" if limits is None else str(limits.quota)
+            self._files.write(directory / "cpu.max", f"{most} {PERIOD}")
 
     def notify(self, number: int, eventfd: int, usage: int) -> None:
         """Have the kernel write to `eventfd` whenever the memory in use comes to `usage` bytes, in

@@ -197,6 +197,8 @@ class Limiter:
     def _place(self, member: _Member, pid: int, limits: Limits | None) -> None:
         number = member.context.number
         self._tree.add(number)
+        if self._quota:  # an earlier process of the context may have been throttled
+            self._tree.throttle(number, None)
         self._tree.join(number, pid)
         if limits is not None:
             self._limit(member, limits)
