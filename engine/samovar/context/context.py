@@ -126,10 +126,10 @@ class ExecutionContext:
         if self._broken is not None or process is None:
             self._loop.call_soon(self._gone, self._broken or "its process ended")
             return
-        self._limiter.limit(self, limits_of(placement.version))
         process.output.name(placement.log)
         if process.channel.turn is Turn.READY and lifecycle.state is ContextState.STARTING:
             self._send_init()
+        self._limiter.limit(self, limits_of(placement.version))  # behind what the worker waits for
 
     def run(self, run: Run) -> None:
         """Run an invocation; `run.finished` and `listener.context_free` follow."""
