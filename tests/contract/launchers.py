@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -33,6 +34,7 @@ from samovar.testing import FakeContext, FakeLauncher, ManualClock
 
 INIT_TIMEOUT = 10.0
 TIMEOUT = 3
+PATIENCE = 10.0  # seconds
 REQUEST_ID = "00000000-0000-4000-8000-000000000000"
 RUNTIME = f"python3.{sys.version_info.minor}"
 # One handler for both; what they can't do in the same way is `stay` and `first`.
@@ -110,6 +112,9 @@ class Rig(Protocol):
     async def until_dead(self, context: Context) -> None:
         """Wait until the end of an idle context's process is known."""
 
+    async def until_heard(self, context: Context) -> None:
+        """Wait until the process has its run: nobody else can have it any more."""
+
 
 class FakeRig:
     def __init__(self) -> None:
@@ -131,6 +136,10 @@ class FakeRig:
     async def until_dead(self, context: Context) -> None:
         assert isinstance(context, FakeContext)
         await eventually(lambda: not context._alive, "the process is dead")
+
+    async def until_heard(self, context: Context) -> None:
+        assert isinstance(context, FakeContext)
+        assert not context._unheard
 
     def _init(self, version: FunctionVersion) -> Any:
         """A new process has a module of its own."""
@@ -171,7 +180,13 @@ class RealRig:
         )
 
     def kill(self, context: Context) -> None:
-        os.kill(context.pid, signal.SIGKILL)
+        """Comes back when it is dead, and before the engine knows."""
+        pidfd = os.pidfd_open(context.pid)
+        try:
+            os.kill(context.pid, signal.SIGKILL)
+            assert select.select([pidfd], [], [], PATIENCE)[0], "it is dead"
+        finally:
+            os.close(pidfd)
 
     async def lose(self, context: Context) -> None:
         assert isinstance(context, ExecutionContext)
@@ -180,6 +195,12 @@ class RealRig:
 
     async def until_dead(self, context: Context) -> None:
         await eventually(lambda: not context.pid, "the process is known to be dead")
+
+    async def until_heard(self, context: Context) -> None:
+        assert isinstance(context, ExecutionContext)
+        process = context._process
+        assert process is not None
+        await eventually(lambda: not process.channel.unheard(), "it has read all")
 
     async def stop(self) -> None:
         self._deadlines.clear()

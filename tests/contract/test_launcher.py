@@ -193,6 +193,7 @@ def test_death_while_busy(play: Play) -> None:
     async def scenario(recorder: Recorder) -> None:
         context = await recorder.ready()
         recorder.run(b'{"do": "stay"}')
+        await recorder.rig.until_heard(context)
         recorder.rig.kill(context)
         await recorder.until("free")
         assert recorder.told == ["finished", "free"]
@@ -217,14 +218,28 @@ def test_death_while_idle_is_no_news(play: Play) -> None:
 
 
 def test_a_run_that_is_given_to_a_process_that_has_just_died(play: Play) -> None:
+    """It has not heard of it: another one runs it."""
+
     async def scenario(recorder: Recorder) -> None:
         context = await recorder.ready()
         recorder.rig.kill(context)
         recorder.run(b"")
         await recorder.until("finished", "free")
-        assert recorder.told == ["finished", "free"]
+        assert recorder.told == ["free", "finished"]
+        assert recorder.verdicts[-1].error_type is None
+        assert json.loads(recorder.verdicts[-1].payload) == {"calls": 1}
+        assert json.loads((await recorder.result()).payload) == {"calls": 2}
+
+    play(scenario)
+
+
+def test_nor_has_one_that_was_provisioned_and_it_is_not_replaced(play: Play) -> None:
+    async def scenario(recorder: Recorder) -> None:
+        context = await recorder.ready(provisioned=True)
+        recorder.rig.kill(context)
+        recorder.run(b"")
+        await recorder.until("finished")
         exited(recorder.verdicts[-1], KILLED)
-        assert json.loads((await recorder.result()).payload) == {"calls": 1}
 
     play(scenario)
 

@@ -104,6 +104,7 @@ class FakeContext:
         self._listener: ContextListener | None = None
         self._alive = True  # the process, not the context
         self._dying = False  # it is dead, but nobody has heard of it
+        self._unheard = False  # nor it of its run
         self._work: asyncio.Task[None] | None = None
         self._run: Run | None = None
         self._timer: Timer | None = None
@@ -161,6 +162,7 @@ class FakeContext:
         timeout = self.placement.version.configuration.timeout
         self._timer = self._clock.call_later(timeout, self._expired)
         suppressed, self._alive = not self._alive, True
+        self._unheard = self._dying
         self._do(self._serve(run, suppressed))
 
     def stop(self, reason: str) -> None:
@@ -306,10 +308,14 @@ class FakeContext:
         if listener is None:
             self._lost = self._lost or "its process ended"
             return
+        provisioned = self.placement is not None and self.placement.provisioned
+        kept = not (provisioned or self._out_of_time or self._stopping)
+        if run is not None and self._unheard and kept:
+            self.run(run)  # it was said to a dead process: another one has it
+            return
         if run is not None:
             self._answer(*self._last_words(run, code, signal))
         self._out_of_time = False
-        provisioned = self.placement is not None and self.placement.provisioned
         if provisioned or self._stopping is not None:
             self._gone(self._stopping or "its process ended")
         elif run is not None:
