@@ -136,6 +136,71 @@ def test_what_is_over_its_limit_when_that_is_set_is_seen(delegation: Delegation)
     asyncio.run(scenario())
 
 
+GLUTTON = """
+taken = b""
+while True:
+    taken = b""
+    taken = b"x" * (int(input()) << 20)
+    print("full", flush=True)
+"""
+
+
+def test_what_a_process_had_before_it_joined_counts(delegation: Delegation) -> None:
+    """It stays charged to where it came from; and what was given back since is not its any more."""
+
+    async def scenario() -> None:
+        culprit = Culprit()
+        limiter = Limiter(delegation, SystemClock())
+        limiter.limit(culprit, Limits(128 * MEGABYTE, 700 * MEGABYTE, 1.0))
+
+        async def takes(megabytes: int) -> None:
+            print(megabytes, file=process.stdin, flush=True)
+            assert await asyncio.to_thread(process.stdout.readline) == "full\n"
+
+        try:
+            with other(GLUTTON) as process:
+                await takes(100)
+                limiter.enter(culprit, process.pid)
+                await eventually(
+                    lambda: group(process.pid, "cpu").directory.name == "5", "it has joined"
+                )
+                await takes(90)
+                await takes(110)
+                assert culprit.overran_times == 0
+                await takes(150)
+                await eventually(lambda: culprit.overran_times, "it is told")
+        finally:
+            await limiter.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("megabytes", [100, 250])
+def test_nor_is_it_forgotten_when_it_stays(delegation: Delegation, megabytes: int) -> None:
+    """Children have it: those that had too much before, and those that take too much then."""
+
+    async def scenario() -> None:
+        culprit = Culprit()
+        limiter = Limiter(delegation, SystemClock())
+        limiter.limit(culprit, Limits(128 * MEGABYTE, 700 * MEGABYTE, 1.0))
+        more = f"import os\nif os.fork() == 0:\n    taken = b'x' * ({megabytes} << 20)\n"
+        more += "    print('full', flush=True)\n    import signal; signal.pause()\n"
+        try:
+            with other(more + GLUTTON) as process:
+                assert await asyncio.to_thread(process.stdout.readline) == "full\n"
+                below = psutil.Process(process.pid).children()
+                limiter.enter(culprit, process.pid)
+                print(60, file=process.stdin, flush=True)
+                assert await asyncio.to_thread(process.stdout.readline) == "full\n"
+                await eventually(lambda: culprit.overran_times, "it is told")
+                for one in below:
+                    one.kill()
+        finally:
+            await limiter.close()
+
+    asyncio.run(scenario())
+
+
 class Unjoinable(GroupFiles):
     """No process can join a group."""
 

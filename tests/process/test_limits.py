@@ -37,17 +37,24 @@ def value(pid: int, controller: str, file: str) -> int:
 
 def is_placed(pid: int) -> bool:
     """Whether it has joined all groups of its context: they are called by numbers."""
+    if not pid:
+        return False
     groups = [group(pid, name) for name in ("memory", "pids", "cpu")]
     return all(found.directory.name.isdecimal() for found in groups)
 
 
 def pid_of(engine: Engine, function: str = "f") -> int:
-    """The worker's, of a function's only context."""
+    """The worker's, of a function's only context; 0: not known yet, or gone."""
     (pid,) = (
         one["pid"] for one in engine.contexts() if one["function"].rpartition(":")[2] == function
     )
-    assert pid is not None
-    return pid
+    return pid or 0
+
+
+async def known(engine: Engine, function: str = "f") -> int:
+    """As `pid_of`, once the zygote has told of it: an answer may be there before that."""
+    await eventually(lambda: pid_of(engine, function), "its pid is known")
+    return pid_of(engine, function)
 
 
 def is_out_of_memory(outcome: Outcome) -> bool:
@@ -71,7 +78,7 @@ def test_a_function_that_takes_more_than_its_memory_is_ended(
         await create(engine, "appetite.memory", timeout=30)
         await create(engine, "appetite.memory", "neighbour", timeout=30)
         assert await result(engine, {"take": 90}, "neighbour") == 90 * MEGABYTE
-        neighbour = pid_of(engine, "neighbour")
+        neighbour = await known(engine, "neighbour")
         assert await result(engine, {"take": 90}) == 90 * MEGABYTE
         outcome = await engine.invoke("f", {"take": 400, "keep": True}, log_tail=True)
         assert is_out_of_memory(outcome), outcome.payload
@@ -160,6 +167,8 @@ def test_forks_without_end_come_to_an_end(run_open: RunEngine) -> None:
         if LIMITS & engine.report().walls_missing.keys():
             pytest.skip("this host gives us no control groups")
         await create(engine, "appetite.forks", timeout=60, memory_size=1024)
+        await result(engine, {"most": 0})
+        await eventually(lambda: is_placed(pid_of(engine)), "it is in its groups")
         found = await result(engine, {"most": 1100})
         assert found == {"children": 1023, "why": "EAGAIN"}
 
@@ -180,7 +189,7 @@ def test_the_weight_of_a_context_is_its_memorys(run_engine: RunEngine) -> None:
         for name, memory in (("least", 128), ("one", 1769), ("most", 10240)):
             await create(engine, "appetite.memory", name, memory_size=memory)
             await result(engine, {}, name)
-            pid = pid_of(engine, name)
+            pid = await known(engine, name)
             await eventually(partial(is_limited, pid, memory), "it is limited")
             assert value(pid, "pids", "pids.max") == 1024
             weight = "cpu.shares" if group(pid, "cpu").version == 1 else "cpu.weight"
@@ -237,7 +246,8 @@ def test_a_process_that_takes_anothers_place_is_limited_as_it_was(run_walled: Ru
             assert is_out_of_memory(await engine.invoke("f", {"take": 400}))
             await result(engine)
             await eventually(
-                lambda: group(pid_of(engine), "memory") == before, "it is in the same group"
+                lambda: is_placed(pid_of(engine)) and group(pid_of(engine), "memory") == before,
+                "it is in the same group",
             )
 
     run_walled(scenario)

@@ -45,8 +45,10 @@ async def drained(pids: list[int]) -> None:
     await eventually(lambda: not any(map(psutil.pid_exists, pids)), "the old workers are gone")
 
 
-def pids_of(engine: Engine) -> list[int]:
-    return [context["pid"] for context in engine.contexts()]
+async def pids_of(engine: Engine) -> list[int]:
+    """The workers', once the zygote has told of all: an answer may be there before that."""
+    await eventually(lambda: all(one["pid"] for one in engine.contexts()), "all pids are known")
+    return [context["pid"] or 0 for context in engine.contexts()]
 
 
 def generations(engine: Engine) -> list[int]:
@@ -61,7 +63,7 @@ def test_an_update_of_the_code_beside_a_running_invocation(run_engine: RunEngine
             await court.reached(2)
             court.open(1)
             await eventually(lambda: sorted(states(engine)) == ["busy", "idle"], "one is idle")
-            old = pids_of(engine)
+            old = await pids_of(engine)
             assert len(set(old)) == 2
             await engine.update_function("f", code=edition(2))
             (busy,) = [one["pid"] for one in engine.contexts() if one["state"] == "busy"]
@@ -94,7 +96,7 @@ def test_an_update_of_the_configuration_beside_a_running_invocation(
         async with Court() as court:
             running = court.invoke(engine)
             await court.reached(1)
-            old = pids_of(engine)
+            old = await pids_of(engine)
             await engine.update_function("f", environment={"EDITION": "new"}, timeout=20)
             fresh = await engine.invoke("f")
             assert (told(fresh)["edition"], told(fresh)["calls"]) == ("new", 1)
@@ -117,7 +119,7 @@ def test_an_update_beside_a_cold_start(run_engine: RunEngine) -> None:
             await engine.update_function("f", environment={"INIT_PORT": port, "EDITION": "old"})
             starting = court.invoke(engine)
             await court.reached(1)
-            old = pids_of(engine)
+            old = await pids_of(engine)
             await engine.update_function("f", code=edition(2), environment={"EDITION": "new"})
             assert states(engine) == ["initializing"]
             court.open()
@@ -136,7 +138,7 @@ def test_a_deletion_beside_a_running_invocation(run_engine: RunEngine) -> None:
         async with Court() as court:
             running = court.invoke(engine)
             await court.reached(1)
-            old = pids_of(engine)
+            old = await pids_of(engine)
             await engine.delete_function("f")
             with pytest.raises(ClientError) as refused:
                 await engine.invoke("f")
@@ -178,7 +180,7 @@ def test_an_update_that_changes_nothing_drains_too(run_engine: RunEngine) -> Non
     async def scenario(engine: Engine) -> None:
         await make(engine)
         first = await engine.invoke("f")
-        old = pids_of(engine)
+        old = await pids_of(engine)
         await engine.update_function("f", code=edition(1))
         await drained(old)
         fresh = await engine.invoke("f")

@@ -48,13 +48,15 @@ class Limited(Protocol):
 @dataclass(slots=True, eq=False)
 class _Member:
     """A context with its process. `eventfd`: what the kernel writes to when memory in use comes to
-    one of `told_at` (bytes); -1 where it does not."""
+    one of `told_at` (bytes); -1 where it does not. `uncounted`: bytes that its processes had when
+    they joined, which stay charged to the group that they came from."""
 
     context: Limited
     pid: int = 0
     limits: Limits | None = None
     eventfd: int = -1
     told_at: frozenset[int] = frozenset()
+    uncounted: int = 0
 
 
 class Limiter:
@@ -200,6 +202,11 @@ class Limiter:
         if self._quota:  # an earlier process of the context may have been throttled
             self._tree.throttle(number, None)
         self._tree.join(number, pid)
+        begun = member.limits
+        if begun is not None:  # nobody waited for this: code of its function's may run already
+            member.uncounted = anonymous_bytes(pid)
+            if member.uncounted > begun.memory:
+                self._tell(member.context.overran)
         if limits is not None:
             self._limit(member, limits)
         elif member.eventfd >= 0:
@@ -216,9 +223,8 @@ class Limiter:
             self._tell(member.context.overran)  # before it was limited it took more than it may
             return
         if member.eventfd >= 0:
-            self._submit(
-                self._later, self._try, member, partial(self._ask_at, member, limits.memory)
-            )
+            left = limits.memory - member.uncounted
+            self._submit(self._later, self._try, member, partial(self._ask_at, member, left))
 
     def _ask_at(self, member: _Member, usage: int) -> None:
         """Have the kernel tell when as much is used: rounded up, and once."""
@@ -238,12 +244,21 @@ class Limiter:
             used, anonymous = self._tree.usage(member.context.number)
         except OSError:
             return
-        if anonymous > limits.memory:
+        if self._is_over(member, limits, anonymous):
             self._tell(member.context.overran)
         else:  # what it has in /tmp does not count: so much more may be in use
-            other = used - anonymous
+            other = used - anonymous - member.uncounted
             step = partial(self._ask_at, member, other + limits.memory)
             self._submit(self._later, self._try, member, step)
+
+    @staticmethod
+    def _is_over(member: _Member, limits: Limits, anonymous: int) -> bool:
+        """`anonymous`: bytes of it that the group counts."""
+        if anonymous + member.uncounted <= limits.memory or anonymous > limits.memory:
+            return anonymous > limits.memory
+        have = anonymous_bytes(member.pid)
+        member.uncounted = max(0, have - anonymous)  # some of it may have been given back
+        return have > limits.memory
 
     def _look(self, numbers: list[int]) -> None:
         """Part of MemoryGuard: called on the loop, looks on the thread."""
@@ -256,10 +271,11 @@ class Limiter:
             member = self._members.get(number)
             if member is None or member.limits is None:
                 continue
-            memory = member.limits.memory
+            limits, memory = member.limits, member.limits.memory
             try:
                 if in_groups:
-                    over = self._tree.used(number) > memory and self._tree.usage(number)[1] > memory
+                    over = self._tree.used(number) + member.uncounted > memory
+                    over = over and self._is_over(member, limits, self._tree.usage(number)[1])
                 else:
                     over = resident_bytes(member.pid) > memory
                     over = over and anonymous_bytes(member.pid) > memory
