@@ -78,12 +78,16 @@ class GroupTree:
         """Have a process in them, and all that it has started meanwhile: what they start then is
         born there. One that has ended is nobody's concern."""
         directories = self._directories(number)
-        for one in (pid, *below(pid)):
-            for directory in directories:
-                try:
-                    self._files.write(directory / _PROCESSES, str(one))
-                except ProcessLookupError:
-                    break
+        joined, outside = set[int](), [pid]
+        while outside:  # whoever was asked for after its parent had joined is in there already
+            for one in outside:
+                for directory in directories:
+                    try:
+                        self._files.write(directory / _PROCESSES, str(one))
+                    except ProcessLookupError:
+                        break
+            joined.update(outside)
+            outside = [one for one in below(pid) if one not in joined]
 
     def try_join(self, pid: int) -> None:
         """Have a process in a group of a context's kind, and back where it was."""
