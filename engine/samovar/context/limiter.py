@@ -174,7 +174,10 @@ class Limiter:
     # -- on the threads
 
     def _submit(self, thread: ThreadPoolExecutor, what: Callable[..., None], *args: object) -> None:
-        thread.submit(self._done, what, *args)
+        try:
+            thread.submit(self._done, what, *args)
+        except RuntimeError:
+            pass  # everything is ended meanwhile
 
     @staticmethod
     def _done(what: Callable[..., None], *args: object) -> None:
@@ -228,7 +231,7 @@ class Limiter:
 
     def _ask_at(self, member: _Member, usage: int) -> None:
         """Have the kernel tell when as much is used: rounded up, and once."""
-        at = (usage // _STEP + 1) * _STEP
+        at = (max(0, usage) // _STEP + 1) * _STEP
         if at in member.told_at:
             return
         member.told_at |= {at}
