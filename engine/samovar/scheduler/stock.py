@@ -218,3 +218,4 @@ class Stock:
         if pool.empty and self.pools.pop(pool.key, None) is not None:
             pool.share.pools -= 1
             self.ledger.forget_unused(pool.share)
+            self._cold.first()  # which lets go of those that have none idle any more, as this one

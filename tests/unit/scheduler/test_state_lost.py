@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.unit.scheduler.play import A, B, Play
+from tests.unit.scheduler.world import World
 
 from samovar.context.lifecycle import ContextState
 from samovar.scheduler.commands import Dispatch, ProvisionedChanged, StopContext
@@ -213,3 +214,19 @@ def test_provisioning_that_has_no_memory_lets_others_be() -> None:
     (start,) = play.starts(play.state.handle(MemoryMeasured(9 * FOOTPRINT, {})))
     assert play.state.contexts[start].pool == large
     assert play.state.contexts[small].state is _S.STOPPING
+
+
+def test_pools_that_are_gone_are_not_kept_in_the_order_of_idle_contexts() -> None:
+    """Nor until their contexts would have expired: functions that come and go are many."""
+    world = World(max_contexts=4)
+    for number in range(20):
+        pool = f"f{number}:1#{number}"
+        world.invoke(pool)
+        (context,) = world.which(ContextState.STARTING)
+        world.initialize(context)
+        world.ready(context)
+        world.end(context)
+        world.retire(pool)
+        world.die(context)
+    assert world.state.pools == {}
+    assert world.state._cold._heap == []
