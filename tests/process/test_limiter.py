@@ -137,10 +137,10 @@ def test_what_is_over_its_limit_when_that_is_set_is_seen(delegation: Delegation)
 
 
 GLUTTON = """
-taken = b""
 while True:
+    wanted = int(input())
     taken = b""
-    taken = b"x" * (int(input()) << 20)
+    taken = b"x" * (wanted << 20)
     print("full", flush=True)
 """
 
