@@ -145,6 +145,13 @@ def serve(data_dir: Path, isolation: str, *flags: str) -> list[str]:
     ]
 
 
+def create(aws: BaseClient, **configuration: Any) -> None:
+    """Create the function `f`, and wait until it can be invoked."""
+    role = "arn:aws:iam::000000000000:role/r"
+    aws.create_function(FunctionName="f", Role=role, Timeout=60, **configuration)
+    aws.get_waiter("function_active_v2").wait(FunctionName="f", WaiterConfig={"Delay": 0})
+
+
 def client(endpoint: str) -> BaseClient:
     """A boto3 client that asks once."""
     session = boto3.Session(

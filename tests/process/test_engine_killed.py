@@ -16,7 +16,7 @@ import pytest
 from tests.process.conftest import RunEngine
 from tests.process.house import eventually, named, sample, states
 from tests.process.kin import ended
-from tests.process.programs import CHECKOUT, Program, client, run, serve
+from tests.process.programs import CHECKOUT, Program, client, create, run, serve
 from tests.process.witness import Court
 
 from samovar.engine import Engine
@@ -25,7 +25,6 @@ from samovar.model.function import State
 pytestmark = pytest.mark.usefixtures("prepared")
 
 EMBEDDED = str(CHECKOUT / "tests" / "process" / "embedded_program.py")
-ROLE = "arn:aws:iam::000000000000:role/r"
 
 
 @asynccontextmanager
@@ -35,18 +34,14 @@ async def served(run_engine: RunEngine, court: Court, marker: str) -> AsyncItera
         endpoint = program.line().split()[-1]
         aws = client(endpoint)
         await asyncio.to_thread(
-            aws.create_function,
-            FunctionName="f",
+            create,
+            aws,
             Runtime=run_engine.runtimes.served[0].runtime,
-            Role=ROLE,
             Handler="witness.handler",
             Code={"ZipFile": sample("witness")},
-            Timeout=60,
             Environment={"Variables": {"EDITION": "first"}},
             Tags={"kept": "yes"},
         )
-        waiter = aws.get_waiter("function_active_v2")
-        await asyncio.to_thread(waiter.wait, FunctionName="f", WaiterConfig={"Delay": 0})
         event = json.dumps({"port": court.port, "children": [marker]})
         calls = [
             asyncio.create_task(asyncio.to_thread(aws.invoke, FunctionName="f", Payload=event))

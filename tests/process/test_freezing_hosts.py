@@ -14,11 +14,10 @@ from tests.process.freezing_house import processes_states
 from tests.process.house import eventually, named, sample
 from tests.process.kin import ended
 from tests.process.other_hosts import AS_USER, or_skip, without_namespaces
-from tests.process.programs import Program, client, document, run, serve
+from tests.process.programs import Program, client, create, document, run, serve
 from tests.process.test_strays import arguments, end
 
 PROGRAM = Path(__file__).with_name("freezing_program.py")
-ROLE = "arn:aws:iam::000000000000:role/r"
 
 
 def told(place: Path, command: Sequence[str]) -> dict[str, Any]:
@@ -46,16 +45,12 @@ def test_nothing_of_a_frozen_context_is_left_of_a_killed_engine(run_engine: RunE
         with Program(*command) as program:
             aws = client(program.line().split()[-1])
             await asyncio.to_thread(
-                aws.create_function,
-                FunctionName="f",
+                create,
+                aws,
                 Runtime=run_engine.runtimes.served[0].runtime,
-                Role=ROLE,
                 Handler="endings.start_children",
                 Code={"ZipFile": sample("endings")},
-                Timeout=60,
             )
-            waiter = aws.get_waiter("function_active_v2")
-            await asyncio.to_thread(waiter.wait, FunctionName="f", WaiterConfig={"Delay": 0})
             event = json.dumps(started | {"then sleep": 0})
             answer = await asyncio.to_thread(aws.invoke, FunctionName="f", Payload=event)
             assert "FunctionError" not in answer

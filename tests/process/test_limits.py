@@ -35,6 +35,12 @@ def value(pid: int, controller: str, file: str) -> int:
     return int((group(pid, controller).directory / file).read_text())
 
 
+def needs_groups(engine: Engine) -> None:
+    """For what only control groups hold."""
+    if LIMITS & engine.report().walls_missing.keys():
+        pytest.skip("this host gives us no control groups")
+
+
 def is_placed(pid: int) -> bool:
     """Whether it has joined all groups of its context: they are called by numbers."""
     if not pid:
@@ -102,8 +108,7 @@ def test_a_moment_is_enough_where_the_kernel_tells(run_engine: RunEngine) -> Non
     """What has more and gives it back before it answers, or before anybody looks."""
 
     async def scenario(engine: Engine) -> None:
-        if LIMITS & engine.report().walls_missing.keys():
-            pytest.skip("this host gives us no control groups")
+        needs_groups(engine)
         await create(engine, "appetite.memory", timeout=30)
         for _ in range(3):
             assert is_out_of_memory(await engine.invoke("f", {"take": 400}))
@@ -164,8 +169,7 @@ def test_forks_without_end_come_to_an_end(run_open: RunEngine) -> None:
     """Where there is no uid whose processes could be counted: the engine's own is root's."""
 
     async def scenario(engine: Engine) -> None:
-        if LIMITS & engine.report().walls_missing.keys():
-            pytest.skip("this host gives us no control groups")
+        needs_groups(engine)
         await create(engine, "appetite.forks", timeout=60, memory_size=1024)
         await result(engine, {"most": 0})
         await eventually(lambda: is_placed(pid_of(engine)), "it is in its groups")
@@ -183,8 +187,7 @@ def is_limited(pid: int, memory: int) -> bool:
 
 def test_the_weight_of_a_context_is_its_memorys(run_engine: RunEngine) -> None:
     async def scenario(engine: Engine) -> None:
-        if LIMITS & engine.report().walls_missing.keys():
-            pytest.skip("this host gives us no control groups")
+        needs_groups(engine)
         shares = {}
         for name, memory in (("least", 128), ("one", 1769), ("most", 10240)):
             await create(engine, "appetite.memory", name, memory_size=memory)
@@ -215,8 +218,7 @@ def test_a_quota_holds_from_the_end_of_the_init(
     """Of each init: the second process takes the place of the first."""
 
     async def scenario(engine: Engine) -> None:
-        if LIMITS & engine.report().walls_missing.keys():
-            pytest.skip("this host gives us no control groups")
+        needs_groups(engine)
         async with Gate() as gate:
             waiting = {"GATE": str(gate.port)}
             await create(engine, "appetite.memory", timeout=60, environment=waiting)
@@ -236,8 +238,7 @@ def test_a_quota_holds_from_the_end_of_the_init(
 
 def test_a_process_that_takes_anothers_place_is_limited_as_it_was(run_walled: RunEngine) -> None:
     async def scenario(engine: Engine) -> None:
-        if LIMITS & engine.report().walls_missing.keys():
-            pytest.skip("this host gives us no control groups")
+        needs_groups(engine)
         await create(engine, "appetite.memory", timeout=30)
         await result(engine)
         await eventually(lambda: is_placed(pid_of(engine)), "it is in its group")
@@ -267,8 +268,7 @@ def test_nothing_is_left_of_contexts_that_are_gone(run_engine: RunEngine) -> Non
     """Their groups go soon after them, the engine's own when it stops."""
 
     async def scenario(engine: Engine) -> list[Path]:
-        if LIMITS & engine.report().walls_missing.keys():
-            pytest.skip("this host gives us no control groups")
+        needs_groups(engine)
         await create(engine, "appetite.memory", timeout=30)
         await result(engine)
         await eventually(lambda: is_placed(pid_of(engine)), "it is in its groups")

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONTROLLERS = ("memory", "pids", "cpu")
+# The files of a memory controller, by version: bytes that may be in use, and that are.
+MEMORY_LIMIT = {1: "memory.limit_in_bytes", 2: "memory.max"}
+MEMORY_USAGE = {1: "memory.usage_in_bytes", 2: "memory.current"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,16 @@ class Group:
         """The group and all groups above it, up to the mount: each of them may hold a limit."""
         above = [self.directory, *self.directory.parents]
         return above[: above.index(self.top) + 1] if self.top in above else [self.directory]
+
+
+def number_of(text: bytes, field: bytes) -> int:
+    """What a flat file like memory.stat has beside `field`; 0 where it has no such line."""
+    name = field + b" "
+    at = 0 if text.startswith(name) else text.find(b"\n" + name) + 1
+    if at == 0 and not text.startswith(name):
+        return 0
+    start = at + len(name)
+    return int(text[start : text.index(b"\n", start)])
 
 
 def own_groups(groups: str, mounts: str) -> dict[str, Group]:

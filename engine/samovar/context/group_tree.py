@@ -12,7 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from samovar.context.control_groups import Group, own_groups
+from samovar.context.control_groups import (
+    MEMORY_LIMIT,
+    MEMORY_USAGE,
+    Group,
+    number_of,
+    own_groups,
+)
 from samovar.context.group_files import GroupFiles
 from samovar.context.limits import PERIOD, PROCESSES, Limits, of_all
 from samovar.context.memory_use import below
@@ -22,19 +28,15 @@ _PROCESSES = "cgroup.procs"
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
-    """The names of one version's files, and of fields in them."""
+    """The name of a version's field in a file, and of a file that only we read."""
 
-    limit: str
-    usage: str
     anonymous: bytes  # of all groups below, in memory.stat
     killed: str  # the file that counts whom the kernel killed for the limit
 
 
 _MEMORY = {
-    1: _Memory(
-        "memory.limit_in_bytes", "memory.usage_in_bytes", b"total_rss", "memory.oom_control"
-    ),
-    2: _Memory("memory.max", "memory.current", b"anon", "memory.events"),
+    1: _Memory(b"total_rss", "memory.oom_control"),
+    2: _Memory(b"anon", "memory.events"),
 }
 
 
@@ -114,7 +116,7 @@ class GroupTree:
         if "memory" not in self._tops:
             return
         top, directory = self._tops["memory"], self._of("memory", number)
-        self._files.write(directory / _MEMORY[top.version].limit, str(limits.most))
+        self._files.write(directory / MEMORY_LIMIT[top.version], str(limits.most))
         # A host's swap is not for us: what would have to go there is over the limit.
         if top.version == 1:
             self._files.write_if_there(directory / "memory.memsw.limit_in_bytes", str(limits.most))
@@ -140,7 +142,7 @@ class GroupTree:
         """Have the kernel write to `eventfd` whenever the memory in use comes to `usage` bytes, in
         either direction; only where it `notifies`."""
         directory = self._of("memory", number)
-        watched = os.open(directory / _MEMORY[1].usage, os.O_RDONLY | os.O_CLOEXEC)
+        watched = os.open(directory / MEMORY_USAGE[1], os.O_RDONLY | os.O_CLOEXEC)
         try:
             self._files.write(directory / "cgroup.event_control", f"{eventfd} {watched} {usage}")
         finally:
@@ -148,33 +150,21 @@ class GroupTree:
 
     def usage(self, number: int) -> tuple[int, int]:
         """Bytes in use of all kinds, and of them anonymous memory."""
-        names = _MEMORY[self._tops["memory"].version]
-        directory = self._of("memory", number)
-        used = int(self._files.read(directory / names.usage))
-        for line in self._files.read(directory / "memory.stat").splitlines():
-            field, _, value = line.partition(b" ")
-            if field == names.anonymous:
-                return used, int(value)
-        return used, 0
+        used = self.used(number)
+        field = _MEMORY[self._tops["memory"].version].anonymous
+        return used, number_of(self._files.read(self._of("memory", number) / "memory.stat"), field)
 
     def used(self, number: int) -> int:
         """Bytes in use of all kinds: a tenth of the cost of telling them apart."""
-        return int(
-            self._files.read(
-                self._of("memory", number) / _MEMORY[self._tops["memory"].version].usage
-            )
-        )
+        file = MEMORY_USAGE[self._tops["memory"].version]
+        return int(self._files.read(self._of("memory", number) / file))
 
     def killed(self, number: int) -> int:
         """How many of its processes the kernel has killed for the hard limit."""
         if "memory" not in self._tops:
             return 0
-        file = self._of("memory", number) / _MEMORY[self._tops["memory"].version].killed
-        for line in self._files.read(file).splitlines():
-            field, _, value = line.partition(b" ")
-            if field == b"oom_kill":
-                return int(value)
-        return 0
+        file = _MEMORY[self._tops["memory"].version].killed
+        return number_of(self._files.read(self._of("memory", number) / file), b"oom_kill")
 
     def remove(self, number: int) -> None:
         """Nothing of the context's is left; EBUSY: there is, for a moment maybe."""

@@ -15,7 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from samovar.context.control_groups import Group, own_groups
+from samovar.context.control_groups import (
+    MEMORY_LIMIT,
+    MEMORY_USAGE,
+    Group,
+    number_of,
+    own_groups,
+)
 from samovar.errors import EngineError
 
 _MB = 1 << 20
@@ -27,11 +33,10 @@ _RESERVED_SHARE = 20  # between the two a twentieth
 # MB: a few contexts. Looks are a tenth of a second apart and more, so that what one of them has
 # given up mostly shows at the next.
 _LITTLE = 64
-# The names of the files and of the field in memory.stat, by version. In version 1 the fields
-# without «total_» leave out the groups below.
-_LIMITS = {1: ("memory.limit_in_bytes",), 2: ("memory.max", "memory.high")}
-_USAGE = {1: "memory.usage_in_bytes", 2: "memory.current"}
-_RECLAIMABLE = {1: b"total_inactive_file ", 2: b"inactive_file "}
+# The names of the files that limit, and of the field in memory.stat, by version. In version 1 the
+# fields without «total_» leave out the groups below.
+_LIMITS = {1: (MEMORY_LIMIT[1],), 2: (MEMORY_LIMIT[2], "memory.high")}
+_RECLAIMABLE = {1: b"total_inactive_file", 2: b"inactive_file"}
 
 
 class MemoryGauge(Protocol):
@@ -81,16 +86,6 @@ def limit_bytes(text: bytes, total: int) -> int | None:
     return limit if limit < total else None
 
 
-def reclaimable_bytes(stat: bytes, name: bytes) -> int:
-    """What a group is charged for and the kernel gives back before it denies anything: the page
-    cache that nobody has used lately. `name` is the field in memory.stat, with its blank."""
-    at = 0 if stat.startswith(name) else stat.find(b"\n" + name) + 1
-    if at == 0 and not stat.startswith(name):
-        return 0
-    start = at + len(name)
-    return int(stat[start : stat.index(b"\n", start)])
-
-
 @dataclass(frozen=True, slots=True)
 class _Level:
     """One control group on the way up, with its files open. Limits may be changed at any time, so
@@ -113,7 +108,7 @@ class _Level:
                 return found
 
             limits = [fd(name) for name in _LIMITS[version]]
-            level = cls(directory, version, limits, fd(_USAGE[version]), fd("memory.stat"))
+            level = cls(directory, version, limits, fd(MEMORY_USAGE[version]), fd("memory.stat"))
             files.pop_all()
             return level
 
@@ -128,7 +123,9 @@ class _Level:
         if limit is None:
             return None
         used = int(os.pread(self.usage, 64, 0))
-        cache = reclaimable_bytes(os.pread(self.stat, _ENOUGH, 0), _RECLAIMABLE[self.version])
+        # The page cache that nobody has used lately: the kernel gives it back before it denies
+        # anything.
+        cache = number_of(os.pread(self.stat, _ENOUGH, 0), _RECLAIMABLE[self.version])
         return limit - max(0, used - cache)
 
     def close(self) -> None:

@@ -25,6 +25,16 @@ from samovar.logs.journals import SinkJournal
 from samovar_worker.wire.messages import Kind
 
 
+async def answered_anew(stage: Stage, recorder: Recorder, payload: bytes) -> None:
+    """The process that takes the place of the first runs its init, and answers the second run."""
+    stage.say(Kind.READY, READY)
+    await stage.asked(Kind.INIT)
+    stage.say(Kind.INIT_DONE, DONE)
+    stage.say(Kind.RESULT, DONE, payload, (await stage.asked(Kind.INVOKE)).invocation)
+    await eventually(lambda: len(recorder.verdicts) == 2, "the second is answered")
+    assert recorder.verdicts[-1].payload == payload
+
+
 def test_a_worker_that_answers_and_dies_gets_no_further_run() -> None:
     """Both are here at once, and somebody waits: he must get a process, not the dead one's exit."""
 
@@ -37,12 +47,7 @@ def test_a_worker_that_answers_and_dies_gets_no_further_run() -> None:
         assert [verdict.payload for verdict in recorder.verdicts] == [b'"first"']
         assert recorder.told == ["finished", "free"]
         assert stage.forks == [False, True]
-        stage.say(Kind.READY, READY)
-        await stage.asked(Kind.INIT)
-        stage.say(Kind.INIT_DONE, DONE)
-        stage.say(Kind.RESULT, DONE, b'"second"', (await stage.asked(Kind.INVOKE)).invocation)
-        await eventually(lambda: len(recorder.verdicts) == 2, "the second is answered")
-        assert recorder.verdicts[-1].payload == b'"second"'
+        await answered_anew(stage, recorder, b'"second"')
 
     play(scenario)
 
@@ -125,12 +130,7 @@ def test_an_answer_that_comes_when_it_has_taken_too_much_is_too_late() -> None:
         assert (verdict.payload, verdict.memory_used) == (OUT_OF_MEMORY, 128)
         # The process that takes its place begins anew.
         recorder.run(b"")
-        stage.say(Kind.READY, READY)
-        await stage.asked(Kind.INIT)
-        stage.say(Kind.INIT_DONE, DONE)
-        stage.say(Kind.RESULT, DONE, b'"in time"', (await stage.asked(Kind.INVOKE)).invocation)
-        await eventually(lambda: len(recorder.verdicts) == 2, "it is answered")
-        assert recorder.verdicts[-1].payload == b'"in time"'
+        await answered_anew(stage, recorder, b'"in time"')
 
     play(scenario)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from samovar.context.limiter import WALLS
+from samovar.context.offline import WALL as _NETWORK
 from samovar.context.verdict import OUT_OF_MEMORY
 from samovar.doors.cli.doctor.facts import Fact, Verdict
 from samovar.doors.cli.doctor.trial import TOO_MUCH, Start, Trial
@@ -30,7 +31,6 @@ _DELEGATE = (
 )
 _TEMPLATES = "templates"  # the one wall that no function needs
 _CALLS = "system call filter"
-_NETWORK = "network namespace"  # needed by those functions only that are to have no network
 _PROCESSES = "process limit"  # root has none that another user's engine in a namespace could have
 # Refused one by one: that they are missing excuses nothing that was seen but the namespace.
 _OWN_UID = "uid of its own"  # of an engine that is root in name
