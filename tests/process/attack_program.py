@@ -78,6 +78,7 @@ class House:
     def __init__(self, engine: Engine, doors: Doors, data: Path) -> None:
         self._engine, self._doors, self._data = engine, doors, data
         self._calls = 0
+        self._code = ""
 
     async def begin(self) -> None:
         await self._engine.create_function(
@@ -88,6 +89,8 @@ class House:
             timeout=30,
         )
         await self._neighbour()
+        # Now, while no attack's package is being removed.
+        self._code = str(next(self._data.rglob("app.py")))
 
     async def _neighbour(self) -> str:
         """What is wrong with it; empty if nothing is."""
@@ -104,7 +107,7 @@ class House:
         return {
             "data": str(self._data),
             "records": str(next(self._data.glob("*.db"))),
-            "code": str(next(path for path in self._data.rglob("app.py"))),
+            "code": self._code,
             "home": str(Path.home()),
             "neighbour": neighbour,
             "zygote": zygote.pid,
